@@ -1,0 +1,75 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A role's defaults and its argument specs say the same, and every entry point that anyone uses has a spec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
+INCLUDES = ("ansible.builtin.include_role", "ansible.builtin.import_role")
+
+
+class Loader(yaml.SafeLoader):
+    """Reads `!vault` and `!unsafe` values as the text that they carry."""
+
+
+Loader.add_multi_constructor("!", lambda loader, _tag, node: loader.construct_scalar(node))
+
+
+def read(path: Path) -> Any:
+    return (yaml.load(path.read_text(encoding="utf-8"), Loader) or {}) if path.exists() else {}  # noqa: S506 - a SafeLoader
+
+
+def specs(role: Path) -> dict[str, Any]:
+    return read(role / "meta/argument_specs.yml").get("argument_specs", {})
+
+
+def includes(data: Any) -> Iterator[tuple[str, str]]:
+    """The roles of the collection that a piece of YAML includes, and from which task file."""
+    for value in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
+        yield from includes(value)
+    for key in INCLUDES:
+        if isinstance(data, dict) and key in data:
+            yield data[key]["name"].removeprefix("amanat.dbops."), data[key].get("tasks_from", "main")
+
+
+@pytest.fixture(params=ROLES, ids=lambda role: role.name)
+def role(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+def test_defaults_are_prefixed_with_the_role(role: Path) -> None:
+    """`dbops_…` is what people type; its one default stands with the modules."""
+    prefixes = (f"{role.name}_", f"__{role.name}_")
+    assert [name for name in read(role / "defaults/main.yml") if not name.startswith(prefixes)] == []
+
+
+def test_entry_points_have_specs_and_specs_entry_points() -> None:
+    """With its extension a task file is found as well, but then Ansible validates no argument."""
+    files = [*ROOT.glob("playbooks/*.yml"), *ROOT.glob("roles/*/tasks/**/*.yml"), *ROOT.glob("molecule/*/*.yml")]
+    used = {included for file in files for included in includes(read(file)) if "{{" not in "".join(included)}
+    stated = {(role.name, entry) for role in ROLES for entry in specs(role)}
+    assert used <= stated, "used without an argument spec"
+    assert {(name, entry) for name, entry in stated if not (ROOT / "roles" / name / "tasks" / f"{entry}.yml").exists()} == set()
+
+
+def test_specs_and_defaults_agree(role: Path) -> None:
+    """In key and in value, for every entry point."""
+    defaults = read(role / "defaults/main.yml")
+    known = set()
+    for entry, spec in specs(role).items():
+        options = spec.get("options", {})
+        known |= set(options)
+        stated = {name: option["default"] for name, option in options.items() if "default" in option}
+        assert stated == {name: defaults[name] for name in options if name in defaults}, entry
+        required = {name for name, option in options.items() if option.get("required")}
+        assert not required & set(defaults), f"{entry}: required, and yet with a default"
+    assert set(defaults) <= known, "defaults that no argument spec knows"
