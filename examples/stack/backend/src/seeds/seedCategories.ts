@@ -1,0 +1,4 @@
+import { seedCategories } from "./categories";
+import { run } from "./run";
+
+void run("seedCategories", seedCategories);

@@ -1,0 +1,4 @@
+import { seedLevels } from "./levels";
+import { run } from "./run";
+
+void run("seedLevels", seedLevels);

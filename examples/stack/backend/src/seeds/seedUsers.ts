@@ -1,0 +1,4 @@
+import { seedUsers } from "./users";
+import { run } from "./run";
+
+void run("seedUsers", seedUsers);
