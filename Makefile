@@ -22,7 +22,7 @@ REPORT = --junit-xml reports/test/$@.xml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow test-faults stack stack-down images lint sanity units units-second artefact resolution \
+.PHONY: help demo demo-second test test-slow test-faults stack stack-down images lint sanity units units-second artefact resolution \
 	molecule integration bench clean
 
 help: ## this list
@@ -30,6 +30,9 @@ help: ## this list
 
 demo: $(FOR_DEMO) ## one maintenance window on real servers, from start to report (STACK=embedded or docker)
 	@$(PY) examples/stack/demo.py --kind $(STACK)
+
+demo-second: $(FOR_DEMO) $(FOR_SECOND) ## the same with the other supported ansible-core
+	@PATH="$(CURDIR)/$(SECOND)/bin:$$PATH" $(SECOND)/bin/python examples/stack/demo.py --kind embedded
 
 stack: $(FOR_DEMO) ## the example application, up and filled with data (STACK=embedded or docker)
 	@$(PY) examples/stack/stack.py up --kind $(STACK)

@@ -61,7 +61,7 @@ def row(result: dict[str, Any]) -> tuple[str, ...]:
         f"{result['ours']:g} {unit}",
         "-" if theirs is None else f"{theirs:g} {unit}",
         "-" if ratio is None else f"{ratio:.2f}",
-        f"≤ {result['goal']:g}" + (f" {unit}" if ratio is None else " of theirs") + (f" + {result['slack']:g} {unit}" if result["slack"] else ""),
+        f"≤ {result['goal']:g} {unit if ratio is None else 'of theirs'}" + (f" + {result['slack']:g} {unit}" if result["slack"] else ""),
         "met" if result["met"] else "MISSED",
     )
 

@@ -26,7 +26,7 @@ REPORTS = ROOT / "reports" / "test"
 
 # Containers have fixed names, so what uses the engine runs one after the other; the rest runs beside it.
 ON_THE_ENGINE = ["images", "molecule", "integration"]
-BESIDE_IT = ["lint", "units", "sanity", "artefact", "resolution", "units-second", "demo"]
+BESIDE_IT = ["lint", "units", "sanity", "artefact", "resolution", "units-second", "demo", "demo-second"]
 
 _terminal = threading.Lock()
 
@@ -38,8 +38,8 @@ def say(text: str) -> None:
 
 def run(gate: str) -> Counter[str]:
     """Run one gate and return its figures."""
-    if gate == "units-second" and pythons.second() is None:
-        say("── units-second: skipped, there is no other supported Python (3.11, 3.12, 3.13) on the path or in pyenv")
+    if gate.endswith("-second") and pythons.second() is None:
+        say(f"── {gate}: skipped, there is no other supported Python (3.11, 3.12, 3.13) on the path or in pyenv")
         return Counter(skipped=1)
     say(f"── {gate} …")
     log, started = REPORTS / f"{gate}.log", time.monotonic()

@@ -1,0 +1,118 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Windows on containers: how long clients are without the application, and how long the operator waits."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from _harness import Benchmark, seconds
+
+ROOT = Path(__file__).resolve().parents[1]
+NAME = "bench"
+STACK = [sys.executable, str(ROOT / "examples/stack/stack.py")]
+POLL = 0.05  # twenty times a second
+
+
+@contextmanager
+def stack() -> Iterator[None]:
+    """The example stack on containers, with 10 MB of data."""
+    try:
+        subprocess.run([*STACK, "up", "--kind", "docker", "--name", NAME], stdout=subprocess.DEVNULL, check=True)
+        play("stamp", dbops_confirm="development/docker")
+        yield
+    finally:
+        subprocess.run([*STACK, "down", "--name", NAME], stdout=subprocess.DEVNULL, check=True)
+
+
+def state() -> dict[str, Any]:
+    return json.loads((ROOT / f".stack/{NAME}.json").read_text(encoding="utf-8"))
+
+
+def play(verb: str, **variables: str) -> None:
+    with tempfile.TemporaryDirectory() as reports:
+        extra = {"demo_name": NAME, "dbops_report_dir": reports, **variables}
+        command = ["ansible-playbook", "-i", "inventories/demo", "--limit", "docker", f"playbooks/{verb}.yml", "-e", json.dumps(extra)]
+        subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+
+
+def window() -> None:
+    play("maintenance", dbops_operation="none")
+
+
+def script() -> None:
+    """The runbook's checklist (4.2 to 4.6) as a bare shell script would have it."""
+    stack_state = state()
+    postgres, compose = stack_state["postgres"], stack_state["compose"]
+    project = f"docker compose --project-directory {compose['project_src']} --project-name {compose['project_name']}"
+    project += "".join(f" --file {compose['project_src']}/{file}" for file in compose["files"])
+    project += "".join(f" --env-file {file}" for file in compose["env_files"])
+    dump = f"docker exec {postgres['container']} pg_dump -U {postgres['user']} -d {postgres['database']} --format=custom"
+    checklist = f"""
+    set -eu
+    {dump} > {stack_state["directory"]}/runbook.dump
+    {project} stop {compose["service"]}
+    {project} start {compose["service"]}
+    until curl --fail --silent --output /dev/null {stack_state["health_url"]}; do sleep 0.2; done
+    """
+    subprocess.run(["sh", "-c", checklist], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ, check=True)
+
+
+def downtime(work: Any) -> float:
+    """Seconds between the last good answer before and the first good one after the application was away."""
+    url, samples, over = state()["health_url"], [], threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            moment = time.monotonic()
+            try:
+                with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own URL
+                    samples.append((moment, answer.status == 200))
+            except OSError:
+                samples.append((moment, False))
+            over.wait(POLL)
+
+    client = threading.Thread(target=ask)
+    client.start()
+    work()
+    time.sleep(1)
+    over.set()
+    client.join()
+    failed = [index for index, (_, ok) in enumerate(samples) if not ok]
+    return samples[failed[-1] + 1][0] - samples[failed[0] - 1][0]
+
+
+BENCHMARKS = (
+    Benchmark(
+        name="window-downtime",
+        what="downtime of a window with operation none, against a shell script of the runbook's checklist",
+        unit="s",
+        goal=1.0,
+        slack=3.0,
+        ours=lambda: downtime(window),
+        theirs=lambda: downtime(script),
+        around=stack,
+    ),
+    Benchmark(
+        name="window-none",
+        what="a whole window with operation none on containers, against a shell script of the runbook's checklist",
+        unit="s",
+        goal=1.0,
+        slack=30.0,
+        ours=lambda: seconds(window),
+        theirs=lambda: seconds(script),
+        around=stack,
+    ),
+)

@@ -1,0 +1,23 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this doc fragment is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  release:
+    description:
+      - The release whose migrations are meant. An image that is on the engine, or an absolute path of a directory on
+        the target.
+    type: str
+    required: true
+  migrations_path:
+    description: The folder of the migrations, relative to the image's working directory or to the release's directory.
+    type: str
+    default: drizzle
+"""

@@ -1,0 +1,35 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this doc fragment is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  stack:
+    description:
+      - The stack that is operated, V(<environment>/<name>).
+      - The environment is V(development), V(staging) or V(production).
+    type: str
+    required: true
+  state_dir:
+    description:
+      - Directory on the target under which journals, jobs and reports live, one folder a stack, mode 0700.
+    type: path
+    default: /var/lib/dbops
+  engine:
+    description:
+      - Name or path of the engine's command line client, Docker's or one that takes the same arguments.
+    type: str
+    default: docker
+  engine_socket:
+    description:
+      - Socket of the engine, as a path or a URL.
+      - Empty for the client's own default.
+    type: str
+    default: ''
+"""

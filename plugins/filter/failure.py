@@ -1,0 +1,48 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: failure
+short_description: Take a failed task's result apart for an operator
+version_added: 0.1.0
+description:
+  - Reads slug, message, state and next step out of the result of a task that failed, whichever module it was.
+options:
+  _input:
+    description: The result, usually C(ansible_failed_result).
+    type: dict
+    required: true
+author:
+  - amanat.dbops contributors (@amanat)
+"""
+
+EXAMPLES = r"""
+- name: Tell why it failed
+  ansible.builtin.debug:
+    msg: "{{ (ansible_failed_result | amanat.dbops.failure).message }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The keys C(slug), C(message), C(state) and C(next), each a string.
+  type: dict
+"""
+
+from typing import Any, Callable
+
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import take_apart
+
+
+def failure(result: dict[str, Any]) -> dict[str, str]:
+    # Of a loop, the first item that failed: the loop itself only says that one did.
+    items = [item for item in result.get("results") or [] if isinstance(item, dict) and item.get("failed")]
+    told = items[0] if items else result
+    return take_apart(str(told.get("msg") or told.get("stderr") or ""))
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"failure": failure}

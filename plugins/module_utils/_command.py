@@ -1,0 +1,80 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Running programs: an argument vector, an environment, an answer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from typing import IO
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line and the variables it needs. Secrets travel in `env`, never in `argv`."""
+
+    argv: list[str]
+    env: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def environ(self) -> dict[str, str]:
+        return {**os.environ, **self.env}
+
+
+@dataclass(frozen=True)
+class Answer:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
+
+    @property
+    def reason(self) -> str:
+        """The last words of a program that failed, short enough for a message."""
+        lines = [line.strip() for line in (self.err or self.out).splitlines() if line.strip()]
+        return " | ".join(lines[-3:])[:600] or f"exit code {self.code}"
+
+
+def run(command: Command, stdin: str = "", timeout: float | None = None, cwd: str | None = None) -> Answer:
+    """Run to the end. A program that cannot be started answers 127, one that overruns `timeout` seconds 124.
+
+    What it says goes to files, not pipes: a service that it started, and that keeps its output, is not waited for.
+    It leads a session, so that whatever it started for this work ends with it when it overruns.
+    """
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        try:
+            process = subprocess.Popen(
+                command.argv,
+                env=command.environ(),
+                cwd=cwd,
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        except OSError as error:
+            why = "not found" if isinstance(error, FileNotFoundError) else error.strerror
+            return Answer(127, "", f"{error.filename or command.argv[0]}: {why}")
+        try:
+            process.communicate(stdin.encode(), timeout)
+        except subprocess.TimeoutExpired:
+            return Answer(124, "", f"no answer within {timeout:g} s")
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        return Answer(process.returncode, _text(out), _text(err))
+
+
+def _text(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read().decode("utf-8", "replace")

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Files that survive a crash: written beside, flushed, renamed."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from typing import Any
+
+from ._errors import OperationError
+
+
+def _sync_directory(path: str) -> None:
+    """Flush the directory entry itself, or a rename may be lost with the power."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_beside(path: str, text: str, mode: int) -> str:
+    beside = f"{path}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except BaseException:
+        os.unlink(beside)
+        raise
+    return beside
+
+
+def require_absolute(path: str, variable: str) -> None:
+    """A relative path on the target would be one below wherever the module happens to run."""
+    if not os.path.isabs(path):
+        raise OperationError(
+            "path-relative",
+            f"{variable} is {path!r}, which is no absolute path.",
+            "Nothing was changed.",
+            f"Set {variable} to a path that begins with a slash.",
+        )
+
+
+def make_private_directory(path: str) -> None:
+    """Create a directory and its missing parents with mode 0700."""
+    missing = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for directory in reversed(missing):
+        try:
+            os.mkdir(directory, 0o700)
+        except FileExistsError:
+            continue
+
+
+def write_text(path: str, text: str, mode: int = 0o600) -> None:
+    """Replace a file in one step; readers see the old text or the new one, never a part."""
+    beside = _write_beside(path, text, mode)
+    os.rename(beside, path)
+    _sync_directory(os.path.dirname(path))
+
+
+def to_json(data: Any) -> str:
+    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def write_json(path: str, data: Any, mode: int = 0o600) -> None:
+    write_text(path, to_json(data), mode)
+
+
+def create_json(path: str, data: Any, mode: int = 0o600) -> bool:
+    """Create a file that must not exist yet, whole or not at all; False when it exists."""
+    beside = _write_beside(path, to_json(data), mode)
+    try:
+        os.link(beside, path)  # fails where the name exists, unlike rename
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(beside)
+    _sync_directory(os.path.dirname(path))
+    return True
+
+
+def read_json(path: str) -> Any:
+    """The parsed file, or None where there is none. Text that is not JSON raises ValueError."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return json.load(stream)
+    except FileNotFoundError:
+        return None

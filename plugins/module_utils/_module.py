@@ -1,0 +1,113 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""What every module of the collection does the same way."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import Any, Callable
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ._errors import OperationError
+from ._job import Job, Progress, clean
+from ._pg_url import PgUrl
+from ._place import Engine, Place
+from ._psql import Server
+from ._stack import Stack
+
+# Options of the doc fragment `_target`.
+TARGET_OPTIONS: dict[str, Any] = {
+    "stack": {"type": "str", "required": True},
+    "state_dir": {"type": "path", "default": "/var/lib/dbops"},
+    "engine": {"type": "str", "default": "docker"},
+    "engine_socket": {"type": "str", "default": ""},
+}
+
+# Options of the doc fragment `_postgres`.
+POSTGRES_OPTIONS: dict[str, Any] = {
+    "postgres_container": {"type": "str", "default": ""},
+    "postgres_bin_dir": {"type": "str", "default": ""},
+    "pg_url": {"type": "str", "required": True, "no_log": True},
+    "login_user": {"type": "str"},
+    "login_password": {"type": "str", "no_log": True},
+}
+
+# Options of the doc fragment `_job`.
+JOB_OPTIONS: dict[str, Any] = {
+    "job": {"type": "str"},
+    "wait": {"type": "float", "default": 5.0},
+}
+
+
+def main_of(module: AnsibleModule, body: Callable[[AnsibleModule], dict[str, Any]]) -> None:
+    """Run a module's body: its dictionary is the result, an OperationError is the failure."""
+    try:
+        result = body(module)
+    except OperationError as error:
+        module.fail_json(**error.as_result())
+    except OSError as error:
+        module.fail_json(**_file_failure(error).as_result())
+    if result.get("failed"):
+        module.fail_json(**{"msg": "", **result})
+    module.exit_json(**result)
+
+
+def _file_failure(error: OSError) -> OperationError:
+    return OperationError(
+        "target-file",
+        f"{error.filename or 'A file'}: {error.strerror or error}.",
+        "The step ended there.",
+        "Look at that path on the target; where it belongs to root, run with become.",
+    )
+
+
+def stack_of(module: AnsibleModule) -> Stack:
+    return Stack.parse(module.params["stack"], module.params["state_dir"])
+
+
+def engine_of(module: AnsibleModule) -> Engine:
+    return Engine(module.params["engine"], module.params["engine_socket"])
+
+
+def place_of(module: AnsibleModule) -> Place:
+    return Place(engine_of(module), module.params["postgres_container"], module.params["postgres_bin_dir"])
+
+
+def url_of(module: AnsibleModule) -> PgUrl:
+    return PgUrl.parse(module.params["pg_url"])
+
+
+def server_of(module: AnsibleModule) -> Server:
+    """The server as the operator reaches it: by the container's own socket, else by the URL's host and port."""
+    url = url_of(module)
+    env = url.environ()
+    if module.params["login_user"]:
+        env["PGUSER"] = module.params["login_user"]
+        env["PGPASSWORD"] = module.params["login_password"] or ""
+    place = place_of(module)
+    if place.container:
+        place.engine.container(place.container)
+        del env["PGHOST"], env["PGPORT"]
+        env.pop("PGSSLMODE", None)
+    return Server(place, env)
+
+
+def run_as_job(module: AnsibleModule, prepare: Callable[[], Callable[[Progress], dict[str, Any]]]) -> dict[str, Any]:
+    """Start the work, or attach to it where it was started before; wait a little; tell how it stands.
+
+    prepare: checks what has to be true before the work and returns it; not called when attaching.
+    """
+    stack = stack_of(module)
+    identity = module.params["job"] or f"job-{secrets.token_hex(6)}"
+    job = Job(os.path.join(stack.jobs, os.path.basename(identity)))
+    if not job.exists():
+        work = prepare()
+        clean(stack.jobs)
+        job.start(work)
+    return {"changed": False, **job.wait(module.params["wait"])}

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""What is known of pg_dump's output. Pure."""
+
+from __future__ import annotations
+
+import re
+
+# Counts the rows of every COPY block that pg_restore writes out of a dump. pg_restore itself loads a truncated
+# directory dump without a word, so an end of input inside a block is a failure of its own (exit 3).
+# A table's quoted name may hold line breaks, hence the gathering up to "FROM stdin;".
+COUNT_ROWS = r"""
+set -o pipefail
+pg_restore --data-only --file=- "$1" | LC_ALL=C awk '
+  state == 0 && /^COPY / { state = 1; header = "" }
+  state == 1 { header = header (header == "" ? "" : "\n") $0
+               if ($0 ~ / FROM stdin;$/) { state = 2; rows = 0; next } }
+  state == 2 && $0 == "\\." { gsub("\n", "\\n", header); print rows "\t" header; state = 0; next }
+  state == 2 { rows++ }
+  END { if (state) exit 3 }
+'
+"""
+
+UNTERMINATED = 3
+
+_IDENTIFIER = r'(?:"((?:[^"]|"")*)"|([^".( ]+))'
+_HEADER = re.compile(rf"COPY {_IDENTIFIER}\.{_IDENTIFIER} ", re.DOTALL)
+
+
+def _unquote(quoted: str | None, plain: str | None) -> str:
+    return plain if quoted is None else quoted.replace('""', '"')  # type: ignore[return-value]
+
+
+def table_of(header: str) -> tuple[str, str]:
+    """Schema and table of a COPY statement as pg_dump writes it."""
+    match = _HEADER.match(header)
+    if not match:
+        raise ValueError(f"not a COPY statement of pg_dump: {header[:80]!r}")
+    return _unquote(match[1], match[2]), _unquote(match[3], match[4])
+
+
+def counted(out: str) -> dict[tuple[str, str], int]:
+    """The answer of COUNT_ROWS: rows by schema and table."""
+    rows: dict[tuple[str, str], int] = {}
+    for line in out.split("\n")[:-1]:  # a name may hold what splitlines() takes for the end of a line
+        count, _tab, header = line.partition("\t")
+        rows[table_of(header.replace("\\n", "\n"))] = int(count)
+    return rows
+
+
+def compare_counts(expected: dict[tuple[str, str], int], found: dict[tuple[str, str], int]) -> list[str]:
+    """Every table whose rows in the dump are not those of its snapshot, in words."""
+    wrong = []
+    for table in sorted(expected.keys() | found.keys()):
+        if expected.get(table) != found.get(table):
+            name = ".".join(table)
+            wrong.append(f"{name}: {expected.get(table, 'no')} rows in the snapshot, {found.get(table, 'no')} in the dump")
+    return wrong

@@ -1,0 +1,103 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""What clients see of the application while a window works on it."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from datetime import datetime, timezone
+from typing import Any, Callable
+
+from ._window import stamp
+
+INTERVAL = 0.2  # seconds between two requests: five times a second
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect to a login or a maintenance page is not a healthy answer."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
+
+
+def _open(url: str, timeout: float) -> Any:
+    try:
+        return _OPENER.open(url, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        return error  # an answer like any other
+
+
+def ask(url: str, timeout: float) -> dict[str, Any]:
+    """One request: `status` (0 when nobody answered), `ok` (200), `ms`, and the JSON body or the reason."""
+    begun = time.monotonic()
+    status, text, reason = 0, b"", ""
+    try:
+        with _open(url, timeout) as response:
+            text = response.read(65536)
+            status = response.code
+    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: no URL at all
+        reason = str(getattr(error, "reason", error)) or type(error).__name__
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = None
+    elapsed = round((time.monotonic() - begun) * 1000)
+    return {"url": url, "status": status, "ok": status == 200, "ms": elapsed, "body": body, "reason": reason}
+
+
+def downtime(samples: list[tuple[float, bool]]) -> dict[str, Any]:
+    """The figure of the report, from samples of (seconds since 1970, answered with 200).
+
+    seconds: of every outage, from the last good answer before it to the first good answer after it, which is the
+    longest that a client can have been without the application; a slow answer during the backup does not count
+    up to the stop that came minutes later. Pure.
+    """
+    outages = []
+    for ok, run in itertools.groupby(range(len(samples)), key=lambda index: samples[index][1]):
+        if not ok:
+            indices = list(run)
+            outages.append((samples[max(indices[0] - 1, 0)][0], samples[min(indices[-1] + 1, len(samples) - 1)][0]))
+    figures: dict[str, Any] = {
+        "probes": len(samples),
+        "failures": sum(not ok for _moment, ok in samples),
+        "outages": len(outages),
+        "interval": INTERVAL,
+        "seconds": round(sum(end - begin for begin, end in outages), 3),
+    }
+    if outages:
+        figures["from"] = stamp(datetime.fromtimestamp(outages[0][0], timezone.utc))
+        figures["to"] = stamp(datetime.fromtimestamp(outages[-1][1], timezone.utc))
+    return figures
+
+
+def watch(url: str, path: str, timeout: float, until: float, stopped: Callable[[], bool]) -> None:
+    """Ask again and again and write one line per answer, until told to stop or `until` (monotonic seconds)."""
+    with open(path, "a", encoding="utf-8", buffering=1, opener=lambda name, flags: os.open(name, flags, 0o600)) as out:
+        while not stopped() and time.monotonic() < until:
+            begun = time.monotonic()
+            moment = time.time()
+            out.write(f"{moment:.3f} {int(ask(url, timeout)['ok'])}\n")
+            time.sleep(max(0.0, INTERVAL - (time.monotonic() - begun)))
+
+
+def samples(path: str) -> list[tuple[float, bool]]:
+    """What `watch` wrote; a last line cut short by a kill is left out, and one that never began wrote nothing."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            lines = [line.split() for line in stream if line.endswith("\n")]
+    except FileNotFoundError:
+        return []
+    return [(float(moment), ok == "1") for moment, ok in lines]

@@ -1,0 +1,130 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""SQL through the server's own `psql`: no driver, no published port, versions always match."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ._command import Answer, Command, run
+from ._errors import OperationError
+from ._place import Place
+
+CONNECT_TIMEOUT = 10  # seconds
+
+PSQL = ["psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set", "ON_ERROR_STOP=1"]
+
+
+def quote_identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_literal(text: str) -> str:
+    """A string constant that means the same whatever `standard_conforming_strings` says."""
+    quoted = text.replace("'", "''")
+    if "\\" not in text:
+        return f"'{quoted}'"
+    escaped = quoted.replace("\\", "\\\\")
+    return f" E'{escaped}'"
+
+
+def as_json(query: str) -> str:
+    """A query whose whole result comes back as one JSON document on one line (jsonb prints no line breaks)."""
+    return f"SELECT coalesce(jsonb_agg(to_jsonb(__r)), '[]') FROM ({query}) AS __r;"
+
+
+@dataclass(frozen=True)
+class Server:
+    """How the operator reaches one PostgreSQL server.
+
+    env: libpq's variables (user, password, database); with a container no host, so that its socket is used.
+    """
+
+    place: Place
+    env: dict[str, str] = field(repr=False)
+    timeout: float = 60
+    options: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def database(self) -> str:
+        return self.env["PGDATABASE"]
+
+    def to(self, database: str) -> Server:
+        return replace(self, env={**self.env, "PGDATABASE": database})
+
+    def environ(self) -> dict[str, str]:
+        env = {"PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT), "PGAPPNAME": "amanat.dbops", **self.env}
+        if self.options:
+            settings = " ".join(f"-c {name}={value}" for name, value in sorted(self.options.items()))
+            env["PGOPTIONS"] = f"{env.get('PGOPTIONS', '')} {settings}".strip()
+        return env
+
+    def command(self, *arguments: str) -> Command:
+        return self.place.short([*PSQL, *arguments], self.environ())
+
+    def ask(self, sql: str) -> Answer:
+        return run(self.command(), stdin=sql, timeout=self.timeout)
+
+    def execute(self, sql: str) -> str:
+        """Run statements, each in its own transaction unless the text opens one."""
+        answer = self.ask(sql)
+        if not answer.ok:
+            raise failure(answer, self.database)
+        return answer.out
+
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        return json.loads(self.execute(as_json(query)))
+
+    def value(self, query: str) -> Any:
+        """The one value of a query that returns one row of one column."""
+        return next(iter(self.rows(query)[0].values()))
+
+
+# psql's exit codes: https://www.postgresql.org/docs/18/app-psql.html#APP-PSQL-EXIT-STATUS
+_NO_CONNECTION = 2
+_STATEMENT_FAILED = 3
+
+_LOGIN = ("password authentication failed", "no password supplied", "pg_hba.conf", "fatal:  role ")
+
+
+def failure(answer: Answer, database: str) -> OperationError:
+    """Say which of the few common causes it was; psql's own words stay in the message."""
+    if answer.code == _STATEMENT_FAILED:
+        return OperationError(
+            "sql-failed", f"A statement failed: {answer.reason}.", "The statement was rolled back.", "Read the server's log."
+        )
+    if answer.code != _NO_CONNECTION:
+        return OperationError(
+            "psql-failed",
+            f"psql did not run to its end: {answer.reason}.",
+            "Whether its statement had an effect is not known.",
+            "Look at the server and at what runs in it.",
+        )
+    text = answer.err.lower()
+    if re.search(r'database "[^"]*" does not exist', text):
+        return OperationError(
+            "database-missing",
+            f"There is no database {database!r}: {answer.reason}.",
+            "Nothing was changed by this step.",
+            "Correct the database in dbops_pg_url, or deploy it.",
+        )
+    if any(mark in text for mark in _LOGIN):
+        return OperationError(
+            "postgres-login-failed",
+            f"PostgreSQL refuses the login: {answer.reason}.",
+            "Nothing was changed by this step.",
+            "Correct user and password in dbops_pg_url (and in the application's own PG_URL).",
+        )
+    return OperationError(
+        "postgres-unreachable",
+        f"PostgreSQL does not answer: {answer.reason}.",
+        "Nothing was changed by this step.",
+        "Start the server and look at its log.",
+    )

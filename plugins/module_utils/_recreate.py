@@ -1,0 +1,155 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Giving a plain container another image: the same container again, as the engine's API describes it.
+
+The command line client has no such verb, and flags cannot say all that a container may be.
+https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerCreate
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from ._errors import OperationError
+from ._place import Engine
+
+Inspect = dict[str, Any]
+
+# What a container inherits from its image unless it says otherwise.
+_INHERITED = ("Cmd", "Entrypoint", "WorkingDir", "User", "ExposedPorts", "Volumes", "Healthcheck", "StopSignal", "Shell")
+
+
+def _without(value: Any, inherited: Any) -> Any:
+    """Only what the container itself added to a list or a mapping of its image."""
+    if isinstance(value, dict):
+        return {key: item for key, item in value.items() if (inherited or {}).get(key) != item}
+    return [item for item in value or [] if item not in (inherited or [])]
+
+
+def creation(container: Inspect, old_image: Inspect, release: str, restart_policy: str) -> dict[str, Any]:
+    """The request that creates the same container with another image. Pure.
+
+    What the old container had only from its old image is left out, so that the new image's own values hold.
+    """
+    old = old_image["Config"] or {}
+    config = {**container["Config"], "Image": release}
+    for key in _INHERITED:
+        if config.get(key) == old.get(key):
+            config.pop(key, None)
+    config["Env"] = _without(config.get("Env"), old.get("Env"))
+    config["Labels"] = _without(config.get("Labels") or {}, old.get("Labels"))
+    host = dict(container["HostConfig"])
+    # The engine names a container after its id, or after the container whose network it shares.
+    if container["Id"].startswith(config.get("Hostname", "")) or host["NetworkMode"].startswith("container:"):
+        config.pop("Hostname", None)
+    if restart_policy:
+        host["RestartPolicy"] = {**host["RestartPolicy"], "Name": restart_policy}
+    host["Binds"] = (host.get("Binds") or []) + _anonymous_volumes(container)
+    host["Mounts"] = _named_mounts(container)
+    return {**config, "HostConfig": host, "NetworkingConfig": {"EndpointsConfig": _endpoints(container)}}
+
+
+def _anonymous_volumes(container: Inspect) -> list[str]:
+    """Volumes that nobody named: without this the new container would get new, empty ones."""
+    host = container["HostConfig"]
+    targets = [bind.split(":")[1] for bind in host.get("Binds") or []] + [mount["Target"] for mount in host.get("Mounts") or []]
+    named = {os.path.normpath(target) for target in targets}
+    return [
+        f"{mount['Name']}:{mount['Destination']}"
+        for mount in container["Mounts"]
+        if mount["Type"] == "volume" and mount["Destination"] not in named
+    ]
+
+
+def _named_mounts(container: Inspect) -> list[dict[str, Any]]:
+    """The mounts that were asked for, with the names of the volumes that the engine chose for them."""
+    chosen = {mount["Destination"]: mount["Name"] for mount in container["Mounts"] if mount["Type"] == "volume"}
+    return [
+        {**mount, "Source": mount.get("Source") or chosen[os.path.normpath(mount["Target"])]} if mount["Type"] == "volume" else mount
+        for mount in container["HostConfig"].get("Mounts") or []
+    ]
+
+
+def _endpoints(container: Inspect) -> dict[str, Any]:
+    """The networks it is on, with its aliases less the one that the engine makes of its id."""
+    if container["HostConfig"]["NetworkMode"].startswith(("container:", "host", "none")):
+        return {}
+    short = container["Id"][:12]
+    primary = container["HostConfig"]["NetworkMode"]
+    networks = container["NetworkSettings"]["Networks"]
+    return {
+        name: {
+            "Aliases": [alias for alias in network.get("Aliases") or [] if alias != short],
+            "IPAMConfig": network.get("IPAMConfig"),
+            "Links": network.get("Links"),
+            "DriverOpts": network.get("DriverOpts"),
+        }
+        for name, network in sorted(networks.items(), key=lambda item: item[0] != primary)
+    }
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=60)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def _socket_of(engine: Engine) -> str:
+    """The socket that the engine's client uses."""
+    host = engine.socket or os.environ.get("DOCKER_HOST", "")
+    if not host:
+        answer = engine.run("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
+        host = answer.out.strip() if answer.ok else "unix:///var/run/docker.sock"
+    path = urlsplit(host).path
+    if not path or not os.path.exists(path):
+        raise OperationError(
+            "engine-unreachable",
+            f"The engine's socket {host!r} is not on this machine.",
+            "The container was left as it is.",
+            "Set dbops_engine_socket, or describe the service as one of kind compose.",
+        )
+    return path
+
+
+def create(engine: Engine, name: str, request: dict[str, Any]) -> str:
+    """Create a container and return its id; it is not started."""
+    endpoints = dict(request["NetworkingConfig"]["EndpointsConfig"])
+    # Engines before API 1.44 take one network at the creation; the others are connected afterwards.
+    first = next(iter(endpoints), "")
+    network = {"EndpointsConfig": {first: endpoints.pop(first)} if first else {}}
+    identity = str(_post(engine, name, f"/containers/create?name={quote(name)}", {**request, "NetworkingConfig": network})["Id"])
+    for other, endpoint in endpoints.items():
+        _post(engine, name, f"/networks/{quote(other)}/connect", {"Container": identity, "EndpointConfig": endpoint})
+    return identity
+
+
+def _post(engine: Engine, name: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    connection = _UnixConnection(_socket_of(engine))
+    try:
+        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        answer: dict[str, Any] = json.loads(response.read() or "{}")
+    finally:
+        connection.close()
+    if response.status >= 400:
+        raise OperationError(
+            "service-failed",
+            f"The engine does not create {name!r} anew: {answer.get('message', response.status)}.",
+            "The container that ran before is still there, stopped.",
+            "Read the message; correct the image or the container.",
+        )
+    return answer

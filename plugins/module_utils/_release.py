@@ -1,0 +1,100 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""A release of the application: an image of the engine, or a directory on the target."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import tarfile
+from dataclasses import dataclass
+from typing import Any
+
+from ._errors import OperationError
+from ._place import Engine
+
+
+@dataclass(frozen=True)
+class Release:
+    name: str
+    engine: Engine
+
+    @property
+    def is_directory(self) -> bool:
+        return os.path.isabs(self.name)
+
+    def image(self) -> dict[str, str]:
+        """id and working directory of the image, which has to be here already."""
+        facts = self.engine.inspect("image", self.name)
+        if facts is None:
+            raise OperationError(
+                "release-image-missing",
+                f"The release image {self.name!r} is not on this engine.",
+                "Nothing was changed.",
+                f"Correct dbops_release_image, or: {' '.join(self.engine.argv('pull', self.name))}",
+            )
+        return {"id": facts["Id"], "directory": facts["Config"]["WorkingDir"] or "/"}
+
+    def folder(self, path: str) -> dict[str, bytes]:
+        """The files below a folder of the release, read without running anything of it."""
+        if self.is_directory:
+            return self._from_directory(os.path.join(self.name, path))
+        return self._from_image(path)
+
+    def _missing(self, path: str) -> OperationError:
+        return OperationError(
+            "migrations-unreadable",
+            f"The release {self.name!r} has no folder {path!r}.",
+            "Nothing was changed.",
+            "Correct dbops_release_image or dbops_migrations_path.",
+        )
+
+    def _from_directory(self, root: str) -> dict[str, bytes]:
+        files = {}
+        for folder, _folders, names in os.walk(root):
+            for name in names:
+                path = os.path.join(folder, name)
+                if os.path.isfile(path):
+                    with open(path, "rb") as stream:
+                        files[os.path.relpath(path, root)] = stream.read()
+        if not files:
+            raise self._missing(root)
+        return files
+
+    def _from_image(self, path: str) -> dict[str, bytes]:
+        image = self.image()
+        source = os.path.join(image["directory"], path)
+        created = self.engine.run("create", "--network", "none", "--pull", "never", image["id"], "true")
+        if not created.ok:
+            raise OperationError(
+                "engine-failed",
+                f"The image {self.name!r} cannot be opened: {created.reason}.",
+                "Nothing was changed.",
+                "Look at the engine's log.",
+            )
+        container = created.out.strip()
+        try:
+            copy = subprocess.run(self.engine.argv("cp", f"{container}:{source}", "-"), capture_output=True, check=False)
+            if copy.returncode:
+                raise self._missing(source)
+            with tarfile.open(fileobj=io.BytesIO(copy.stdout)) as archive:
+                # The archive's first component is the folder itself.
+                return {
+                    member.name.partition("/")[2]: archive.extractfile(member).read()  # type: ignore[union-attr]
+                    for member in archive
+                    if member.isfile()
+                }
+        finally:
+            self.engine.run("rm", "--force", container)
+
+
+# Options of the doc fragment `_release`.
+RELEASE_OPTIONS: dict[str, Any] = {
+    "release": {"type": "str", "required": True},
+    "migrations_path": {"type": "str", "default": "drizzle"},
+}

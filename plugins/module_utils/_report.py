@@ -1,0 +1,374 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""A window's journal as a page that stands alone, and as lines for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+
+from ._report_html import code, document, facts, h, section, table
+from ._report_style import STYLE
+from ._report_timeline import timeline
+from ._report_values import (
+    NOTHING,
+    Span,
+    clock,
+    downtime_span,
+    duration,
+    integer,
+    line,
+    mapping,
+    mappings,
+    moment,
+    number,
+    phases,
+    plural,
+    short_image,
+    size,
+    stamp,
+    text,
+    texts,
+    tight,
+    window_span,
+)
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+Journal = dict[str, Any]
+
+_SUBJECTS = {
+    "none": "Window without an operation on",
+    "migrate": "Migration of",
+    "restore": "Restore of",
+    "upgrade_postgres": "PostgreSQL upgrade of",
+    "upgrade_redis": "Redis upgrade of",
+    "custom": "Custom operation on",
+}
+
+
+class _State(NamedTuple):
+    word: str
+    kind: str
+    sentence: str
+
+
+_STATES = {
+    "open": _State("open", "open", "{subject} is under way."),
+    "closed": _State("ok", "ok", "{subject} completed{downtime}."),
+    "rolled_back": _State("rolled back", "warning", "{subject} was rolled back{downtime}; the services run what they ran before."),
+    "aborted": _State("aborted", "warning", "{subject} was aborted; no service was stopped."),
+    "failed": _State("failed", "failed", "{subject} failed{downtime}; a person is needed."),
+}
+_UNKNOWN = _State("unknown", "failed", "{subject} has no recorded end{downtime}; look at the target.")
+
+
+def render_html(journal: Journal) -> str:
+    stack, operation = line(journal.get("stack"), "unnamed stack"), line(journal.get("operation"), "maintenance")
+    state = _state(journal)
+    return document(
+        f"{stack} · {operation} · {state.word}",
+        STYLE,
+        h(
+            "header",
+            h("p", f"Maintenance window · {stack} · {stamp(journal.get('opened'))}", class_="over"),
+            h("h1", tight(verdict(journal))),
+            h("p", h("span", state.word, class_=f"badge {state.kind}"), class_="state"),
+            _figures(journal),
+        ),
+        h("main", *(part for make in _SECTIONS for part in [make(journal)] if part is not None)),
+        h("footer", h("p", f"Written by amanat.dbops from the journal of window {line(journal.get('id'))}. All times are UTC.")),
+    )
+
+
+def summary_lines(journal: Journal) -> list[str]:
+    rows = [(phase.name, duration(phase.seconds), phase.result) for phase in phases(journal)]
+    rows.append(("window", duration(_seconds(window_span(journal))), _state(journal).word))
+    rows.append(("downtime", duration(_downtime_seconds(journal)), _probes(journal)))
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    lines = [verdict(journal), *(f"  {name:<{widths[0]}}  {seconds:>{widths[1]}}  {note}".rstrip() for name, seconds, note in rows)]
+    backup = mapping(journal.get("backup"))
+    if backup:
+        lines.append(f"backup: {line(backup.get('name'))} ({size(backup.get('bytes'))}, {_verified(backup)})")
+    lines.extend(f"warning: {line(item)}" for item in texts(journal.get("warnings")))
+    error = mapping(journal.get("error"))
+    if error:
+        lines.append(f"error: {line(_error_message(error)[0])}")
+        lines.extend(f"{key}: {line(error[key])}" for key in ("state", "next") if error.get(key))
+    return lines
+
+
+def verdict(journal: Journal) -> str:
+    """One sentence: what was done to which stack, how it ended, and what clients felt."""
+    operation = line(journal.get("operation"), "maintenance")
+    subject = _SUBJECTS.get(operation, f"Operation {operation} on")
+    seconds = _downtime_seconds(journal)
+    downtime = "" if seconds is None else f" with {duration(seconds)} of downtime" if seconds else " without downtime"
+    return _state(journal).sentence.format(subject=f"{subject} {line(journal.get('stack'), 'an unnamed stack')}", downtime=downtime)
+
+
+def _state(journal: Journal) -> _State:
+    return _STATES.get(line(journal.get("state")), _UNKNOWN)
+
+
+def _seconds(span: Span | None) -> float | None:
+    return span.seconds if span else None
+
+
+def _downtime_seconds(journal: Journal) -> float | None:
+    return number(mapping(journal.get("downtime")).get("seconds"))
+
+
+def _probes(journal: Journal) -> str:
+    downtime = mapping(journal.get("downtime"))
+    if number(downtime.get("probes")) is None:
+        return "not measured" if _downtime_seconds(journal) is None else ""
+    every = number(downtime.get("interval"))
+    return f"{integer(downtime.get('failures'))} of {plural(downtime.get('probes'), 'probe')} failed" + (
+        f", one every {every:g} s" if every else ""
+    )
+
+
+def _verified(backup: dict[str, Any]) -> str:
+    if number(backup.get("rows")) is None:
+        return "rows not counted"
+    return f"{plural(backup.get('rows'), 'row')} in {plural(backup.get('tables'), 'table')} verified"
+
+
+def _answer(health: dict[str, Any]) -> str:
+    return f"{_status(health)} in {integer(health.get('ms'))} ms"
+
+
+def _status(health: dict[str, Any]) -> str:
+    return line(health.get("status") or None, "no answer")
+
+
+def _error_message(error: dict[str, Any]) -> tuple[str, str]:
+    """The message's first line, with its slug, and its other lines."""
+    slug, message = f"[{line(error.get('slug'), 'unnamed')}]", text(error.get("message"), "No message was recorded.")
+    first, *rest = (message if message.startswith(slug) else f"{slug} {message}").split("\n", 1)
+    return first, "".join(rest)
+
+
+def _figures(journal: Journal) -> Element:
+    span, backup = window_span(journal), mapping(journal.get("backup"))
+    health = mapping(journal.get("health"))
+    before, after = mapping(health.get("before")), mapping(health.get("after"))
+    figures = (
+        ("Downtime", duration(_downtime_seconds(journal)), _probes(journal)),
+        ("Window", duration(_seconds(span)), f"{clock(span.start)} to {clock(span.end)}" if span else ""),
+        ("Backup", size(backup.get("bytes")), _verified(backup) if backup else "none taken"),
+        ("Health after", _ok(after), f"{_answer(after)}, before {_answer(before)}" if after else "not checked"),
+    )
+    return h(
+        "dl",
+        *(h("div", h("dt", term), h("dd", value), h("dd", tight(note), class_="note")) for term, value, note in figures),
+        class_="figures",
+    )
+
+
+def _ok(item: dict[str, Any]) -> str:
+    return {True: "ok", False: "failed"}.get(item.get("ok") if isinstance(item.get("ok"), bool) else None, NOTHING)
+
+
+def _result(word: str) -> Element:
+    kind = {"ok": "ok", "applied": "ok", "failed": "failed"}.get(word, "other")
+    return h("span", word or NOTHING, class_=f"result {kind}")
+
+
+def _error(journal: Journal) -> Element | None:
+    error = mapping(journal.get("error"))
+    if not error:
+        return None
+    # What a program printed can be long; what to do now must not stand below it.
+    first, rest = _error_message(error)
+    rows = [h("pre", first)]
+    if error.get("state"):
+        rows += [h("h3", "State now"), h("p", text(error["state"]))]
+    if error.get("next"):
+        rows += [h("h3", "Next command"), h("pre", code(text(error["next"])))]
+    if rest:
+        rows += [h("h3", "Rest of the message"), h("pre", rest)]
+    return section("What went wrong", *rows, class_=f"error {_state(journal).kind}")
+
+
+def _warnings(journal: Journal) -> Element | None:
+    warnings = texts(journal.get("warnings"))
+    return section("Warnings", h("ul", *(h("li", item) for item in warnings)), class_="warnings") if warnings else None
+
+
+def _timeline(journal: Journal) -> Element | None:
+    span, deadline = window_span(journal), moment(journal.get("deadline"))
+    if not span or not phases(journal):
+        return None
+    drawing = timeline(phases(journal), span, downtime_span(journal), deadline)
+    return section("Timeline", h("figure", drawing, _budget(journal, span), class_="chart"))
+
+
+def _budget(journal: Journal, span: Span) -> Element | None:
+    opened, deadline = moment(journal.get("opened")), moment(journal.get("deadline"))
+    if not opened or not deadline or deadline <= opened:
+        return None
+    length, used = (deadline - opened).total_seconds(), max((span.end - opened).total_seconds(), 0.0)
+    words = f"{duration(used)} of {duration(length)} used; deadline {stamp(deadline)}."
+    if used > length:
+        words = f"Ran {duration(used - length)} past its {duration(length)}; deadline {stamp(deadline)}, the dashed line."
+    meter = h(
+        "svg",
+        h("rect", width="100%", height="100%", class_="track"),
+        h("rect", width=f"{min(100 * used / length, 100):.3f}%", height="100%", class_="bar failed" if used > length else "bar ok"),
+        height="6",
+        aria_hidden="true",
+        class_="meter",
+    )
+    return h("figcaption", words, meter)
+
+
+def _phases(journal: Journal) -> Element:
+    rows = [
+        (
+            phase.name.replace("_", " "),
+            clock(phase.started),
+            clock(phase.ended),
+            duration(phase.seconds),
+            _result(phase.result),
+            phase.detail,
+        )
+        for phase in phases(journal)
+    ]
+    if not rows:
+        return section("Phases", h("p", "None was recorded."))
+    columns = ("Phase", "Start", "End", "Length", "Result", "Detail")
+    return section("Phases", table("Phases of the window, times in UTC", columns, rows, numeric=("Start", "End", "Length")))
+
+
+def _facts(journal: Journal) -> Element:
+    by, acknowledged = mapping(journal.get("opened_by")), mapping(journal.get("acknowledged"))
+    rows: list[tuple[str, str | Element]] = []
+    if acknowledged:
+        rows.append(("Acknowledged", f"{stamp(acknowledged.get('at'))} by {_person(mapping(acknowledged.get('by')))}"))
+    return section(
+        "Facts",
+        facts(
+            ("Window", code(line(journal.get("id")))),
+            ("Stack", line(journal.get("stack"))),
+            ("Operation", line(journal.get("operation"))),
+            ("Opened by", _person(by)),
+            ("Job", line(by.get("job_id"))),
+            ("Revision", code(line(by.get("revision")))),
+            ("Opened", stamp(journal.get("opened"))),
+            ("Ended", stamp(journal.get("ended"))),
+            ("Deadline", stamp(journal.get("deadline"))),
+            ("State", line(journal.get("state"))),
+            ("Last phase", line(journal.get("phase"))),
+            ("Epoch", line(journal.get("epoch"))),
+            *rows,
+        ),
+    )
+
+
+def _person(by: dict[str, Any]) -> str:
+    return " on ".join(line(by[key]) for key in ("user", "controller") if by.get(key)) or NOTHING
+
+
+def _backup(journal: Journal) -> Element:
+    backup = mapping(journal.get("backup"))
+    if not backup:
+        return section("Backup", h("p", "None was taken."))
+    return section(
+        "Backup",
+        facts(
+            ("Name", code(line(backup.get("name")))),
+            ("Path", code(line(backup.get("path")))),
+            ("Series", line(backup.get("series"))),
+            ("Size", f"{size(backup.get('bytes'))} ({plural(backup.get('bytes'), 'byte')})"),
+            ("Taken in", duration(number(backup.get("seconds")))),
+            ("Content", _verified(backup)),
+            ("sha256", code(line(backup.get("sha256")))),
+        ),
+    )
+
+
+def _services(journal: Journal) -> Element | None:
+    rows = []
+    for service in mappings(journal.get("services")):
+        before = (short_image(service.get("image_before")), line(service.get("release_before"), ""))
+        after = (short_image(service.get("image_after")), line(service.get("release_after"), ""))
+        running = {True: "running", False: "not running"}.get(service.get("running_before") is True)
+        policy = f"restart {line(service.get('restart_policy'))}" if service.get("restart_policy") else ""
+        how = ", ".join(part for part in (running if "running_before" in service else "", policy) if part)
+        same = before == after and any(before)
+        rows.append(
+            (line(service.get("name")), line(service.get("kind")), how or NOTHING, _image(*before), "unchanged" if same else _image(*after))
+        )
+    if not rows:
+        return None
+    columns = ("Service", "Kind", "Found", "Image before", "Image after")
+    return section("Services", table("Services that the window stopped and started", columns, rows))
+
+
+def _image(identifier: str, release: str) -> Element:
+    if not identifier or not release:
+        return h("span", identifier or release or NOTHING)
+    return h("span", release, h("br"), h("span", identifier, class_="note"))
+
+
+def _migrations(journal: Journal) -> Element | None:
+    migrations = mapping(journal.get("migrations"))
+    if not migrations:
+        return None
+    pending, applied = texts(migrations.get("pending")), texts(migrations.get("applied"))
+    rows = [(code(name), _result("applied" if name in applied else "not applied")) for name in pending]
+    rows += [(code(name), _result("applied, was not planned")) for name in applied if name not in pending]
+    known = number(migrations.get("applied_before"))
+    words = h("p", f"{plural(known, 'migration')} applied before the window.") if known is not None else None
+    body = table("Migrations of the window", ("Migration", "Result"), rows) if rows else h("p", "None was pending.")
+    return section("Migrations", words, body)
+
+
+def _health(journal: Journal) -> Element | None:
+    health = mapping(journal.get("health"))
+    rows, bodies = [], []
+    for when in ("before", "after"):
+        check = mapping(health.get(when))
+        if check:
+            rows.append((when.capitalize(), _status(check), integer(check.get("ms")), _result(_ok(check)), line(check.get("url"))))
+        said = check.get("body") or check.get("reason")
+        if said:
+            bodies.append(h("div", h("h3", f"Answer {when}"), h("pre", text(said))))
+    if not rows:
+        return None
+    columns = ("When", "Status", "ms", "Result", "URL")
+    return section(
+        "Health",
+        table("Health of the application", columns, rows, numeric=("ms",)),
+        h("div", *bodies, class_="pair") if bodies else None,
+    )
+
+
+def _announcements(journal: Journal) -> Element | None:
+    rows = [
+        (line(item.get("event")), clock(moment(item.get("at"))), line(item.get("sender")), _result(_ok(item)), text(item.get("answer")))
+        for item in mappings(journal.get("announcements"))
+    ]
+    if not rows:
+        return None
+    return section("Announcements", table("Announcements, times in UTC", ("Event", "At", "Sender", "Result", "Answer"), rows))
+
+
+_SECTIONS: tuple[Callable[[Journal], Element | None], ...] = (
+    _error,
+    _warnings,
+    _timeline,
+    _phases,
+    _facts,
+    _backup,
+    _services,
+    _migrations,
+    _health,
+    _announcements,
+)

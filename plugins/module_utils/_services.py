@@ -1,0 +1,292 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Stopping and starting the application's services, one by one, whatever runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from ._command import Command, run
+from ._errors import OperationError
+from ._files import make_private_directory, write_json
+from ._place import Engine
+from ._recreate import create, creation
+
+KINDS = ("compose", "container", "systemd", "command")
+
+Facts = dict[str, Any]
+
+# Compose's own search order: the first of each. https://docs.docker.com/compose/how-tos/multiple-compose-files/merge/
+_COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+_OVERRIDE_FILES = ("compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml")
+
+
+def _failed(slug: str, service: str, what: str, reason: str, cure: str) -> OperationError:
+    return OperationError(slug, f"Service {service!r}: {what}: {reason}.", "The service was left as it is.", cure)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every kind needs: the engine, and a directory of the stack for files that must last."""
+
+    engine: Engine
+    directory: str
+
+
+class Service:
+    """One entry of `dbops_services`."""
+
+    def __init__(self, spec: dict[str, Any], context: Context) -> None:
+        self.spec = spec
+        self.name: str = spec["name"]
+        self.engine = context.engine
+        self.directory = context.directory
+
+    def look(self) -> Facts:
+        """name, kind, running, release (what was asked for), image_id (what runs), restart_policy."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        raise NotImplementedError
+
+    def start(self, release: str, restart_policy: str) -> None:
+        """Start what stands there; with `release`, exactly that one; with the policy it had before the stop."""
+        raise NotImplementedError
+
+    def facts(self, **known: Any) -> Facts:
+        base = {"name": self.name, "kind": self.spec["kind"], "release": "", "image_id": "", "restart_policy": ""}
+        return {**base, **known}
+
+    def _run(self, command: Command, doing: str, timeout: float = 180) -> str:
+        answer = run(command, timeout=timeout)
+        if not answer.ok:
+            raise _failed("service-failed", self.name, f"{doing} failed", answer.reason, "Read the service's log, then act on it.")
+        return answer.out
+
+
+class ContainerService(Service):
+    """A container by name."""
+
+    def containers(self) -> list[str]:
+        return [self.spec.get("container") or self.name]
+
+    def _inspect(self) -> list[dict[str, Any]]:
+        found = [self.engine.inspect("container", name) for name in self.containers()]
+        known = [facts for facts in found if facts is not None]
+        if not known:
+            raise _failed(
+                "service-unknown",
+                self.name,
+                "the engine has no container of it",
+                ", ".join(self.containers()) or "none by its project and service labels",
+                "Correct dbops_services, or deploy the application.",
+            )
+        return known
+
+    def look(self) -> Facts:
+        known = self._inspect()
+        if any(facts["HostConfig"].get("AutoRemove") for facts in known):
+            raise _failed(
+                "service-not-stoppable",
+                self.name,
+                "its container would be gone after a stop",
+                "it was started with --rm",
+                "Start it without --rm.",
+            )
+        return self.facts(
+            running=any(facts["State"]["Running"] for facts in known),  # one that runs is one that writes
+            release=known[0]["Config"]["Image"],
+            image_id=known[0]["Image"],
+            restart_policy=known[0]["HostConfig"]["RestartPolicy"]["Name"],
+            environment_names=sorted(entry.partition("=")[0] for entry in known[0]["Config"]["Env"] or []),
+            networks=sorted(known[0]["NetworkSettings"]["Networks"]),
+            containers=[facts["Id"] for facts in known],
+        )
+
+    def _engine(self, *arguments: str) -> None:
+        self._run(Command(self.engine.argv(*arguments)), arguments[0])
+
+    def stop(self) -> None:
+        facts = self.look()
+        if facts["restart_policy"] == "always":
+            # A restart of the engine would bring it back in the middle of the window.
+            self._engine("update", "--restart", "no", *facts["containers"])
+        self._engine("stop", *facts["containers"])
+
+    def start(self, release: str, restart_policy: str) -> None:
+        known = self._inspect()
+        if release and not self._runs(known, release):
+            self.recreate(release, restart_policy)
+            return
+        containers = [facts["Id"] for facts in known]
+        self._engine("start", *containers)
+        if restart_policy == "always":
+            self._engine("update", "--restart", restart_policy, *containers)
+
+    def _runs(self, known: list[dict[str, Any]], release: str) -> bool:
+        image = self.engine.inspect("image", release)
+        return image is not None and all(facts["Image"] == image["Id"] for facts in known)
+
+    def recreate(self, release: str, restart_policy: str) -> None:
+        """The same container with another image. Its predecessor is kept, stopped, until the next release."""
+        name = self.containers()[0]
+        kept = f"{name}__replaced"
+        predecessor = self.engine.inspect("container", kept)
+        if predecessor and self._runs([predecessor], release):
+            self._engine("rm", "--force", name)
+            self._engine("rename", kept, name)
+        else:
+            container = self._inspect()[0]
+            image = self.engine.inspect("image", container["Image"]) or {"Config": {}}
+            self.engine.run("rm", "--force", f"{name}__new")  # of an attempt that was cut off
+            new = create(self.engine, f"{name}__new", creation(container, image, release, restart_policy))
+            if predecessor:
+                self._engine("rm", kept)
+            self._engine("rename", name, kept)
+            self._engine("rename", new, name)
+        self._engine("start", name)
+        if restart_policy == "always":
+            self._engine("update", "--restart", restart_policy, name)
+
+
+class ComposeService(ContainerService):
+    """One service of a Compose project; the project as a whole is never touched."""
+
+    @property
+    def service(self) -> str:
+        return self.spec.get("service") or self.name
+
+    @property
+    def _override(self) -> str:
+        return os.path.join(self.directory, "compose", f"{self.name}.yml")
+
+    def containers(self) -> list[str]:
+        # Not what `docker compose run` left behind: it has the labels of the service, and is none.
+        labels = {"project": self._project(), "service": self.service, "oneoff": "False"}
+        filters = [part for key, value in labels.items() for part in ("--filter", f"label=com.docker.compose.{key}={value}")]
+        return self._run(Command(self.engine.argv("ps", "--all", "--quiet", "--no-trunc", *filters)), "looking").split()
+
+    def _project(self) -> str:
+        if self.spec.get("project_name"):
+            return str(self.spec["project_name"])
+        answer = self._run(self._compose(["config", "--format", "json"], self._files()), "reading the project")
+        return str(json.loads(answer)["name"])
+
+    def _files(self) -> list[str]:
+        source = self.spec["project_src"]
+        files = [os.path.join(source, name) for name in self.spec.get("files") or []]
+        if not files:
+            present = set(os.listdir(source)) if os.path.isdir(source) else set()
+            for names in (_COMPOSE_FILES, _OVERRIDE_FILES):
+                files += [os.path.join(source, name) for name in names if name in present][:1]
+        if not files:
+            raise _failed("service-unknown", self.name, "no Compose file", source, "Correct project_src and files in dbops_services.")
+        return files
+
+    def _compose(self, arguments: list[str], files: list[str]) -> Command:
+        flags = ["--project-directory", self.spec["project_src"]]
+        if self.spec.get("project_name"):
+            flags += ["--project-name", self.spec["project_name"]]
+        flags += [part for file in files for part in ("--file", file)]
+        env_files = [os.path.join(self.spec["project_src"], file) for file in self.spec.get("env_files") or []]
+        flags += [part for file in env_files for part in ("--env-file", file)]
+        flags += [part for profile in self.spec.get("profiles") or [] for part in ("--profile", profile)]
+        return Command(self.engine.argv("compose", *flags, *arguments))
+
+    def recreate(self, release: str, _restart_policy: str) -> None:
+        """The project's own definition with another image, and nothing else re-created."""
+        make_private_directory(os.path.dirname(self._override))
+        write_json(self._override, {"services": {self.service: {"image": release}}})
+        up = ["up", "--detach", "--no-deps", "--no-build", "--pull", "never", self.service]
+        self._run(self._compose(up, [*self._files(), self._override]), "up")
+
+
+class SystemdService(Service):
+    """A unit of systemd."""
+
+    @property
+    def unit(self) -> str:
+        return self.spec.get("unit") or self.name
+
+    def look(self) -> Facts:
+        out = self._run(Command(["systemctl", "show", "--property", "LoadState,ActiveState", self.unit]), "systemctl show")
+        values = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+        if values.get("LoadState") != "loaded":
+            raise _failed("service-unknown", self.name, "systemd has no such unit", self.unit, "Correct dbops_services.")
+        return self.facts(running=values.get("ActiveState") in ("active", "activating", "reloading"))
+
+    def stop(self) -> None:
+        self._run(Command(["systemctl", "stop", self.unit]), "systemctl stop")
+
+    def start(self, _release: str, _restart_policy: str) -> None:
+        self._run(Command(["systemctl", "start", self.unit]), "systemctl start")
+
+
+class CommandService(Service):
+    """Three commands of the user's: `start`, `stop`, `status`.
+
+    `status` exits 0 when the service runs and 3 when it does not (as LSB init scripts do), and may print the
+    release. `start` finds the release to run in the variable DBOPS_IMAGE.
+    """
+
+    STOPPED = 3
+
+    def look(self) -> Facts:
+        answer = run(Command(list(self.spec["status"])), timeout=30)
+        if answer.code not in (0, self.STOPPED):
+            raise _failed("service-unknown", self.name, "its status command failed", answer.reason, "Correct dbops_services.")
+        release = answer.out.strip()
+        return self.facts(running=answer.ok, release=release, image_id=release)
+
+    def stop(self) -> None:
+        self._run(Command(list(self.spec["stop"])), "stop")
+
+    def start(self, release: str, _restart_policy: str) -> None:
+        env = {"DBOPS_IMAGE": release} if release else {}
+        self._run(Command(list(self.spec["start"]), env), "start")
+
+
+_CLASSES: dict[str, type[Service]] = {
+    "compose": ComposeService,
+    "container": ContainerService,
+    "systemd": SystemdService,
+    "command": CommandService,
+}
+
+
+def service_of(spec: dict[str, Any], context: Context) -> Service:
+    return _CLASSES[spec["kind"]](spec, context)
+
+
+# Options of the doc fragment `_services`.
+SERVICES_OPTIONS: dict[str, Any] = {
+    "services": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "kind": {"type": "str", "required": True, "choices": list(KINDS)},
+            "image": {"type": "str", "default": ""},
+            "container": {"type": "str"},
+            "unit": {"type": "str"},
+            "project_src": {"type": "path"},
+            "project_name": {"type": "str"},
+            "files": {"type": "list", "elements": "str"},
+            "env_files": {"type": "list", "elements": "str"},
+            "profiles": {"type": "list", "elements": "str"},
+            "service": {"type": "str"},
+            "start": {"type": "list", "elements": "str"},
+            "stop": {"type": "list", "elements": "str"},
+            "status": {"type": "list", "elements": "str"},
+        },
+        "required_if": [("kind", "compose", ("project_src",)), ("kind", "command", ("start", "stop", "status"))],
+    },
+}

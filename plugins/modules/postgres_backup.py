@@ -1,0 +1,209 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: postgres_backup
+short_description: Back up a PostgreSQL database, read the backup through and describe it in a manifest
+version_added: 0.1.0
+description:
+  - Dumps a database from one exported snapshot, reads every row back out of the written files and compares with the
+    snapshot's exact counts. Only then the backup gets its name and its manifest.
+  - A server in a container is dumped by a short-lived container of the server's own image in the server's network
+    namespace, so that versions always match and the served container is not touched.
+  - The work is a job on the target. It outlives a lost connection.
+author:
+  - amanat.dbops contributors (@amanat)
+extends_documentation_fragment:
+  - amanat.dbops._target
+  - amanat.dbops._postgres
+  - amanat.dbops._job
+attributes:
+  check_mode:
+    support: full
+    description: Tells the name, the expected size and the free space, and refuses where the space will not do.
+  diff_mode:
+    support: none
+    description: A backup replaces nothing.
+  idempotent:
+    support: none
+    details: Every run makes another backup.
+    description: A second run changes nothing.
+options:
+  backup_dir:
+    description: Directory on the target that holds the backups. Created with mode 0700 where it is missing.
+    type: path
+    default: /var/backups/dbops
+  series:
+    description: Backups that rotate together. Defaults to C(<database>_pg).
+    type: str
+  format:
+    description: V(directory) is written and restored in parallel, V(custom) is a single file.
+    type: str
+    choices: [directory, custom]
+    default: directory
+  jobs:
+    description: Connections that dump at the same time. Defaults to the processors of the target.
+    type: int
+"""
+
+EXAMPLES = r"""
+- name: Back up
+  amanat.dbops.postgres_backup:
+    stack: production/nickapp
+    postgres_container: amanat-postgres
+    pg_url: "{{ dbops_pg_url }}"
+"""
+
+RETURN = r"""
+name:
+  description: Name of the backup. In check mode the name that it would have now.
+  returned: success
+  type: str
+path:
+  description: Path of the backup on the target.
+  returned: success
+  type: str
+series:
+  description: Its series.
+  returned: success
+  type: str
+sha256:
+  description: One digest over the digests of all its files; empty in check mode.
+  returned: success
+  type: str
+bytes:
+  description: Its size in bytes. In check mode the expected one.
+  returned: success
+  type: int
+free:
+  description: Bytes free where it goes.
+  returned: in check mode
+  type: int
+seconds:
+  description: How long it took; 0 in check mode.
+  returned: success
+  type: float
+tables:
+  description: Number of tables in it; 0 in check mode.
+  returned: success
+  type: int
+rows:
+  description: Number of rows in it, each counted in the snapshot and in the files; 0 in check mode.
+  returned: success
+  type: int
+"""
+
+import os
+from datetime import datetime, timezone
+from typing import Any, Callable
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils import _manifest
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
+from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    JOB_OPTIONS,
+    POSTGRES_OPTIONS,
+    TARGET_OPTIONS,
+    main_of,
+    run_as_job,
+    server_of,
+    stack_of,
+)
+from ansible_collections.amanat.dbops.plugins.module_utils._pg_backup import (
+    EXTENSIONS,
+    Backup,
+    Plan,
+    estimate,
+    require_space,
+)
+
+
+def _plan(module: AnsibleModule) -> Plan:
+    server = server_of(module)
+    params = module.params
+    series = params["series"] or f"{_manifest.safe_series(server.database)}_pg"
+    if not _manifest.SERIES.fullmatch(series):
+        raise OperationError(
+            "series-malformed",
+            f"{series!r} is no name of a series.",
+            "Nothing was changed.",
+            "Use letters, digits, dot, hyphen and underscore, beginning with a letter or a digit.",
+        )
+    image = digest = container = ""
+    if server.place.container:
+        facts = server.place.engine.container(server.place.container)
+        image, container = facts["Image"], facts["Id"]
+        digests = (server.place.engine.inspect("image", image) or {}).get("RepoDigests") or [""]
+        digest = digests[0]
+    return Plan(
+        stack=stack_of(module),
+        server=server,
+        image=image,
+        image_digest=digest,
+        container=container,
+        directory=params["backup_dir"],
+        series=series,
+        format=params["format"],
+        jobs=params["jobs"] or os.cpu_count() or 1,
+        run=params["job"] or "backup",
+    )
+
+
+def _prepare(module: AnsibleModule) -> tuple[Plan, dict[str, int]]:
+    """Everything that can be found wrong before a byte is written."""
+    plan = _plan(module)
+    size = plan.server.value("SELECT pg_database_size(current_database()) AS bytes")
+    figures = estimate(plan.directory, plan.series, int(size))
+    require_space(plan.directory, figures)
+    return plan, figures
+
+
+def _predict(plan: Plan, figures: dict[str, int]) -> dict[str, Any]:
+    name = _manifest.backup_name(plan.series, datetime.now(timezone.utc), EXTENSIONS[plan.format])
+    return {
+        "changed": True,
+        "name": name,
+        "path": os.path.join(plan.directory, name),
+        "series": plan.series,
+        "sha256": "",
+        "bytes": figures["expected"],
+        "free": figures["free"],
+        "seconds": 0.0,
+        "tables": 0,
+        "rows": 0,
+    }
+
+
+def body(module: AnsibleModule) -> dict[str, Any]:
+    if module.check_mode:
+        return _predict(*_prepare(module))
+
+    def prepare() -> Callable[[Progress], dict[str, Any]]:
+        plan = _prepare(module)[0]
+        return lambda progress: Backup(plan, progress).make()
+
+    return run_as_job(module, prepare)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **TARGET_OPTIONS,
+            **POSTGRES_OPTIONS,
+            **JOB_OPTIONS,
+            "backup_dir": {"type": "path", "default": "/var/backups/dbops"},
+            "series": {"type": "str"},
+            "format": {"type": "str", "choices": ["directory", "custom"], "default": "directory"},
+            "jobs": {"type": "int"},
+        },
+        supports_check_mode=True,
+    )
+    main_of(module, body)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Windows on containers, and on a Compose project that the collection did not deploy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import ROOT, STACK, Stack
+
+
+def engine(*arguments: str) -> str:
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def identities(state: dict[str, Any]) -> list[str]:
+    """The containers of the servers, which no window may touch."""
+    return [engine("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", state[server]["container"]) for server in ("postgres", "redis")]
+
+
+def left_behind() -> str:
+    """Containers that the collection started for a while."""
+    return engine("ps", "--all", "--quiet", "--filter", "label=amanat.dbops.run")
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("slug", "variables"),
+    [
+        pytest.param("container-unknown", {"dbops_operation": "none", "dbops_postgres_container": "no-such-container"}, id="unknown"),
+        pytest.param(
+            "release-image-missing",
+            {
+                "dbops_operation": "migrate",
+                "dbops_release_image": "localhost:1/no/such:image",
+            },
+            id="a release image that does not exist",
+        ),
+    ],
+)
+def test_bad_input_is_refused(docker: Stack, slug: str, variables: dict[str, Any]) -> None:
+    outcome = docker.play("maintenance", **variables)
+    assert outcome.code == 2, outcome.out
+    assert outcome.last_line.startswith(f"dbops maintenance {docker.key} refused: [{slug}]")
+    assert docker.health()["release"] == "1"
+    assert not docker.journal.exists()
+
+
+@pytest.mark.faults
+def test_a_stopped_database_is_refused(docker: Stack) -> None:
+    container = docker.state["postgres"]["container"]
+    engine("stop", container)
+    try:
+        outcome = docker.play("maintenance", dbops_operation="none")
+    finally:
+        engine("start", container)
+    assert outcome.code == 2
+    assert "refused: [container-stopped]" in outcome.last_line
+
+
+def test_a_release_that_is_not_healthy_is_taken_back(docker: Stack) -> None:
+    before = engine("inspect", "--format", "{{.Image}}", docker.state["backend"]["container"])
+    variables = {"dbops_operation": "none", "maintenance_window_health_timeout": 5}
+    outcome = docker.play("maintenance", dbops_release_image=docker.release("2-unhealthy"), **variables)
+    assert outcome.code == 2, outcome.out
+    assert outcome.last_line.startswith(f"dbops maintenance {docker.key} rolled_back: ")
+    assert "[health-gate]" in outcome.last_line
+    assert docker.health()["release"] == "1"
+    assert engine("inspect", "--format", "{{.Image}}", docker.state["backend"]["container"]) == before
+
+
+def test_a_window_brings_the_new_release(docker: Stack) -> None:
+    servers = identities(docker.state)
+    outcome = docker.play("maintenance", dbops_operation="migrate", dbops_release_image=docker.release("2"))
+    assert outcome.code == 0, outcome.out
+    assert docker.health()["release"] == "2"
+    assert docker.health()["migrations"] == {"applied": 20, "expected": 20}
+    report = docker.report()
+    assert report["state"] == "closed"
+    assert report["services"][0]["image_before"] != report["services"][0]["image_after"]
+    assert identities(docker.state) == servers
+    assert not left_behind()
+    assert not docker.half_written()
+
+
+@pytest.fixture
+def adopted() -> Iterator[dict[str, Any]]:
+    """The production Compose project, started by somebody else."""
+    name = "window-adopted"
+    try:
+        subprocess.run([*STACK, "up", "--kind", "docker", "--environment", "production", "--name", name], cwd=ROOT, check=True)
+        yield json.loads((ROOT / f".stack/{name}.json").read_text(encoding="utf-8"))
+    finally:
+        subprocess.run([*STACK, "down", "--name", name], cwd=ROOT, check=True)
+
+
+def test_a_stack_that_runs_is_adopted_by_a_few_lines(adopted: dict[str, Any], tmp_path: Path) -> None:
+    password = json.loads(Path(adopted["secrets_file"]).read_text(encoding="utf-8"))["postgres_password"]
+    project = {key: adopted["compose"][key] for key in ("project_src", "project_name", "files", "env_files", "service")}
+    host = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "dbops_environment": "production",
+        "dbops_postgres_container": adopted["postgres"]["container"],
+        "dbops_pg_url": f"postgres://amanat:{password}@postgres:5432/amanat",
+        "dbops_health_url": adopted["health_url"],
+        "dbops_services": [{"name": "backend", "kind": "compose", **project}],
+        "dbops_state_dir": str(tmp_path / "state"),
+        "dbops_backup_dir": str(tmp_path / "backups"),
+        "dbops_report_dir": str(tmp_path / "reports"),
+    }
+    inventory = tmp_path / "hosts.json"
+    inventory.write_text(json.dumps({"all": {"hosts": {"nickapp": host}}}), encoding="utf-8")
+    servers = identities(adopted)
+    for verb, *arguments in (["backup"], ["maintenance", "-e", "dbops_operation=none", "-e", "dbops_confirm=production/nickapp"]):
+        done = subprocess.run(
+            ["ansible-playbook", "-i", str(inventory), f"playbooks/{verb}.yml", *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert identities(adopted) == servers
+    assert len(list((tmp_path / "backups").glob("amanat_pg_*.manifest.json"))) == 2
+    assert not left_behind()

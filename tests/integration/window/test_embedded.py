@@ -1,0 +1,199 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Windows on the application's own processes: a target without containers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gates import pythons
+
+from .conftest import ROOT, Stack
+from .slack import slack
+
+PHASES = ["preflight", "opened", "backed_up", "stopped", "operated", "started", "verified", "closed"]
+
+
+class Receiver(ThreadingHTTPServer):
+    """A webhook that remembers what it was told; the path `/broken` answers 500."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/{path}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        broken = self.path == "/broken"
+        if not broken:
+            self.server.told.append(body)
+        self.send_response(500 if broken else 200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_check_mode_prints_the_plan_and_changes_nothing(embedded: Stack) -> None:
+    before = sorted(embedded.directory.rglob("*.json"))
+    release = embedded.release("2")
+    outcome = embedded.play("maintenance", "--check", dbops_operation="migrate", dbops_release_image=release)
+    assert outcome.code == 0, outcome.out
+    for expected in ("Service backend (command): runs", f"then {release}", "MiB free", "Pending migrations: 0019_", "Estimate: "):
+        assert expected in outcome.out
+    assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} ok: check mode")
+    assert sorted(embedded.directory.rglob("*.json")) == before
+    assert embedded.health()["release"] == "1"
+
+
+def test_a_failing_migration_leaves_the_old_release_running(embedded: Stack, receiver: Receiver) -> None:
+    variables = {"dbops_operation": "migrate", "dbops_release_image": embedded.release("2-failing")}
+    outcome = embedded.play("maintenance", dbops_announce=[{"kind": "webhook", "url": receiver.url("ok")}], **variables)
+    assert outcome.code == 2, outcome.out
+    assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} rolled_back: window ")
+    assert "[migration-failed]" in outcome.last_line
+    assert "None of the pending migrations was applied" in outcome.last_line
+    assert embedded.health()["release"] == "1"
+    assert embedded.health()["migrations"]["applied"] == 19
+    assert not embedded.journal.exists()
+    assert not embedded.half_written()
+    report = embedded.report()
+    assert report["state"] == "rolled_back"
+    assert report["error"]["slug"] == "migration-failed"
+    assert [event["event"] for event in receiver.told] == ["planned", "starting", "rolled_back"]
+
+
+def test_slack_is_told_by_webhook_and_by_token(embedded: Stack, tmp_path: Path) -> None:
+    announce = [{"kind": "slack", "token": "T0/B0/hook-secret"}, {"kind": "slack", "token": "xoxb-bot-secret", "channel": "#ops"}]
+    with slack(tmp_path) as proxy:
+        outcome = embedded.play("maintenance", environ=proxy.environ, dbops_operation="none", dbops_announce=announce)
+    assert outcome.code == 0, outcome.out
+    assert [(host, path) for host, path, _ in proxy.told[:2]] == [
+        ("hooks.slack.com", "/services/T0/B0/hook-secret"),
+        ("slack.com", "/api/chat.postMessage"),
+    ]
+    texts = [message["attachments"][0]["text"] if "attachments" in message else message["text"] for _, _, message in proxy.told]
+    assert texts[0].startswith(f"Maintenance of {embedded.key} is planned: none.")
+    assert len(proxy.told) == 8
+    assert all(each["ok"] for each in embedded.report()["announcements"])
+    assert "hook-secret" not in outcome.out
+    assert "xoxb-bot-secret" not in outcome.out
+
+
+def test_operation_custom_runs_the_users_tasks_while_the_backend_is_down(embedded: Stack, tmp_path: Path) -> None:
+    tasks = tmp_path / "tasks.yml"
+    seen = tmp_path / "seen"
+    tasks.write_text(
+        "---\n"
+        "- name: See that nobody answers\n"
+        "  ansible.builtin.uri:\n"
+        '    url: "{{ dbops_health_url }}"\n'
+        "    status_code: [-1]\n"
+        "- name: Leave a trace\n"
+        "  ansible.builtin.copy:\n"
+        "    content: down\n"
+        f"    dest: {seen}\n"
+        "    mode: '0600'\n",
+        encoding="utf-8",
+    )
+    # The oldest Python that a target may have runs the modules of this one.
+    python = pythons.find((3, 9)) or sys.executable
+    outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks=str(tasks), ansible_python_interpreter=python)
+    assert outcome.code == 0, outcome.out
+    assert seen.read_text(encoding="utf-8") == "down"
+    assert embedded.health()["release"] == "1"
+
+
+def test_a_second_window_is_told_who_and_since_when(embedded: Stack, tmp_path: Path) -> None:
+    tasks = tmp_path / "wait.yml"
+    goes_on = tmp_path / "goes-on"
+    tasks.write_text(f"- ansible.builtin.wait_for: {{path: {goes_on}, timeout: 60}}\n", encoding="utf-8")
+    outcomes = []
+    first = threading.Thread(target=lambda: outcomes.append(embedded.play("maintenance", dbops_operation="custom", dbops_tasks=str(tasks))))
+    first.start()
+    try:
+        wait_until_operated(embedded)
+        journal = json.loads(embedded.journal.read_text(encoding="utf-8"))
+        second = embedded.play("maintenance", dbops_operation="none")
+        status = embedded.play("status")
+    finally:
+        goes_on.touch()
+        first.join()
+    assert second.code == 2
+    assert f"refused: [window-open] Another window holds the lock: window {journal['id']} (custom)" in second.last_line
+    assert f"opened {journal['opened']} by" in second.last_line
+    assert f"window {journal['id']} (custom) is open in phase operated" in status.last_line
+    assert outcomes[0].code == 0, outcomes[0].out
+    assert "no window is open" in embedded.play("status").last_line
+
+
+def wait_until_operated(stack: Stack) -> None:
+    wait = "import json, sys, time\nwhile True:\n  try:\n    assert json.load(open(sys.argv[1]))['phase'] == 'operated'; break\n"
+    wait += "  except (OSError, ValueError, AssertionError): time.sleep(0.1)\n"
+    subprocess.run(["python3", "-c", wait, str(stack.journal)], timeout=60, check=True)
+
+
+def test_a_window_brings_the_new_release(embedded: Stack, receiver: Receiver) -> None:
+    """The last test of this stack: afterwards it runs release 2."""
+    announce = [{"kind": "webhook", "url": receiver.url(path)} for path in ("broken", "ok")]
+    variables = {"dbops_operation": "migrate", "dbops_release_image": embedded.release("2")}
+    outcome = embedded.play("maintenance", dbops_announce=announce, **variables)
+    assert outcome.code == 0, outcome.out
+    assert "migrate done, downtime " in outcome.last_line
+    assert embedded.health()["release"] == "2"
+    assert embedded.health()["migrations"] == {"applied": 20, "expected": 20}
+
+    report = embedded.report()
+    assert report["state"] == "closed"
+    assert [phase["name"] for phase in report["phases"]] == PHASES
+    assert {phase["result"] for phase in report["phases"]} == {"ok"}
+    assert report["migrations"]["applied"] == report["migrations"]["pending"]
+    assert 0 < report["downtime"]["seconds"] < 60
+    assert report["backup"]["rows"] == report["backup"]["verified_rows"] > 1000
+    assert report["services"][0]["release_before"] == embedded.state["releases"]["1"]
+    assert report["services"][0]["release_after"] == embedded.state["releases"]["2"]
+
+    assert [event["event"] for event in receiver.told] == ["planned", "starting", "phase", "finished"]
+    assert [(each["event"], each["ok"]) for each in report["announcements"]][:2] == [("planned", False), ("planned", True)]
+    assert "planned was not announced by webhook" in report["warnings"][0]
+
+    page = embedded.reports / f"{report['id']}.html"
+    assert "production" not in page.read_text(encoding="utf-8")
+    backup = Path(report["backup"]["path"])
+    manifest = json.loads(Path(f"{backup}.manifest.json").read_text(encoding="utf-8"))
+    assert manifest["complete"]
+    assert backup.stat().st_mode & 0o777 == 0o700
+    assert not embedded.half_written()
+    secrets = json.loads(Path(embedded.state["secrets_file"]).read_text(encoding="utf-8"))
+    for secret in secrets.values():
+        assert secret not in outcome.out
+        assert not subprocess.run(
+            ["grep", "-rlF", "--", secret, str(embedded.directory / "dbops"), str(embedded.backups), str(embedded.reports)],
+            capture_output=True,
+            check=False,
+            cwd=ROOT,
+        ).stdout

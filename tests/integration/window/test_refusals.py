@@ -1,0 +1,144 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad input and broken surroundings: one message, nothing changed, the old release running and healthy."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import ROOT, Outcome, Stack
+
+pytestmark = pytest.mark.faults
+
+NOBODY_LISTENS = "http://127.0.0.1:9/api/health"
+
+
+def assert_refused(stack: Stack, outcome: Outcome, slug: str) -> None:
+    """Refused with one message, before anything was touched."""
+    assert outcome.code == 2, outcome.out
+    assert outcome.last_line.startswith(f"dbops maintenance {stack.key} refused: [{slug}]"), outcome.last_line
+    assert "State: " in outcome.last_line
+    assert not stack.journal.exists()
+    assert not stack.half_written()
+    assert stack.health()["release"] == "1"
+
+
+def url(stack: Stack, **parts: str) -> str:
+    state = stack.state["postgres"]
+    known = {"user": state["user"], "password": "wrong", "host": state["host"], "port": state["port"], "database": state["database"]}
+    return "postgres://{user}:{password}@{host}:{port}/{database}".format(**{**known, **parts})
+
+
+@pytest.mark.parametrize(
+    ("slug", "variables"),
+    [
+        pytest.param("operation-missing", {}, id="no operation"),
+        pytest.param("operation-missing", {"dbops_operation": ""}, id="an empty answer of a survey"),
+        pytest.param("operation-unknown", {"dbops_operation": "vacuum"}, id="an unknown operation"),
+        pytest.param("pg-url-missing", {"dbops_operation": "none", "dbops_pg_url": ""}, id="no PG_URL"),
+        pytest.param(
+            "pg-url-missing",
+            {"dbops_operation": "none", "dbops_pg_url": "{{ undef(hint='set it in Vault') }}"},
+            id="an undefined PG_URL",
+        ),
+        pytest.param("pg-url-malformed", {"dbops_operation": "none", "dbops_pg_url": "postgres//amanat@x"}, id="a malformed PG_URL"),
+        pytest.param(
+            "health-gate",
+            {"dbops_operation": "none", "dbops_health_url": NOBODY_LISTENS, "maintenance_window_preflight_timeout": 1},
+            id="a health URL that never answers",
+        ),
+        pytest.param("release-unclear", {"dbops_operation": "migrate"}, id="a migration without a release"),
+        pytest.param(
+            "migrations-unreadable",
+            {"dbops_operation": "migrate", "dbops_release_image": "/nowhere/release"},
+            id="a release that does not exist",
+        ),
+        pytest.param(
+            "tasks-missing", {"dbops_operation": "custom", "dbops_tasks": "no-such-file.yml"}, id="a task file that does not exist"
+        ),
+    ],
+)
+def test_bad_input_is_refused(embedded: Stack, slug: str, variables: dict[str, Any]) -> None:
+    assert_refused(embedded, embedded.play("maintenance", **variables), slug)
+
+
+def test_a_wrong_password_is_refused_and_not_shown(embedded: Stack) -> None:
+    outcome = embedded.play("maintenance", dbops_operation="none", dbops_pg_url=url(embedded, password="not-the-password"))
+    assert_refused(embedded, outcome, "postgres-login-failed")
+    assert "not-the-password" not in outcome.out
+
+
+def test_a_stopped_database_is_refused(embedded: Stack) -> None:
+    outcome = embedded.play("maintenance", dbops_operation="none", dbops_pg_url=url(embedded, port="9"))
+    assert_refused(embedded, outcome, "postgres-unreachable")
+
+
+def test_a_wrong_vault_password_is_refused(embedded: Stack, tmp_path: Path) -> None:
+    for name in ("right", "wrong"):
+        (tmp_path / name).write_text(name, encoding="utf-8")
+    encrypt = ["ansible-vault", "encrypt_string", "--vault-password-file", str(tmp_path / "right"), "--name", "dbops_pg_url"]
+    secret = subprocess.run([*encrypt, url(embedded)], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    (tmp_path / "vault.yml").write_text(secret, encoding="utf-8")
+    arguments = ["-e", f"@{tmp_path}/vault.yml", "--vault-password-file", str(tmp_path / "wrong")]
+    assert_refused(embedded, embedded.play("maintenance", *arguments, dbops_operation="none"), "vault-password")
+
+
+def test_destructive_migrations_are_refused(embedded: Stack) -> None:
+    release = embedded.release("2-destructive")
+    outcome = embedded.play("maintenance", dbops_operation="migrate", dbops_release_image=release)
+    assert_refused(embedded, outcome, "migration-destructive")
+    assert "drops column legacy_object_id of users" in outcome.last_line
+
+
+def test_production_wants_its_name_typed(embedded: Stack) -> None:
+    outcome = embedded.play("maintenance", dbops_operation="none", dbops_environment="production")
+    assert outcome.code == 2
+    assert "refused: [confirm-missing]" in outcome.last_line
+    outcome = embedded.play("maintenance", dbops_operation="none", dbops_environment="production", dbops_confirm="production/other")
+    assert "refused: [confirm-mismatch]" in outcome.last_line
+
+
+def test_the_stamp_of_another_environment_is_refused(embedded: Stack) -> None:
+    variables = {"dbops_environment": "production", "dbops_confirm": f"production/{embedded.kind}"}
+    outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks="x.yml", **variables)
+    assert outcome.code == 2
+    assert "refused: [stamp-mismatch]" in outcome.last_line
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A backup directory with one MiB of room."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", str(disk)], check=True)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_disk_that_is_too_small_is_found_beforehand(embedded: Stack, full_disk: Path) -> None:
+    assert_refused(embedded, embedded.play("maintenance", dbops_operation="none", dbops_backup_dir=str(full_disk)), "backup-no-space")
+    assert not list(full_disk.iterdir())
+
+
+def test_a_disk_that_fills_up_aborts_the_window(embedded: Stack, full_disk: Path) -> None:
+    """An earlier, tiny backup makes the forecast small, so the dump itself meets the end of the disk."""
+    earlier = full_disk / "amanat_dev_pg_2026-01-01T000000Z.pgdir.manifest.json"
+    earlier.write_text('{"bytes": 1000}', encoding="utf-8")
+    outcome = embedded.play("maintenance", dbops_operation="none", dbops_backup_dir=str(full_disk))
+    assert outcome.code == 2, outcome.out
+    assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} failed: window ")
+    assert "[backup-no-space]" in outcome.last_line
+    assert "Nothing was stopped." in outcome.last_line
+    assert list(full_disk.iterdir()) == [earlier]
+    assert not embedded.journal.exists()
+    report = embedded.report()
+    assert report["state"] == "aborted"
+    assert report["downtime"]["failures"] == 0

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs are run to their end: not longer, not shorter, and whatever they are."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils._command import Answer, Command, run
+
+
+def sh(script: str, *, timeout: float | None = None, stdin: str = "") -> Answer:
+    return run(Command(["sh", "-c", script]), stdin=stdin, timeout=timeout)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is at work; one that waits to be reaped is not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_code_and_both_streams() -> None:
+    answer = sh("echo out; echo err >&2; exit 3")
+    assert (answer.code, answer.out, answer.err, answer.ok) == (3, "out\n", "err\n", False)
+
+
+def test_standard_input_and_environment() -> None:
+    answer = run(Command(["sh", "-c", 'cat; echo "$SECRET"'], {"SECRET": "s3cret"}), stdin="in é\n")
+    assert answer.out == "in é\ns3cret\n"
+    assert answer.ok
+
+
+def test_much_of_everything_at_once() -> None:
+    text = "x" * 300_000 + "\n"
+    answer = sh("cat | tee /dev/stderr", stdin=text)
+    assert (answer.out, answer.err) == (text, text)
+
+
+def test_a_program_that_does_not_read_its_input() -> None:
+    assert sh("exit 0", stdin="x" * 1_000_000).ok
+
+
+def test_bytes_that_are_no_text() -> None:
+    assert sh(r"printf 'a\377b'").out == "a\ufffdb"
+
+
+@pytest.mark.parametrize(("argv", "reason"), [(["no-such-program"], "not found"), (["/"], "Permission denied")])
+def test_a_program_that_cannot_be_started(argv: list[str], reason: str) -> None:
+    answer = run(Command(argv))
+    assert answer.code == 127
+    assert argv[0] in answer.reason
+    assert reason in answer.reason
+
+
+def test_a_missing_working_directory() -> None:
+    assert run(Command(["true"]), cwd="/no/such/directory").code == 127
+
+
+def test_a_service_that_keeps_the_output_is_not_waited_for(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    answer = sh(f"sleep 30 & echo $! > {tmp_path}/pid; echo started")
+    assert answer.out == "started\n"
+    assert time.monotonic() - begun < 10
+    os.kill(int((tmp_path / "pid").read_text(encoding="utf-8")), signal.SIGKILL)
+
+
+def test_what_overruns_is_ended_with_everything_it_began(tmp_path: Path) -> None:
+    # As npx does: the work is in a child, which must not go on behind everybody's back.
+    answer = sh(f"sleep 30 & echo $! > {tmp_path}/pid; wait", timeout=0.5)
+    assert answer.code == 124
+    assert "0.5 s" in answer.reason
+    pid = int((tmp_path / "pid").read_text(encoding="utf-8"))
+    until = time.monotonic() + 5
+    while alive(pid) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not alive(pid)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Answer(1, "", ""), "exit code 1"),
+        (Answer(1, "only out\n", ""), "only out"),
+        (Answer(1, "out\n", "\n one \n\ntwo\nthree\nfour\n"), "two | three | four"),
+        (Answer(1, "", "x" * 1000), "x" * 600),
+    ],
+)
+def test_the_reason_is_short(answer: Answer, reason: str) -> None:
+    assert answer.reason == reason
+
+
+def test_secrets_are_not_shown_by_accident() -> None:
+    assert "s3cret" not in repr(Command(["psql"], {"PGPASSWORD": "s3cret"}))

@@ -1,0 +1,146 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Before a backup: is there room. After it: a name with its manifest, or nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils import _pg_backup
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
+from ansible_collections.amanat.dbops.plugins.module_utils._pg_backup import Backup, Plan, estimate, require_space
+from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine, Place
+from ansible_collections.amanat.dbops.plugins.module_utils._psql import Server
+from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
+
+GIB = 1 << 30
+OLD = "amanat_pg_2026-11-20T120000Z.pgdir.manifest.json"
+NEW = "amanat_pg_2026-11-21T120000Z.pgdir.manifest.json"
+
+
+def plan_for(directory: str, container: str = "") -> Plan:
+    env = {"PGUSER": "u", "PGPASSWORD": "s3cret", "PGHOST": "db", "PGDATABASE": "amanat"}
+    return Plan(
+        stack=Stack.parse("staging/nickapp", "/var/lib/dbops"),
+        server=Server(Place(Engine(), container), env),
+        image="sha256:1",
+        image_digest="",
+        container=container,
+        directory=directory,
+        series="amanat_pg",
+        format="directory",
+        jobs=2,
+        run="w1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("manifests", "expected"),
+    [
+        ({}, 500),
+        ({NEW: '{"bytes": 100}'}, 120),
+        ({OLD: '{"bytes": 900}', NEW: '{"bytes": 100}'}, 120),
+        # Another series that begins alike, and what is no manifest, are no base for an estimate.
+        ({"amanat_pg_big_2026-11-21T120000Z.pgdir.manifest.json": '{"bytes": 900}'}, 500),
+        ({NEW: "{"}, 500),
+        ({NEW: ""}, 500),
+        ({NEW: "[]"}, 500),
+        ({NEW: "null"}, 500),
+        ({NEW: "{}"}, 500),
+        ({NEW: '{"bytes": null}'}, 500),
+        ({NEW: '{"bytes": "many"}'}, 500),
+        ({NEW: '{"bytes": 0}'}, 500),
+    ],
+)
+def test_the_estimate_goes_by_the_last_backup_else_by_the_database(tmp_path: Path, manifests: dict[str, str], expected: int) -> None:
+    for name, text in manifests.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert estimate(str(tmp_path), "amanat_pg", 1000)["expected"] == expected
+
+
+def test_a_directory_that_is_not_there_yet_has_the_space_of_the_one_above(tmp_path: Path) -> None:
+    space = os.statvfs(tmp_path)
+    figures = estimate(str(tmp_path / "a" / "b"), "amanat_pg", 1000)
+    assert figures["expected"] == 500
+    assert abs(figures["free"] - space.f_bavail * space.f_frsize) < GIB
+
+
+@pytest.mark.parametrize(("expected", "free"), [(0, 0), (1, 1), (1, GIB)])
+def test_there_is_space(expected: int, free: int) -> None:
+    require_space("/backup", {"expected": expected, "free": free})
+
+
+def test_there_is_no_space() -> None:
+    with pytest.raises(OperationError, match=r"/backup has 100 MiB free, the backup needs about 1024 MiB") as caught:
+        require_space("/backup", {"expected": GIB, "free": 100 << 20})
+    assert caught.value.slug == "backup-no-space"
+
+
+@pytest.mark.parametrize("directory", ["", "backups"])
+def test_a_relative_directory_is_refused(directory: str) -> None:
+    with pytest.raises(OperationError) as caught:
+        plan_for(directory)
+    assert caught.value.slug == "path-relative"
+
+
+def test_from_a_client_container_the_server_is_on_the_loopback() -> None:
+    assert plan_for("/b", "pg").environ()["PGHOST"] == "127.0.0.1"
+    assert plan_for("/b").environ()["PGHOST"] == "db"
+    assert plan_for("/b").environ()["PGAPPNAME"] == "amanat.dbops w1"
+
+
+def test_the_exporter_reads_the_password_from_its_environment(tmp_path: Path) -> None:
+    backup = Backup(plan_for("/b"), Progress(str(tmp_path / "status.json")))
+    command = backup._exporter()
+    assert "s3cret" not in " ".join(command.argv)
+    assert command.env["PGPASSWORD"] == "s3cret"
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Backup:
+    """A backup whose dump is written and that only lacks its name."""
+    backup = Backup(plan_for(str(tmp_path)), Progress(str(tmp_path / "status.json")))
+    backup.name = "amanat_pg_2026-11-22T120000Z.pgdir"
+    partial = tmp_path / f".{backup.name}.partial"
+    partial.mkdir()
+    (partial / "toc.dat").write_text("x", encoding="utf-8")
+    return backup
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_a_backup_gets_its_name_and_its_manifest(tmp_path: Path, finished: Backup) -> None:
+    finished._publish(str(tmp_path / f".{finished.name}.partial"), {"complete": True})
+    assert names(tmp_path) == [finished.name, f"{finished.name}.manifest.json"]
+
+
+def test_a_manifest_that_cannot_be_written_leaves_no_backup(tmp_path: Path, finished: Backup, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_pg_backup, "write_json", full)
+    partial = str(tmp_path / f".{finished.name}.partial")
+    with pytest.raises(OSError, match="No space"):
+        finished._publish(partial, {"complete": True})
+    finished._discard(partial)
+    assert names(tmp_path) == []
+
+
+def test_files_are_digested_and_made_private(tmp_path: Path, finished: Backup) -> None:
+    partial = tmp_path / f".{finished.name}.partial"
+    partial.chmod(0o755)
+    (file,) = finished._files(str(partial))
+    assert file == {
+        "path": "toc.dat",
+        "bytes": 1,
+        "sha256": "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881",
+    }
+    assert partial.stat().st_mode & 0o777 == 0o700
+    assert (partial / "toc.dat").stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,258 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The window's state machine: every phase with every step, and no sequence of steps that leads to an illegal journal."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils import _window
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+NOW = datetime(2026, 11, 22, 17, 1, 2, 345678, timezone.utc)
+BY = {"user": "mo", "controller": "laptop"}
+AFTER_PREFLIGHT = _window.PHASES[1:]
+ENDS = ("closed", "rolled_back", "aborted", "failed")
+BEFORE_THE_STOP = {"opened", "backed_up"}
+OWN_KEYS = ("version", "id", "stack", "operation", "epoch", "state", "opened_by", "opened", "deadline", "phase", "phases", "acknowledged")
+
+Journal = dict[str, Any]
+
+
+def opened(**record: Any) -> Journal:
+    return _window.new("w1", "production/nickapp", "migrate", BY, 60, "", NOW, record)
+
+
+def at(phase: str) -> Journal:
+    journal = opened()
+    for following in AFTER_PREFLIGHT[1 : AFTER_PREFLIGHT.index(phase) + 1]:
+        journal = _window.advance(journal, following, NOW, {})
+    return journal
+
+
+def ended(state: str) -> Journal:
+    phase = {"closed": "closed", "rolled_back": "operated", "aborted": "opened", "failed": "started"}[state]
+    return _window.close(at(phase), state, NOW, {})
+
+
+def slug_of(step: Any, *arguments: Any) -> str:
+    with pytest.raises(OperationError) as caught:
+        step(*arguments)
+    assert caught.value.state
+    assert caught.value.next_step
+    return caught.value.slug
+
+
+def test_a_new_window_has_its_preflight_behind_it() -> None:
+    journal = _window.new("w1", "production/nickapp", "migrate", BY, 90, "2026-11-22T17:00:59.000Z", NOW, {"services": [1]})
+    assert journal == {
+        "version": 1,
+        "id": "w1",
+        "stack": "production/nickapp",
+        "operation": "migrate",
+        "epoch": 1,
+        "state": "open",
+        "opened_by": BY,
+        "opened": "2026-11-22T17:01:02.345Z",
+        "deadline": "2026-11-22T18:31:02.345Z",
+        "phase": "opened",
+        "phases": [
+            {"name": "preflight", "started": "2026-11-22T17:00:59.000Z", "ended": "2026-11-22T17:01:02.345Z", "result": "ok"},
+            {"name": "opened", "started": "2026-11-22T17:01:02.345Z"},
+        ],
+        "services": [1],
+    }
+
+
+@pytest.mark.parametrize(("phase", "following"), list(itertools.product(AFTER_PREFLIGHT, _window.PHASES)))
+def test_a_phase_is_followed_by_the_next_one_only(phase: str, following: str) -> None:
+    journal = at(phase)
+    if _window.PHASES.index(following) != _window.PHASES.index(phase) + 1:
+        assert slug_of(_window.advance, journal, following, NOW, {}) == "window-order"
+        return
+    after = _window.advance(journal, following, NOW + timedelta(seconds=3), {"backup": {"name": "b"}})
+    assert after["phase"] == following
+    assert after["phases"][-2] == {**journal["phases"][-1], "ended": "2026-11-22T17:01:05.345Z", "result": "ok"}
+    assert after["phases"][-1] == {"name": following, "started": "2026-11-22T17:01:05.345Z"}
+    assert after["backup"] == {"name": "b"}
+
+
+@pytest.mark.parametrize(("phase", "state"), list(itertools.product(AFTER_PREFLIGHT, ENDS)))
+def test_a_window_ends_as_its_phase_allows(phase: str, state: str) -> None:
+    legal = {
+        "failed": True,
+        "aborted": phase in BEFORE_THE_STOP,
+        "rolled_back": phase not in BEFORE_THE_STOP and phase != "closed",
+        "closed": phase == "closed",
+    }[state]
+    journal = at(phase)
+    if not legal:
+        assert slug_of(_window.close, journal, state, NOW, {}) == "window-order"
+        return
+    after = _window.close(journal, state, NOW, {"error": {"message": "It broke."}} if state != "closed" else {})
+    assert (after["state"], after["ended"], after["phase"]) == (state, "2026-11-22T17:01:02.345Z", phase)
+    last = after["phases"][-1]
+    assert (last["name"], last["result"]) == (phase, "ok" if state == "closed" else "failed")
+    assert last.get("detail") == (None if state == "closed" else "It broke.")
+
+
+@pytest.mark.parametrize("state", ENDS)
+def test_nothing_follows_the_end(state: str) -> None:
+    journal = ended(state)
+    for phase in _window.PHASES:
+        assert slug_of(_window.advance, journal, phase, NOW, {}) == "window-order"
+    for other in ENDS:
+        assert slug_of(_window.close, journal, other, NOW, {}) == "window-order"
+
+
+def test_a_failed_window_is_acknowledged() -> None:
+    after = _window.acknowledge(ended("failed"), BY, NOW)
+    assert after["acknowledged"] == {"at": "2026-11-22T17:01:02.345Z", "by": BY}
+    assert after["state"] == "failed", "the truth stays what it was"
+
+
+@pytest.mark.parametrize("journal", [opened(), *map(ended, ("closed", "rolled_back", "aborted"))], ids=lambda journal: journal["state"])
+def test_no_other_window_is_acknowledged(journal: Journal) -> None:
+    assert slug_of(_window.acknowledge, journal, BY, NOW) == "window-not-failed"
+
+
+@pytest.mark.parametrize("key", OWN_KEYS)
+def test_a_record_cannot_change_what_the_machine_says(key: str) -> None:
+    record = {key: "anything"}
+    assert slug_of(_window.new, "w1", "production/nickapp", "none", BY, 60, "", NOW, record) == "window-record"
+    assert slug_of(_window.advance, opened(), "backed_up", NOW, record) == "window-record"
+    assert slug_of(_window.close, opened(), "aborted", NOW, record) == "window-record"
+
+
+def test_a_record_replaces_what_an_earlier_one_said() -> None:
+    journal = _window.advance(opened(services=["before"], kept=1), "backed_up", NOW, {"services": ["after"]})
+    assert (journal["services"], journal["kept"]) == (["after"], 1)
+
+
+@pytest.mark.parametrize(
+    ("step", "arguments"),
+    [
+        (_window.advance, (at("opened"), "backed_up", NOW, {"x": 1})),
+        (_window.close, (at("opened"), "failed", NOW, {"error": {"message": "x"}})),
+        (_window.acknowledge, (ended("failed"), BY, NOW)),
+    ],
+)
+def test_a_step_leaves_the_journal_that_it_was_given(step: Any, arguments: tuple[Any, ...]) -> None:
+    before = copy.deepcopy(arguments[0])
+    after = step(*arguments)
+    after["phases"][0]["name"] = "changed"
+    assert arguments[0] == before
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (NOW, "2026-11-22T17:01:02.345Z"),
+        (datetime(2026, 11, 22, 19, 1, 2, 0, timezone(timedelta(hours=2))), "2026-11-22T17:01:02.000Z"),
+        (datetime(2026, 12, 31, 23, 59, 59, 999999, timezone.utc), "2026-12-31T23:59:59.999Z"),
+    ],
+)
+def test_a_time_is_utc(moment: datetime, text: str) -> None:
+    assert _window.stamp(moment) == text
+    assert _window.window_id(moment, "a1b2") == f"{text[:13]}{text[14:16]}{text[17:19]}Z-a1b2"
+
+
+@pytest.mark.parametrize(
+    ("by", "text"),
+    [
+        (BY, "opened 2026-11-22T17:01:02.345Z by mo from laptop"),
+        ({"user": "mo"}, "opened 2026-11-22T17:01:02.345Z by mo"),
+        ({}, "opened 2026-11-22T17:01:02.345Z by somebody"),
+    ],
+)
+def test_who_is_met_is_described(by: dict[str, str], text: str) -> None:
+    described = _window.describe(_window.new("w1", "production/nickapp", "none", by, 60, "", NOW, {}))
+    assert described == f"window w1 (none) on production/nickapp, open in phase opened, {text}"
+
+
+def test_a_second_window_is_told_who_and_since_when() -> None:
+    refusal = _window.refusal(opened())
+    assert refusal.slug == "window-open"
+    assert "opened 2026-11-22T17:01:02.345Z by mo from laptop" in refusal.what
+
+
+def test_a_failed_window_has_to_be_acknowledged_by_its_id() -> None:
+    refusal = _window.refusal(_window.close(at("started"), "failed", NOW, {"error": {"message": "x", "state": "The old data is served."}}))
+    assert (refusal.slug, refusal.state) == ("window-failed", "The old data is served.")
+    assert "dbops_window=w1" in refusal.next_step
+    assert _window.refusal(ended("failed")).state, "nobody has said what is true, and the refusal still says something"
+
+
+def test_a_window_that_ended_meanwhile_is_no_crash() -> None:
+    assert _window.refusal({}).slug == "window-open"
+
+
+KEYS = st.sampled_from([*OWN_KEYS, "services", "backup", "error"])
+RECORDS = st.dictionaries(KEYS, st.just({"message": "x"}) | st.just({}), max_size=2)
+
+
+@settings(max_examples=200, stateful_step_count=20, deadline=None)
+class Windows(RuleBasedStateMachine):
+    """Whatever is asked for in whatever order, the journal is one that a window can have."""
+
+    journal: Journal
+
+    @initialize(minutes=st.integers(0, 1440))
+    def open(self, minutes: int) -> None:
+        self.now = NOW
+        self.journal = _window.new("w1", "production/nickapp", "none", BY, minutes, "", self.now, {})
+
+    def _try(self, step: Any, *arguments: Any) -> None:
+        before = copy.deepcopy(self.journal)
+        self.now += timedelta(seconds=1)
+        try:
+            after = step(self.journal, *arguments)
+        except OperationError:
+            assert self.journal == before
+        else:
+            # The past is never rewritten: a step completes the last phase, or adds one, or adds a key.
+            assert after["phases"][: len(before["phases"]) - 1] == before["phases"][:-1]
+            assert before["state"] == "open" or step is _window.acknowledge
+            self.journal = after
+
+    @rule(phase=st.sampled_from(_window.PHASES), record=RECORDS)
+    def advance(self, phase: str, record: Journal) -> None:
+        self._try(lambda journal: _window.advance(journal, phase, self.now, record))
+
+    @rule(state=st.sampled_from([*ENDS, "open", "nonsense"]), record=RECORDS)
+    def close(self, state: str, record: Journal) -> None:
+        self._try(lambda journal: _window.close(journal, state, self.now, record))
+
+    @rule()
+    def acknowledge(self) -> None:
+        self._try(_window.acknowledge, BY, self.now)
+
+    @invariant()
+    def legal(self) -> None:
+        journal = self.journal
+        names = tuple(phase["name"] for phase in journal["phases"])
+        assert names == _window.PHASES[: len(names)]
+        assert names[-1] == journal["phase"]
+        assert (journal["version"], journal["id"], journal["epoch"]) == (1, "w1", 1)
+        assert all(phase["result"] == "ok" for phase in journal["phases"][:-1])
+        times = [time for phase in journal["phases"] for time in (phase["started"], phase.get("ended")) if time]
+        assert times == sorted(times)
+        if journal["state"] == "open":
+            assert "ended" not in journal
+            assert "ended" not in journal["phases"][-1]
+        else:
+            assert journal["state"] in _window.LEGAL_ENDS[journal["phase"]]
+            assert journal["phases"][-1]["result"] == ("ok" if journal["state"] == "closed" else "failed")
+            assert journal["ended"] == journal["phases"][-1]["ended"]
+        assert "acknowledged" not in journal or journal["state"] == "failed"
+
+
+test_no_sequence_of_steps_leads_to_an_illegal_journal = Windows.TestCase

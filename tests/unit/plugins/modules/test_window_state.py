@@ -1,0 +1,237 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module as a target runs it: a process of its own, arguments in a file, a journal on the disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils._window import PHASES
+
+MODULE = "ansible_collections.amanat.dbops.plugins.modules.window_state"
+# All are ready before any of them begins.
+TOGETHER = f"""
+import os, sys, time
+from {MODULE} import main
+open(sys.argv[1] + ".ready", "w").close()
+while not os.path.exists(os.environ["GO"]):
+    time.sleep(0.001)
+main()
+"""
+RACERS = 20
+
+
+class Target:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.state = root / "state"
+        self.stack = self.state / "production" / "nickapp"
+        self.journal = self.stack / "window.json"
+        self._calls = 0
+
+    def start(self, *code: str, **arguments: Any) -> subprocess.Popen[str]:
+        self._calls += 1
+        path = self.root / f"call-{self._calls}.json"
+        arguments = {"stack": "production/nickapp", "state_dir": str(self.state), **arguments}
+        path.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}), encoding="utf-8")
+        return subprocess.Popen(
+            [sys.executable, *(code or ("-m", MODULE)), str(path)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "GO": str(self.root / "go")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def call(self, state: str, **arguments: Any) -> dict[str, Any]:
+        return self.result(self.start(state=state, **arguments))
+
+    @staticmethod
+    def result(process: subprocess.Popen[str]) -> dict[str, Any]:
+        out, err = process.communicate(timeout=60)
+        assert not err
+        result = json.loads(out)
+        assert process.returncode == int(result.get("failed", False))
+        return result
+
+    def open(self, **arguments: Any) -> dict[str, Any]:
+        arguments = {"operation": "none", "by": {"user": "mo", "controller": "laptop", "job_id": ""}, **arguments}
+        return self.call("open", **arguments)
+
+    def refused(self, state: str, slug: str, **arguments: Any) -> dict[str, Any]:
+        before = self.files()
+        result = self.open(**arguments) if state == "open" else self.call(state, **arguments)
+        assert result.get("slug") == slug, result
+        assert result["msg"].startswith(f"[{slug}] ")
+        assert result["state_now"]
+        assert result["next_step"]
+        assert self.files() == before
+        return result
+
+    def files(self) -> dict[str, str]:
+        return {str(path.relative_to(self.state)): path.read_text(encoding="utf-8") for path in self.state.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Target:
+    return Target(tmp_path)
+
+
+@pytest.fixture
+def window(target: Target) -> str:
+    return str(target.open(window="w1")["journal"]["id"])
+
+
+def test_one_of_many_that_open_at_once_wins(target: Target) -> None:
+    racers = [target.start("-c", TOGETHER, state="open", operation="none", by={"user": f"user{number}"}) for number in range(RACERS)]
+    until = time.monotonic() + 60
+    while len(list(target.root.glob("*.ready"))) < RACERS and time.monotonic() < until:
+        time.sleep(0.01)
+    (target.root / "go").touch()
+    results = [target.result(racer) for racer in racers]
+    (won,) = [result for result in results if not result.get("failed")]
+    lost = [result for result in results if result.get("failed")]
+    assert len(lost) == RACERS - 1
+    assert {result["slug"] for result in lost} == {"window-open"}
+    # Everybody is told who it was and since when.
+    journal = won["journal"]
+    told = f"opened {journal['opened']} by {journal['opened_by']['user']}"
+    assert all(told in result["msg"] for result in lost)
+    assert target.files() == {"production/nickapp/window.json": json.dumps(journal, indent=2, sort_keys=True) + "\n"}
+
+
+def test_a_window_from_its_opening_to_its_end(target: Target) -> None:
+    opened = target.open(minutes=30, record={"services": [{"name": "backend"}]})
+    journal = opened["journal"]
+    assert opened["changed"] is True
+    assert opened["path"] == str(target.journal)
+    assert journal["opened_by"] == {"user": "mo", "controller": "laptop"}
+    window = journal["id"]
+    for phase in PHASES[2:]:
+        advanced = target.call("advance", window=window, phase=phase)
+        assert advanced["changed"] is True
+        assert advanced["journal"]["phase"] == phase
+        assert json.loads(target.journal.read_text(encoding="utf-8")) == advanced["journal"]
+    closed = target.call("close", window=window, result="closed", record={"downtime": {"seconds": 1.5}})
+    assert closed["path"] == str(target.stack / "windows" / f"{window}.json")
+    assert closed["journal"]["downtime"] == {"seconds": 1.5}
+    assert closed["journal"]["services"] == [{"name": "backend"}]
+    assert json.loads(Path(closed["path"]).read_text(encoding="utf-8")) == closed["journal"]
+    assert not target.journal.exists()
+    shown = target.call("show")
+    assert (shown["changed"], shown["journal"], shown["last"]) == (False, {}, closed["journal"])
+    assert shown["reports"] == str(target.stack / "reports")
+    assert "failed" not in target.open(), "the lock is free"
+
+
+def test_the_journal_is_for_its_owner_alone(target: Target, window: str) -> None:
+    target.call("close", window=window, result="aborted")
+    target.open()
+    for path in [target.state, *target.state.rglob("*")]:
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_stacks_on_one_machine_do_not_meet(target: Target, window: str) -> None:
+    assert window
+    assert "failed" not in target.open(stack="production/other")
+    assert "failed" not in target.open(stack="staging/nickapp")
+    target.refused("open", "window-open")
+
+
+def test_a_second_window_is_refused(target: Target, window: str) -> None:
+    told = target.refused("open", "window-open")
+    assert f"window {window} (none) on production/nickapp, open in phase opened" in told["msg"]
+    assert "by mo from laptop" in told["msg"]
+
+
+@pytest.mark.parametrize(
+    "step", [{"state": "advance", "phase": "backed_up"}, {"state": "close", "result": "aborted"}, {"state": "acknowledge"}]
+)
+@pytest.mark.parametrize("other", ["w2", ""])
+def test_a_step_of_another_window_is_refused(target: Target, window: str, step: dict[str, str], other: str) -> None:
+    told = target.refused(slug="window-lost", window=other, **step)
+    assert window in told["msg"]
+
+
+def test_a_step_without_a_window_is_refused(target: Target) -> None:
+    told = target.refused("advance", "window-lost", window="w1", phase="backed_up")
+    assert "no window is open" in told["msg"]
+
+
+@pytest.mark.parametrize(("phase", "slug"), [("stopped", "window-order"), ("closed", "window-order")])
+def test_a_phase_that_is_not_next_is_refused(target: Target, window: str, phase: str, slug: str) -> None:
+    target.refused("advance", slug, window=window, phase=phase)
+
+
+def test_an_end_that_the_phase_does_not_allow_is_refused(target: Target, window: str) -> None:
+    told = target.refused("close", "window-order", window=window, result="closed")
+    assert "legal: aborted, failed" in told["msg"]
+
+
+def test_a_failed_window_bars_the_next_until_it_is_acknowledged(target: Target, window: str) -> None:
+    error = {"message": "It broke.", "state": "The old release runs."}
+    failed = target.call("close", window=window, result="failed", record={"error": error})
+    assert failed["path"] == str(target.journal)
+    told = target.refused("open", "window-failed")
+    assert told["state_now"] == "The old release runs."
+    assert f"dbops_window={window}" in told["next_step"]
+    target.refused("acknowledge", "window-lost", window="w2")
+    acknowledged = target.call("acknowledge", window=window, by={"user": "jo"})
+    assert acknowledged["journal"]["acknowledged"]["by"] == {"user": "jo"}
+    assert not target.journal.exists()
+    assert "failed" not in target.open()
+
+
+def test_an_open_window_is_not_acknowledged_away(target: Target, window: str) -> None:
+    target.refused("acknowledge", "window-not-failed", window=window)
+
+
+def test_check_mode_foresees_and_writes_nothing(target: Target) -> None:
+    assert target.open(_ansible_check_mode=True)["changed"] is True
+    assert not target.state.exists()
+    window = target.open()["journal"]["id"]
+    before = target.files()
+    target.refused("open", "window-open", _ansible_check_mode=True)
+    assert target.call("advance", window=window, phase="backed_up", _ansible_check_mode=True)["journal"]["phase"] == "backed_up"
+    assert target.call("close", window=window, result="aborted", _ansible_check_mode=True)["journal"]["state"] == "aborted"
+    assert target.files() == before
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"id": "w1"', "\x00\x00"])
+@pytest.mark.parametrize("step", [{"state": "show"}, {"state": "open"}, {"state": "advance", "window": "w1", "phase": "backed_up"}])
+def test_an_unreadable_journal_still_holds_the_lock(target: Target, text: str, step: dict[str, str]) -> None:
+    target.stack.mkdir(parents=True)
+    target.journal.write_text(text, encoding="utf-8")
+    told = target.refused(slug="journal-unreadable", **step)
+    assert f"mv {target.journal} {target.journal}.unreadable" in told["next_step"]
+
+
+def test_a_record_cannot_change_what_the_journal_is(target: Target, window: str) -> None:
+    target.refused("advance", "window-record", window=window, phase="backed_up", record={"state": "closed"})
+
+
+def test_a_state_directory_that_cannot_be_used_is_no_crash(target: Target) -> None:
+    target.state.write_text("a file", encoding="utf-8")
+    result = target.open()
+    assert result["slug"] == "target-file"
+    assert str(target.state) in result["msg"]
+
+
+# Around the moment at which the module writes, which comes when Python and Ansible are loaded.
+@pytest.mark.parametrize("after", [0.1, 0.14, 0.18, 0.22])
+def test_a_kill_leaves_the_old_journal_or_the_new_one(target: Target, window: str, after: float) -> None:
+    old = json.loads(target.journal.read_text(encoding="utf-8"))
+    process = target.start(state="advance", window=window, phase="backed_up", record={"padding": "x" * 1_000_000})
+    time.sleep(after)
+    process.kill()
+    process.communicate()
+    found = json.loads(target.journal.read_text(encoding="utf-8"))
+    assert found == old or (found["phase"] == "backed_up" and len(found["padding"]) == 1_000_000)
