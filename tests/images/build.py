@@ -53,6 +53,7 @@ RECIPES = {
     "redis7": Recipe(IMAGES / "redis", "debian-bookworm"),
     "node": Recipe(IMAGES / "node", "debian-testing", {"NODE": _tools.NODE}),
     "systemd": Recipe(IMAGES / "systemd", "debian-bookworm"),
+    "target": Recipe(IMAGES / "target", "postgres"),
 }
 BASES = {f"debian-{suite}": suite for suite in SUITES}
 BACKENDS = {f"backend-{release}": release for release in _tools.releases()}
@@ -134,7 +135,7 @@ def ensure(name: str) -> str:
 
 def main() -> int:
     names = [*RECIPES, *BACKENDS]
-    usual = ["postgres", "redis", "systemd", *BACKENDS]
+    usual = ["postgres", "redis", "systemd", "target", *BACKENDS]
     parser = argparse.ArgumentParser(description="Build the test images and print their tags as JSON.")
     parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(names)}; default: {', '.join(usual)}")
     wanted = parser.parse_args().names or usual

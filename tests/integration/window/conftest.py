@@ -118,7 +118,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     yield from _bring_up("embedded", tmp_path_factory.mktemp("reports"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The application in containers, release 1, stamped."""
     yield from _bring_up("docker", tmp_path_factory.mktemp("reports"))

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A target reached by SSH, and a connection that is lost in the middle of long work."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import ROOT, Stack
+
+NAME = "window-ssh"
+LOCKED = 6  # seconds for which the dump has to wait, well under its own lock time-out of ten
+
+
+def engine(*arguments: str, stdin: str = "") -> str:
+    return subprocess.run(["docker", *arguments], input=stdin, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+@dataclass(frozen=True)
+class Target:
+    inventory: Path
+    postgres: dict[str, Any]
+
+    def run(self, *argv: str) -> str:
+        return engine("exec", "-i", NAME, *argv)
+
+    def backups(self) -> list[str]:
+        return self.run("sh", "-c", "ls -A /backups 2>&1 || true").split()
+
+
+@pytest.fixture
+def target(docker: Stack, tmp_path: Path) -> Iterator[Target]:
+    """A machine on the stack's network that reaches PostgreSQL over TCP, with its own programs."""
+    state = docker.state
+    built = subprocess.run([sys.executable, "tests/images/build.py", "target"], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    networks = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}"
+    network = engine("inspect", "--format", networks, state["postgres"]["container"])
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    subprocess.run(["docker", "rm", "--force", NAME], capture_output=True, check=False)
+    engine("run", "--detach", "--name", NAME, "--network", network, json.loads(built.stdout)["target"])
+    try:
+        engine("exec", "-i", NAME, "sh", "-c", "cat > /root/.ssh/authorized_keys", stdin=key.with_suffix(".pub").read_text("utf-8"))
+        address = engine("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", NAME)
+        password = json.loads(Path(state["secrets_file"]).read_text(encoding="utf-8"))["postgres_password"]
+        host = {
+            "ansible_host": address,
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(key),
+            "ansible_ssh_common_args": f"-o UserKnownHostsFile={tmp_path}/known_hosts -o StrictHostKeyChecking=accept-new",
+            "ansible_python_interpreter": "/usr/bin/python3",
+            "dbops_environment": "development",
+            "dbops_pg_url": f"postgres://amanat:{password}@postgres:5432/{state['postgres']['database']}",
+            "dbops_backup_dir": "/backups",
+            "dbops_state_dir": "/state",
+        }
+        inventory = tmp_path / "hosts.json"
+        inventory.write_text(json.dumps({"all": {"hosts": {"far": host}}}), encoding="utf-8")
+        yield Target(inventory, state["postgres"])
+    finally:
+        engine("rm", "--force", NAME)
+
+
+def test_a_backup_survives_the_loss_of_its_connection(target: Target) -> None:
+    container, user, database = (target.postgres[key] for key in ("container", "user", "database"))
+    lock = f"BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({LOCKED});"
+    with subprocess.Popen(["docker", "exec", container, "psql", "-U", user, "-d", database, "-c", lock], stdout=subprocess.DEVNULL):
+        play = ["ansible-playbook", "-i", str(target.inventory), "playbooks/backup.yml"]
+        with subprocess.Popen(play, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+            target.run("sh", "-c", "until ls /state/development/far/jobs/*/status.json; do sleep 0.1; done 2>&1")
+            time.sleep(1)  # until the module waits for its job
+            target.run("pkill", "--full", "root@notty")
+            out = running.communicate(timeout=120)[0]
+    assert running.returncode == 0, out
+    assert "Connection lost" in out
+    assert "dbops backup development/far changed: made /backups/amanat_dev_pg_" in " ".join(out.split())
+    names = target.backups()
+    assert len(names) == 2, names
+    assert sorted(names)[1] == f"{sorted(names)[0]}.manifest.json"
+    assert len(target.run("ls", "/state/development/far/jobs").split()) == 1
