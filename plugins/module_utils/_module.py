@@ -52,13 +52,13 @@ def main_of(module: AnsibleModule, body: Callable[[AnsibleModule], dict[str, Any
     except OperationError as error:
         module.fail_json(**error.as_result())
     except OSError as error:
-        module.fail_json(**_file_failure(error).as_result())
+        module.fail_json(**file_failure(error).as_result())
     if result.get("failed"):
         module.fail_json(**{"msg": "", **result})
     module.exit_json(**result)
 
 
-def _file_failure(error: OSError) -> OperationError:
+def file_failure(error: OSError) -> OperationError:
     return OperationError(
         "target-file",
         f"{error.filename or 'A file'}: {error.strerror or error}.",

@@ -19,7 +19,7 @@ pg_restore --data-only --file=- "$1" | LC_ALL=C awk '
   state == 0 && /^COPY / { state = 1; header = "" }
   state == 1 { header = header (header == "" ? "" : "\n") $0
                if ($0 ~ / FROM stdin;$/) { state = 2; rows = 0; next } }
-  state == 2 && $0 == "\\." { gsub("\n", "\\n", header); print rows "\t" header; state = 0; next }
+  state == 2 && $0 == "\\." { print rows "\t" header; state = 0; next }
   state == 2 { rows++ }
   END { if (state) exit 3 }
 '
@@ -28,6 +28,7 @@ pg_restore --data-only --file=- "$1" | LC_ALL=C awk '
 UNTERMINATED = 3
 
 _IDENTIFIER = r'(?:"((?:[^"]|"")*)"|([^".( ]+))'
+_COUNT = re.compile(r"(\d+)\t(COPY .*? FROM stdin;)\n", re.DOTALL)
 _HEADER = re.compile(rf"COPY {_IDENTIFIER}\.{_IDENTIFIER} ", re.DOTALL)
 
 
@@ -45,11 +46,7 @@ def table_of(header: str) -> tuple[str, str]:
 
 def counted(out: str) -> dict[tuple[str, str], int]:
     """The answer of COUNT_ROWS: rows by schema and table."""
-    rows: dict[tuple[str, str], int] = {}
-    for line in out.split("\n")[:-1]:  # a name may hold what splitlines() takes for the end of a line
-        count, _tab, header = line.partition("\t")
-        rows[table_of(header.replace("\\n", "\n"))] = int(count)
-    return rows
+    return {table_of(header): int(count) for count, header in _COUNT.findall(out)}
 
 
 def compare_counts(expected: dict[tuple[str, str], int], found: dict[tuple[str, str], int]) -> list[str]:

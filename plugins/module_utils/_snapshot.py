@@ -20,13 +20,16 @@ from ._psql import as_json, failure, quote_identifier
 
 LOCK_TIMEOUT = "10s"
 
-# Ordinary tables that pg_dump dumps: no temporary ones, none of an extension's own.
+# Ordinary tables that pg_dump dumps: no temporary ones, and of an extension's own those rows of its configuration
+# that it wants dumped: https://www.postgresql.org/docs/18/extend-extensions.html#EXTEND-EXTENSIONS-CONFIG-TABLES
 TABLES = """
-SELECT n.nspname AS schema, c.relname AS table
+SELECT n.nspname AS schema, c.relname AS table, coalesce(e.condition, '') AS condition
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN (SELECT * FROM pg_extension, unnest(extconfig, extcondition) AS _ (config, condition)) e ON e.config = c.oid
 WHERE c.relkind = 'r' AND c.relpersistence <> 't'
   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+  AND (e.config IS NOT NULL OR NOT EXISTS (
+    SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))
 ORDER BY 1, 2
 """
 
@@ -112,10 +115,10 @@ class Snapshot:
 
     def count(self) -> dict[tuple[str, str], int]:
         """The exact number of rows of each table."""
-        return {
-            (table["schema"], table["table"]): self.rows(f"SELECT count(*) AS rows FROM ONLY {_name(table)}")[0]["rows"]
-            for table in self.tables
-        }
+        return {(table["schema"], table["table"]): self._rows_of(table) for table in self.tables}
+
+    def _rows_of(self, table: dict[str, Any]) -> int:
+        return int(self.rows(f"SELECT count(*) AS rows FROM ONLY {_name(table)} {table['condition']}")[0]["rows"])
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         self._send(as_json(query))

@@ -46,6 +46,7 @@ def count(tmp_path: Path) -> Counter:
         # Data that look like the frame around them; COPY writes a backslash in data as two.
         (USERS + "1\tCOPY public.x (y) FROM stdin;\n2\t\\\\.\n\\\\.\tx\nCOPY z\t1\n\n\\.\n", {("public", "users"): 5}),
         ('COPY public."Über Gast" (id) FROM stdin;\n1\n\\.\n', {("public", "Über Gast"): 1}),
+        ('COPY public."two\\nlines" (id) FROM stdin;\n1\n\\.\n', {("public", "two\\nlines"): 1}),
         ('COPY public."two\nlines" (id) FROM stdin;\n1\n\\.\n', {("public", "two\nlines"): 1}),
         ('COPY "a.b"."c""d" ("x y") FROM stdin;\n1\n\\.\n', {("a.b", 'c"d'): 1}),
         ("COPY public.no_columns  FROM stdin;\n\n\n\\.\n", {("public", "no_columns"): 2}),
@@ -95,12 +96,9 @@ def test_any_name_is_read_out_of_its_header(schema: str, table: str) -> None:
     assert _pg_dump.table_of(f"COPY {quoted(schema)}.{quoted(table)} (id) FROM stdin;") == (schema, table)
 
 
-@given(tables=st.dictionaries(st.tuples(NAMES, NAMES).filter(lambda names: "\\" not in "".join(names)), st.integers(0), max_size=4))
+@given(tables=st.dictionaries(st.tuples(NAMES, NAMES), st.integers(0), max_size=4))
 def test_any_answer_is_read(tables: dict[tuple[str, str], int]) -> None:
-    lines = [
-        f"{rows}\tCOPY {quoted(schema)}.{quoted(table)} (id) FROM stdin;".replace("\n", "\\n") + "\n"
-        for (schema, table), rows in tables.items()
-    ]
+    lines = [f"{rows}\tCOPY {quoted(schema)}.{quoted(table)} (id) FROM stdin;\n" for (schema, table), rows in tables.items()]
     assert _pg_dump.counted("".join(lines)) == tables
 
 

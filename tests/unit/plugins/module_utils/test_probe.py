@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import socket
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -138,9 +141,10 @@ def test_what_is_no_url_is_no_crash(url: str) -> None:
     assert told["reason"]
 
 
-def test_no_proxy_stands_between(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    assert _probe.ask(server.url, 5)["ok"] is True
+def test_no_proxy_stands_between(server: Server) -> None:
+    code = f"import sys; from {_probe.__name__} import ask; sys.exit(not ask({server.url!r}, 5)['ok'])"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "http_proxy": "http://127.0.0.1:1"}
+    assert subprocess.run([sys.executable, "-c", code], env=env, check=False).returncode == 0
 
 
 def test_watching_writes_what_is_read_back(server: Server, tmp_path: Path) -> None:

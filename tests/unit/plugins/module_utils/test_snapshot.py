@@ -32,8 +32,8 @@ with log.open("w") as stream:
     stream.write("END\\n")
 """
 
-USERS = {"schema": "public", "table": "users"}
-ODD = {"schema": "Odd", "table": 'a"b'}
+USERS = {"schema": "public", "table": "users", "condition": ""}
+ODD = {"schema": "Odd", "table": 'a"b', "condition": "WHERE NOT builtin"}
 Psql = Callable[..., Snapshot]
 
 
@@ -62,7 +62,8 @@ def test_tables_are_locked_before_the_snapshot_is_taken(psql: Psql, tmp_path: Pa
         "SET LOCAL lock_timeout",
         'LOCK TABLE ONLY "public"."users", ONLY "Odd"."a""b" IN ACCESS SHARE MODE;',
         "pg_export_snapshot()",
-        'FROM ONLY "public"."users"',
+        'FROM ONLY "public"."users" )',
+        'FROM ONLY "Odd"."a""b" WHERE NOT builtin)',
         "END",
     ]
     places = [log.index(step) for step in steps]
