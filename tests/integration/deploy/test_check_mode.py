@@ -1,0 +1,49 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Check mode predicts the first deploy and what waits in a server that serves; a restart that is allowed brings it."""
+
+from __future__ import annotations
+
+from .conftest import NETWORK, POSTGRES, REDIS, Deployment, engine, exists
+
+
+def test_the_first_deploy_is_predicted(deployment: Deployment) -> None:
+    outcome = deployment.play("--check", "--diff")
+    assert outcome.code == 0, outcome.out
+    assert "dbops deploy development/deploy changed: would change: PostgreSQL: " in outcome.last_line
+    for line in ("+shared_preload_libraries = 'pg_stat_statements'", "+save 3600 1 300 100 60 10000"):
+        assert line in outcome.out
+    assert not deployment.home.exists()
+    assert not any((exists("container", POSTGRES), exists("container", REDIS), exists("network", NETWORK)))
+
+
+def test_changes_wait_until_a_restart_is_allowed(deployment: Deployment) -> None:
+    assert deployment.play().code == 0
+    running = engine("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", POSTGRES, REDIS)
+    change = {
+        "postgres_settings": {"work_mem": "8MB", "max_connections": 150},
+        "redis_settings": {"maxmemory": "100mb"},
+        "dbops_redis_password": "secret-of-redis-2",
+    }
+    waiting = "waiting for a restart: setting max_connections, setting shared_preload_libraries, setting maxmemory, password"
+
+    predicted = deployment.play("--check", "--diff", **change)
+    assert waiting in predicted.last_line
+    assert "-shared_preload_libraries = 'pg_stat_statements'" in predicted.out
+    assert "work_mem" not in (deployment.home / "postgres/config/postgresql.conf").read_text(encoding="utf-8")
+
+    assert running == engine("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", POSTGRES, REDIS)
+
+    # A database that holds data is not stamped.
+    ask = ["exec", POSTGRES, "psql", "-XAt", "-U", "amanat", "-d", "amanat_dev", "-c"]
+    engine(*ask, "DROP SCHEMA dbops CASCADE; CREATE TABLE kept AS SELECT 1 AS one")
+    forced = deployment.play(**change, postgres_may_restart=True, redis_may_restart=True)
+    assert forced.code == 0, forced.out
+    assert "waiting" not in forced.last_line
+    assert "holds data and no environment stamp" in forced.out
+    assert engine(*ask, "SHOW max_connections") == "150"
+    assert engine(*ask, "SELECT one FROM kept") == "1"
+    assert engine("exec", "--env", "REDISCLI_AUTH=secret-of-redis-2", REDIS, "redis-cli", "CONFIG", "GET", "maxmemory").endswith(
+        "104857600"
+    )
