@@ -70,7 +70,15 @@ class Run:
         clock = time.monotonic()
         answer = self._drizzle_kit()
         seconds = round(time.monotonic() - clock, 3)
-        left = self._compare()["pending"]
+        try:
+            left = self._compare()["pending"]
+        except OperationError as error:
+            raise OperationError(
+                "migration-failed",
+                f"After migrating {', '.join(prediction['migrated'])} the database cannot be asked what was applied: {error.what}",
+                "Whether the migrations were applied is not known.",
+                "Look at the database server, then compare: ansible-playbook playbooks/maintenance.yml --check",
+            ) from None
         if not answer.ok or left:
             raise self._failure(answer, prediction["migrated"], left)
         return {**prediction, "seconds": seconds}

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import secrets
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -91,7 +93,7 @@ def require_space(directory: str, figures: dict[str, int]) -> None:
             "backup-no-space",
             f"{directory} has {figures['free'] >> 20} MiB free, the backup needs about {figures['expected'] >> 20} MiB.",
             "No backup was begun.",
-            "Free space there (rotate.yml), or set dbops_backup_dir to another file system.",
+            "Free space there, or set dbops_backup_dir to another file system.",
         )
 
 
@@ -107,9 +109,34 @@ class Backup:
     def make(self) -> dict[str, Any]:
         plan = self.plan
         make_private_directory(plan.directory)
-        started = datetime.now(timezone.utc)
+        with self._alone():
+            return self._make()
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One backup at a time in a directory, or two of one second would share a name. The lock ends with the process."""
+        directory = os.open(self.plan.directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self.progress.say("waiting for another backup in this directory", now=True)
+            fcntl.flock(directory, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(directory)
+
+    def _free_name(self) -> tuple[str, datetime]:
+        """A name that no earlier backup of the same second has."""
+        plan = self.plan
+        while True:
+            now = datetime.now(timezone.utc)
+            name = _manifest.backup_name(plan.series, now, EXTENSIONS[plan.format])
+            if not os.path.lexists(os.path.join(plan.directory, name)):
+                return name, now
+            time.sleep(0.1)
+
+    def _make(self) -> dict[str, Any]:
+        plan = self.plan
         clock = time.monotonic()
-        self.name = _manifest.backup_name(plan.series, started, EXTENSIONS[plan.format])
+        self.name, started = self._free_name()
         partial = os.path.join(plan.directory, _manifest.partial_name(self.name))
         try:
             with Snapshot(self._exporter(), plan.server.database) as snapshot:
@@ -118,7 +145,7 @@ class Backup:
                 self._dump(snapshot.identity, facts["database_bytes"])
                 self.progress.say("counting the rows of the snapshot", now=True)
                 counts = snapshot.count()
-                checks = [self._read_through(counts)]
+                checks = [self._read_through(_pg_dump.as_written(counts, snapshot.loaded_by_root()))]
             files = self._files(partial)
             manifest = self._manifest(started, facts, counts, checks, files)
             self._publish(partial, manifest)
@@ -190,6 +217,8 @@ class Backup:
             argv.append(f"--jobs={plan.jobs}")
         command = self._beside(argv)
         on_target = os.path.join(plan.directory, _manifest.partial_name(self.name))
+        if plan.format == "custom":  # pg_dump makes a directory for its owner alone, and a file for everybody
+            os.close(os.open(on_target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
             process = subprocess.Popen(command.argv, env=command.environ(), stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
             while True:
@@ -206,7 +235,7 @@ class Backup:
                 "backup-no-space" if full else "backup-failed",
                 f"pg_dump failed: {answer.reason}.",
                 "The unfinished backup was removed; earlier backups are untouched.",
-                "Free space in the backup directory (rotate.yml)." if full else "Read the server's log, then run it again.",
+                "Free space in the backup directory." if full else "Read the server's log, then run it again.",
             )
 
     def _read_through(self, counts: dict[tuple[str, str], int]) -> dict[str, Any]:

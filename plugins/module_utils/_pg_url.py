@@ -20,6 +20,9 @@ DEFAULT_PORT = 5432  # https://www.postgresql.org/docs/18/libpq-connect.html#LIB
 # https://www.postgresql.org/docs/18/libpq-envars.html
 _PARAMETERS = {"sslmode": "PGSSLMODE", "application_name": "PGAPPNAME", "options": "PGOPTIONS"}
 
+# Both libpq and node-postgres let these replace what stands before the question mark.
+_REPLACING = frozenset({"host", "hostaddr", "port", "user", "password", "dbname", "database", "service"})
+
 _NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 
 
@@ -63,13 +66,16 @@ class PgUrl:
         database = unquote(parts.path[1:])
         if not parts.username or not parts.hostname or not database or "/" in parts.path[1:]:
             raise _malformed("it needs a user, a host and one database")
+        parameters = dict(parse_qsl(parts.query))
+        if _REPLACING & parameters.keys():
+            raise _malformed(f"{', '.join(sorted(_REPLACING & parameters.keys()))} stands among its parameters")
         return cls(
             user=unquote(parts.username),
             password=unquote(parts.password or ""),
             host=parts.hostname,
             port=port,
             database=database,
-            parameters=dict(parse_qsl(parts.query)),
+            parameters=parameters,
         )
 
     def environ(self) -> dict[str, str]:

@@ -23,6 +23,9 @@ from ._window import stamp
 INTERVAL = 0.2  # seconds between two requests: five times a second
 
 
+LONGEST = 65536  # bytes of an answer that are read
+
+
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """A redirect to a login or a maintenance page is not a healthy answer."""
 
@@ -40,13 +43,26 @@ def _open(url: str, timeout: float) -> Any:
         return error  # an answer like any other
 
 
+def _read(response: Any, until: float) -> bytes:
+    """The beginning of the body. The time-out of a socket is one of every single read, and a body may come in drips."""
+    text = b""
+    while len(text) < LONGEST:
+        piece = response.read1(LONGEST - len(text))
+        if not piece:
+            break
+        text += piece
+        if time.monotonic() >= until:
+            raise TimeoutError("timed out")
+    return text
+
+
 def ask(url: str, timeout: float) -> dict[str, Any]:
     """One request: `status` (0 when nobody answered), `ok` (200), `ms`, and the JSON body or the reason."""
     begun = time.monotonic()
     status, text, reason = 0, b"", ""
     try:
         with _open(url, timeout) as response:
-            text = response.read(65536)
+            text = _read(response, begun + timeout)
             status = response.code
     except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: no URL at all
         reason = str(getattr(error, "reason", error)) or type(error).__name__

@@ -108,7 +108,7 @@ def failure(answer: Answer, database: str) -> OperationError:
             "Look at the server and at what runs in it.",
         )
     text = answer.err.lower()
-    if re.search(r'database "[^"]*" does not exist', text):
+    if re.search(r'database ".*" does not exist', text):
         return OperationError(
             "database-missing",
             f"There is no database {database!r}: {answer.reason}.",

@@ -60,9 +60,12 @@ class Service:
         """Start what stands there; with `release`, exactly that one; with the policy it had before the stop."""
         raise NotImplementedError
 
+    def keep(self, _restart_policy: str) -> None:
+        """It runs as it should; put back what a stop that was cut off had set aside."""
+
     def facts(self, **known: Any) -> Facts:
         base = {"name": self.name, "kind": self.spec["kind"], "release": "", "image_id": "", "restart_policy": ""}
-        return {**base, **known}
+        return {**base, "restarting": False, **known}
 
     def _run(self, command: Command, doing: str, timeout: float = 180) -> str:
         answer = run(command, timeout=timeout)
@@ -102,23 +105,26 @@ class ContainerService(Service):
             )
         return self.facts(
             running=any(facts["State"]["Running"] for facts in known),  # one that runs is one that writes
+            restarting=any(facts["State"].get("Restarting") for facts in known),  # it ends as soon as it begins
             release=known[0]["Config"]["Image"],
             image_id=known[0]["Image"],
             restart_policy=known[0]["HostConfig"]["RestartPolicy"]["Name"],
             environment_names=sorted(entry.partition("=")[0] for entry in known[0]["Config"]["Env"] or []),
             networks=sorted(known[0]["NetworkSettings"]["Networks"]),
             containers=[facts["Id"] for facts in known],
+            stop_timeout=max(facts["Config"].get("StopTimeout") or 0 for facts in known),
         )
 
-    def _engine(self, *arguments: str) -> None:
-        self._run(Command(self.engine.argv(*arguments)), arguments[0])
+    def _engine(self, *arguments: str, timeout: float = 180) -> None:
+        self._run(Command(self.engine.argv(*arguments)), arguments[0], timeout)
 
     def stop(self) -> None:
         facts = self.look()
         if facts["restart_policy"] == "always":
             # A restart of the engine would bring it back in the middle of the window.
             self._engine("update", "--restart", "no", *facts["containers"])
-        self._engine("stop", *facts["containers"])
+        # The engine goes on stopping after its client was ended, long after somebody found everything running again.
+        self._engine("stop", *facts["containers"], timeout=180 + facts["stop_timeout"])
 
     def start(self, release: str, restart_policy: str) -> None:
         known = self._inspect()
@@ -126,9 +132,17 @@ class ContainerService(Service):
             self.recreate(release, restart_policy)
             return
         containers = [facts["Id"] for facts in known]
-        self._engine("start", *containers)
-        if restart_policy == "always":
+        self._start(restart_policy, *containers)
+
+    def _start(self, restart_policy: str, *containers: str) -> None:
+        if restart_policy == "always":  # before the start: one that ends at once is not brought back by a policy that comes after
             self._engine("update", "--restart", restart_policy, *containers)
+        self._engine("start", *containers)
+
+    def keep(self, restart_policy: str) -> None:
+        facts = self.look()
+        if restart_policy == "always" != facts["restart_policy"]:
+            self._engine("update", "--restart", restart_policy, *facts["containers"])
 
     def _runs(self, known: list[dict[str, Any]], release: str) -> bool:
         image = self.engine.inspect("image", release)
@@ -151,9 +165,7 @@ class ContainerService(Service):
                 self._engine("rm", kept)
             self._engine("rename", name, kept)
             self._engine("rename", new, name)
-        self._engine("start", name)
-        if restart_policy == "always":
-            self._engine("update", "--restart", restart_policy, name)
+        self._start(restart_policy, name)
 
 
 class ComposeService(ContainerService):
@@ -204,7 +216,11 @@ class ComposeService(ContainerService):
         """The project's own definition with another image, and nothing else re-created."""
         make_private_directory(os.path.dirname(self._override))
         write_json(self._override, {"services": {self.service: {"image": release}}})
-        up = ["up", "--detach", "--no-deps", "--no-build", "--pull", "never", self.service]
+        up = ["up", "--detach", "--no-deps", "--no-build", "--pull", "never"]
+        replicas = len(self.containers())
+        if replicas > 1:  # somebody may have scaled it by hand, of which the project's files know nothing
+            up += ["--scale", f"{self.service}={replicas}"]
+        up.append(self.service)
         self._run(self._compose(up, [*self._files(), self._override]), "up")
 
 

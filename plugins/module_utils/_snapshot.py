@@ -33,6 +33,18 @@ WHERE c.relkind = 'r' AND c.relpersistence <> 't'
 ORDER BY 1, 2
 """
 
+# Partitions whose rows pg_dump writes as rows of their root, because a hash over an enum is another one after a restore
+# (getPartitioningInfo and forcePartitionRootLoad in src/bin/pg_dump/pg_dump.c).
+LOADED_BY_ROOT = """
+SELECT n.nspname AS schema, c.relname AS table, rn.nspname AS root_schema, r.relname AS root_table
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class r ON r.oid = pg_partition_root(c.oid) JOIN pg_namespace rn ON rn.oid = r.relnamespace
+WHERE c.relispartition AND c.relkind = 'r' AND EXISTS (
+  SELECT FROM pg_partition_ancestors(c.oid) a JOIN pg_partitioned_table p ON p.partrelid = a.relid
+  JOIN pg_opclass o ON o.oid = ANY (p.partclass) JOIN pg_am m ON m.oid = o.opcmethod
+  WHERE o.opcname = 'enum_ops' AND o.opcnamespace = 'pg_catalog'::regnamespace AND m.amname = 'hash')
+"""
+
 SEQUENCES = "SELECT schemaname AS schema, sequencename AS sequence, last_value FROM pg_sequences ORDER BY 1, 2"
 
 # What belongs to the database itself, which no dump of it carries.
@@ -116,6 +128,11 @@ class Snapshot:
     def count(self) -> dict[tuple[str, str], int]:
         """The exact number of rows of each table."""
         return {(table["schema"], table["table"]): self._rows_of(table) for table in self.tables}
+
+    def loaded_by_root(self) -> dict[tuple[str, str], tuple[str, str]]:
+        """Partitions that the dump holds as rows of another table."""
+        found = self.rows(LOADED_BY_ROOT)
+        return {(row["schema"], row["table"]): (row["root_schema"], row["root_table"]) for row in found}
 
     def _rows_of(self, table: dict[str, Any]) -> int:
         return int(self.rows(f"SELECT count(*) AS rows FROM ONLY {_name(table)} {table['condition']}")[0]["rows"])

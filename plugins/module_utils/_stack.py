@@ -18,7 +18,7 @@ from ._files import require_absolute
 ENVIRONMENTS = ("development", "staging", "production")
 
 # A name becomes a directory, a unit and a label: keep it to what all three take without quoting.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Stack:
     @classmethod
     def parse(cls, key: str, state_dir: str) -> Stack:
         environment, separator, name = key.partition("/")
-        if not separator or environment not in ENVIRONMENTS or not _NAME.fullmatch(name):
+        if not separator or environment not in ENVIRONMENTS or not NAME.fullmatch(name):
             raise OperationError(
                 "stack-malformed",
                 f"{key!r} is not <environment>/<name> with an environment of {', '.join(ENVIRONMENTS)}.",

@@ -115,8 +115,10 @@ def _stop(module: AnsibleModule, job: Job) -> dict[str, Any]:
     if module.check_mode or not job.exists():
         return {"changed": False, "downtime": {}}
     write_text(os.path.join(job.directory, "stop"), "")
-    job.wait(STOP_WAIT)
-    return {"changed": True, "downtime": _probe.downtime(_probe.samples(os.path.join(job.directory, "samples")))}
+    ended = job.wait(STOP_WAIT)
+    samples = _probe.samples(os.path.join(job.directory, "samples"))
+    warnings = ["The probe ended before the window did; its downtime is not the whole."] if ended else []
+    return {"changed": True, "downtime": _probe.downtime(samples) if samples else {}, "warnings": warnings}
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:

@@ -11,7 +11,7 @@ version_added: 0.1.0
 description:
   - Takes O(pg_url) apart, logs in with it from the application's own network, and asks the server what it is.
   - With a container the login is made by a short-lived container of the server's own image on the server's network, so
-    that host, user and password are all proved. Nothing is changed.
+    that host, user and password are all proved, and that PG_URL means the server in that container. Nothing is changed.
 author:
   - amanat.dbops contributors (@amanat)
 extends_documentation_fragment:
@@ -78,6 +78,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils._command import run
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
@@ -95,8 +96,15 @@ SELECT current_database() AS database, pg_database_size(current_database()) AS b
 """
 
 
-def _log_in(module: AnsibleModule, image: str, network: str) -> None:
-    """Log in as the application does: its URL, from its network."""
+# One server since its start, and one of its databases.
+IDENTITY = """
+SELECT system_identifier || ' ' || extract(epoch FROM pg_postmaster_start_time()) || ' ' || d.oid
+FROM pg_control_system(), pg_database d WHERE d.datname = current_database();
+"""
+
+
+def _log_in(module: AnsibleModule, image: str, network: str) -> str:
+    """Log in as the application does: its URL, from its network. Where that leads to."""
     url = url_of(module)
     place = place_of(module)
     env = {**url.environ(), "PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT)}
@@ -105,9 +113,10 @@ def _log_in(module: AnsibleModule, image: str, network: str) -> None:
         command = place.client(name, PSQL, env, image=image, network=network)
     else:
         command = place.here(PSQL, env)
-    answer = run(command, stdin="SELECT 1;", timeout=60)
+    answer = run(command, stdin=IDENTITY, timeout=60)
     if not answer.ok:
         raise failure(answer, url.database)
+    return answer.out
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
@@ -120,7 +129,14 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         network = next(iter(sorted(facts["NetworkSettings"]["Networks"])), "")
     server = server_of(module)
     about = server.rows(ABOUT)[0]
-    _log_in(module, facts.get("Image", ""), network)
+    if _log_in(module, facts.get("Image", ""), network) != server.execute(IDENTITY):
+        # Else one server would be backed up and asked for its stamp, and another one migrated.
+        raise OperationError(
+            "pg-url-elsewhere",
+            f"PG_URL leads to another server or database than the container {place.container!r}: its host is {url.host!r}.",
+            "Nothing was changed.",
+            "Correct dbops_pg_url or dbops_postgres_container: both have to mean the same server.",
+        )
     return {
         "changed": False,
         **about,

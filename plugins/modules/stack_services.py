@@ -71,6 +71,7 @@ services:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     TARGET_OPTIONS,
     engine_of,
@@ -89,8 +90,16 @@ from ansible_collections.amanat.dbops.plugins.module_utils._services import (
 def _stop(services: list[Service], check_mode: bool) -> list[str]:
     running = [service for service in services if service.look()["running"]]
     for service in running:
-        if not check_mode:
-            service.stop()
+        if check_mode:
+            continue
+        service.stop()
+        if service.look()["running"]:
+            raise OperationError(
+                "service-failed",
+                f"Service {service.name!r} was told to stop, did not complain, and runs.",
+                "It may still write.",
+                "Look at what starts it, or correct its stop command.",
+            )
     return [service.name for service in running]
 
 
@@ -114,6 +123,8 @@ def _start(services: list[Service], module: AnsibleModule) -> list[str]:
             release = _old_release(engine_of(module), facts)
         now = service.look()
         if now["running"] and now["image_id"] == facts["image_id"] and (not release or release == now["release"]):
+            if not module.check_mode:
+                service.keep(facts["restart_policy"])
             continue
         if not module.check_mode:
             if now["running"]:

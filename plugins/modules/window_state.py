@@ -99,7 +99,7 @@ EXAMPLES = r"""
 RETURN = r"""
 journal:
   description: The journal as it stands now; empty where no window is open.
-  returned: success
+  returned: success, and where a step of a window that holds the lock failed
   type: dict
 path:
   description: Where the journal lies on the target.
@@ -129,24 +129,39 @@ from ansible_collections.amanat.dbops.plugins.module_utils._files import (
     read_json,
     write_json,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._module import TARGET_OPTIONS, main_of, stack_of
-from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
+from ansible_collections.amanat.dbops.plugins.module_utils._module import TARGET_OPTIONS, file_failure, main_of, stack_of
+from ansible_collections.amanat.dbops.plugins.module_utils._stack import NAME, Stack
 
 
 def _read(path: str) -> dict[str, Any]:
     try:
-        return read_json(path) or {}
+        journal = read_json(path)
     except ValueError as error:
-        raise OperationError(
-            "journal-unreadable",
-            f"The journal {path} is not readable: {error}.",
-            "It still holds the lock; whether services are stopped is not known here.",
-            f"Look at it and at the services, then move it aside: mv {path} {path}.unreadable",
-        ) from None
+        raise _unreadable(path, str(error)) from None
+    if journal is None and not os.path.exists(path):
+        return {}
+    if not isinstance(journal, dict) or not journal.get("id"):
+        raise _unreadable(path, "it is no journal")
+    if journal.get("version", 0) > _window.JOURNAL_VERSION:
+        raise _unreadable(path, f"a newer release of the collection wrote it (version {journal['version']})")
+    return journal
+
+
+def _unreadable(path: str, why: str) -> OperationError:
+    return OperationError(
+        "journal-unreadable",
+        f"The journal {path} is not readable: {why}.",
+        "It still holds the lock; whether services are stopped is not known here.",
+        f"Look at it and at the services, then move it aside: mv {path} {path}.unreadable",
+    )
 
 
 def _open(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
     params = module.params
+    if params["window"] and not NAME.fullmatch(params["window"]):
+        module.fail_json(msg=f"window: {params['window']!r} cannot be a file's name")
+    if params["minutes"] < 1:
+        module.fail_json(msg=f"minutes: a window of {params['minutes']} minutes cannot be kept")
     by = {key: value for key, value in params["by"].items() if value}
     identity = params["window"] or _window.window_id(now, secrets.token_hex(2))
     journal = _window.new(
@@ -226,10 +241,26 @@ def _show(_module: AnsibleModule, stack: Stack, _now: datetime) -> dict[str, Any
 _ACTIONS = {"open": _open, "advance": _advance, "close": _close, "acknowledge": _acknowledge, "show": _show}
 
 
+def _with_journal(module: AnsibleModule, stack: Stack, error: OperationError | OSError) -> dict[str, Any]:
+    """A step that failed, and the journal as it stands: whoever has to undo goes by it."""
+    try:
+        journal = _read(stack.journal)
+    except (OperationError, OSError):
+        raise error from None
+    if module.params["state"] not in ("advance", "close") or journal.get("id") != module.params["window"]:
+        raise error
+    failure = error if isinstance(error, OperationError) else file_failure(error)
+    return {"failed": True, **failure.as_result(), "journal": journal, "path": stack.journal}
+
+
 def body(module: AnsibleModule) -> dict[str, Any]:
     now = datetime.now(timezone.utc)
     stack = stack_of(module)
-    return {**_ACTIONS[module.params["state"]](module, stack, now), "reports": stack.reports}
+    try:
+        result = _ACTIONS[module.params["state"]](module, stack, now)
+    except (OperationError, OSError) as error:
+        result = _with_journal(module, stack, error)
+    return {**result, "reports": stack.reports}
 
 
 def main() -> None:

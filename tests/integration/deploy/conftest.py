@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -18,12 +16,10 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.integration import plays
+from tests.integration.plays import Outcome, play
+
 POSTGRES, REDIS, NETWORK = "dbops-deploy-postgres", "dbops-deploy-redis", "development-deploy"
-
-
-def engine(*arguments: str) -> str:
-    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def exists(kind: str, name: str) -> bool:
@@ -32,22 +28,6 @@ def exists(kind: str, name: str) -> bool:
 
 def labels(service: str, stack: str = "development/deploy") -> list[str]:
     return [f"--label=amanat.dbops.stack={stack}", f"--label=amanat.dbops.service={service}"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a playbook ended, and what it printed."""
-
-    code: int
-    out: str
-
-    def last_line_of(self, host: str) -> str:
-        """The line that every playbook of the collection ends with, once per host."""
-        return json.loads('"' + re.findall(rf'"msg": "(dbops deploy development/{host} (?:[^"\\]|\\.)*)"', self.out)[-1] + '"')
-
-    @property
-    def last_line(self) -> str:
-        return self.last_line_of("deploy")
 
 
 @dataclass(frozen=True)
@@ -78,19 +58,9 @@ class Deployment:
         }
         inventory = self.directory / "hosts.json"
         inventory.write_text(json.dumps({"all": {"vars": known, "hosts": hosts or {"deploy": variables}}}), encoding="utf-8")
-        command = [str(Path(sys.executable).with_name("ansible-playbook")), "--inventory", str(inventory), "playbooks/deploy.yml", *options]
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env={**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_NOCOLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert "secret-of-" not in done.stdout
-        return Outcome(done.returncode, done.stdout)
+        outcome = play("deploy", "--inventory", str(inventory), *options)
+        assert "secret-of-" not in outcome.out
+        return outcome
 
 
 def remove(*containers: str) -> None:
@@ -100,8 +70,7 @@ def remove(*containers: str) -> None:
 
 @pytest.fixture(scope="session")
 def images() -> dict[str, str]:
-    command = [sys.executable, "tests/images/build.py", "postgres", "postgres17", "redis"]
-    return json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    return plays.images("postgres", "postgres17", "redis")
 
 
 @pytest.fixture

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from .conftest import NETWORK, POSTGRES, REDIS, Deployment, engine, exists
+from tests.integration.plays import engine
+
+from .conftest import NETWORK, POSTGRES, REDIS, Deployment, exists
 
 
 def test_the_first_deploy_is_predicted(deployment: Deployment) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils._module import TARGET_OPTIONS
 
-from .conftest import ROOT
+from tests.integration.plays import ROOT
 
 
 @pytest.mark.parametrize("role", ["postgres", "redis"])

@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from .conftest import POSTGRES, REDIS, Deployment, Outcome, engine, exists, labels, remove
+from tests.integration.plays import Outcome, engine
+
+from .conftest import POSTGRES, REDIS, Deployment, exists, labels, remove
 
 pytestmark = pytest.mark.faults
 
@@ -102,7 +104,7 @@ def refused(images: dict[str, str]) -> Iterator[Outcome]:
 @pytest.mark.parametrize("name", CASES)
 def test_refused(refused: Outcome, name: str) -> None:
     assert refused.code == 2
-    line = refused.last_line_of(name)
+    line = refused.last_line_of(f"development/{name}")
     assert line.startswith(f"dbops deploy development/{name} refused: [{CASES[name].slug}] "), line
     assert "State: " in line
     assert " · next: " in line
@@ -137,8 +139,8 @@ def test_an_interpreter_without_the_libraries(deployment: Deployment) -> None:
     outcome = deployment.play("--check", hosts=hosts)
     assert outcome.code == 2
     for name in hosts:
-        assert f"dbops deploy development/{name} refused: [library-missing] {python}" in outcome.last_line_of(name)
-        assert "(check mode installs nothing)" in outcome.last_line_of(name)
+        assert f"dbops deploy development/{name} refused: [library-missing] {python}" in outcome.last_line_of(f"development/{name}")
+        assert "(check mode installs nothing)" in outcome.last_line_of(f"development/{name}")
 
 
 def test_a_server_that_would_not_start_and_one_that_does_not(deployment: Deployment) -> None:

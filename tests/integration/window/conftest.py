@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import subprocess
 import sys
 import urllib.request
@@ -18,25 +16,9 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.integration.plays import ROOT, Outcome, images, play
+
 STACK = [sys.executable, str(ROOT / "examples/stack/stack.py")]
-
-
-def _output(*arguments: str) -> str:
-    return subprocess.run([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a playbook ended, and what it printed."""
-
-    code: int
-    out: str
-
-    @property
-    def last_line(self) -> str:
-        """The line that every playbook of the collection ends with."""
-        return re.findall(r'"msg": "(dbops .*?· next: .*?)"', self.out)[-1]
 
 
 @dataclass(frozen=True)
@@ -72,18 +54,16 @@ class Stack:
         if name in self.state["releases"]:
             return self.state["releases"][name]
         if self.kind == "docker":
-            return json.loads(_output("tests/images/build.py", f"backend-{name}"))[f"backend-{name}"]
+            return images(f"backend-{name}")[f"backend-{name}"]
         build = "import sys; sys.path.insert(0, 'examples/stack'); import _tools; print(_tools.built_release(sys.argv[1]) / 'app')"
-        return _output("-c", build, name).strip()
+        command = [sys.executable, "-c", build, name]
+        return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
     def play(self, verb: str, *arguments: str, environ: dict[str, str] | None = None, **variables: Any) -> Outcome:
         """Run a playbook of the collection; variables become extra variables."""
         extra = {"demo_name": self.name, "dbops_report_dir": str(self.reports), **variables}
-        argv = ["ansible-playbook", "-i", "inventories/demo", "--limit", self.kind, f"playbooks/{verb}.yml", "-e", json.dumps(extra)]
-        settings = {"ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_NOCOLOR": "1"}
-        environ = {**os.environ, **settings, **(environ or {})}
-        done = subprocess.run([*argv, *arguments], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=300, check=False)
-        return Outcome(done.returncode, done.stdout + done.stderr)
+        options = ["-i", "inventories/demo", "--limit", self.kind, "-e", json.dumps(extra), *arguments]
+        return play(verb, *options, environ=environ)
 
     def health(self) -> dict[str, Any]:
         with urllib.request.urlopen(self.state["health_url"], timeout=5) as response:  # noqa: S310 - our own URL

@@ -14,11 +14,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import ROOT, STACK, Stack
+from tests.integration.plays import ROOT, engine, play
 
-
-def engine(*arguments: str) -> str:
-    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+from .conftest import STACK, Stack
 
 
 def identities(state: dict[str, Any]) -> list[str]:
@@ -121,14 +119,8 @@ def test_a_stack_that_runs_is_adopted_by_a_few_lines(adopted: dict[str, Any], tm
     inventory.write_text(json.dumps({"all": {"hosts": {"nickapp": host}}}), encoding="utf-8")
     servers = identities(adopted)
     for verb, *arguments in (["backup"], ["maintenance", "-e", "dbops_operation=none", "-e", "dbops_confirm=production/nickapp"]):
-        done = subprocess.run(
-            ["ansible-playbook", "-i", str(inventory), f"playbooks/{verb}.yml", *arguments],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        outcome = play(verb, "-i", str(inventory), *arguments)
+        assert outcome.code == 0, outcome.out
     assert identities(adopted) == servers
     assert len(list((tmp_path / "backups").glob("amanat_pg_*.manifest.json"))) == 2
     assert not left_behind()

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from tests.gates import pythons
+from tests.integration.plays import ROOT
 
-from .conftest import ROOT, Stack
+from .conftest import Stack
 from .slack import slack
 
 PHASES = ["preflight", "opened", "backed_up", "stopped", "operated", "started", "verified", "closed"]

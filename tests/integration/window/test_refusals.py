@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import ROOT, Outcome, Stack
+from tests.integration.plays import ROOT, Outcome
+
+from .conftest import Stack
 
 pytestmark = pytest.mark.faults
 

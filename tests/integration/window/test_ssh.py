@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,14 +15,12 @@ from typing import Any
 
 import pytest
 
-from .conftest import ROOT, Stack
+from tests.integration.plays import ROOT, engine, images
+
+from .conftest import Stack
 
 NAME = "window-ssh"
 LOCKED = 6  # seconds for which the dump has to wait, well under its own lock time-out of ten
-
-
-def engine(*arguments: str, stdin: str = "") -> str:
-    return subprocess.run(["docker", *arguments], input=stdin, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 @dataclass(frozen=True)
@@ -42,13 +39,12 @@ class Target:
 def target(docker: Stack, tmp_path: Path) -> Iterator[Target]:
     """A machine on the stack's network that reaches PostgreSQL over TCP, with its own programs."""
     state = docker.state
-    built = subprocess.run([sys.executable, "tests/images/build.py", "target"], cwd=ROOT, stdout=subprocess.PIPE, check=True)
     networks = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}"
     network = engine("inspect", "--format", networks, state["postgres"]["container"])
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     subprocess.run(["docker", "rm", "--force", NAME], capture_output=True, check=False)
-    engine("run", "--detach", "--name", NAME, "--network", network, json.loads(built.stdout)["target"])
+    engine("run", "--detach", "--name", NAME, "--network", network, images("target")["target"])
     try:
         engine("exec", "-i", NAME, "sh", "-c", "cat > /root/.ssh/authorized_keys", stdin=key.with_suffix(".pub").read_text("utf-8"))
         address = engine("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", NAME)

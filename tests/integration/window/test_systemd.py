@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from .conftest import ROOT
+from tests.integration.plays import ROOT, images
 
 NAME = "window-systemd"
 # What systemd wants of a container that has no privileges.
@@ -31,8 +30,7 @@ def inside(*argv: str, stdin: str = "") -> str:
 @pytest.fixture(scope="module")
 def target() -> Iterator[None]:
     """A container whose first process is systemd, with one unit that runs."""
-    built = subprocess.run([sys.executable, "tests/images/build.py", "systemd"], cwd=ROOT, stdout=subprocess.PIPE, check=True)
-    image = json.loads(built.stdout)["systemd"]
+    image = images("systemd")["systemd"]
     subprocess.run(["docker", "rm", "--force", NAME], capture_output=True, check=False)
     subprocess.run(["docker", "run", "--detach", "--name", NAME, *FLAGS, image], stdout=subprocess.DEVNULL, check=True)
     try:

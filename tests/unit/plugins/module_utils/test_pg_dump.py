@@ -102,6 +102,14 @@ def test_any_answer_is_read(tables: dict[tuple[str, str], int]) -> None:
     assert _pg_dump.counted("".join(lines)) == tables
 
 
+def test_partitions_may_be_written_as_rows_of_their_root() -> None:
+    root, first, second, other = ("public", "orders"), ("public", "orders_0"), ("public", "orders_1"), ("public", "users")
+    written = _pg_dump.as_written({first: 2, second: 1, other: 4}, {first: root, second: root})
+    assert written == {root: 3, other: 4}
+    header = "COPY public.orders (status) FROM stdin;"
+    assert _pg_dump.counted(f"2\t{header}\n1\t{header}\n4\tCOPY public.users (id) FROM stdin;\n") == written
+
+
 def test_what_is_no_header_is_not_guessed_at() -> None:
     with pytest.raises(ValueError, match="not a COPY statement"):
         _pg_dump.table_of("COPY users FROM stdin;")

@@ -53,6 +53,8 @@ def test_whatever_is_encoded_comes_back(user: str, password: str, database: str)
         *("amanat", "mysql://u:s3cret@h/d", "redis://h", "://", "postgres://", "postgres:///d", "postgres://h/d"),
         *("postgres://u:s3cret@h", "postgres://u:s3cret@h/", "postgres://u:s3cret@/d", "postgres://u:s3cret@h/a/b"),
         *("postgres://u:s3cret@h:port/d", "postgres://u:s3cret@h:99999/d", "postgres://u:s3cret@[::1/d"),
+        # Clients go where the parameters say: another server than the one that is named first.
+        *("postgres://u:s3cret@h/d?host=other", "postgres://u@h/d?password=s3cret", "postgres://u:s3cret@h/d?ssl=1&dbname=other"),
         # Not encoded: a slash, a hash sign and a percent sign in the password.
         *("postgres://u:s3cret/x@h/d", "postgres://u:s3cret#x@h/d", "postgres://u:s3cret%x@h/d", "postgres://u:s3cret%00@h/d"),
     ],

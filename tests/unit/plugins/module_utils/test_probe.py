@@ -114,6 +114,21 @@ def test_a_body_that_never_comes_is_no_answer(server: Server, status: int) -> No
     assert told["reason"]
 
 
+def test_a_body_that_comes_in_drips_is_not_waited_for(server: Server) -> None:
+    def drip(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "100")
+        handler.end_headers()
+        for _ in range(20):
+            handler.wfile.write(b" ")
+            time.sleep(0.1)
+
+    server.answer = drip
+    answer = _probe.ask(server.url, 0.5)
+    assert (answer["status"], answer["ok"], answer["reason"]) == (0, False, "timed out")
+    assert answer["ms"] < 1500
+
+
 def test_what_is_no_http_is_no_answer(server: Server) -> None:
     server.answer = lambda handler: handler.wfile.write(b"SSH-2.0-OpenSSH\r\n")
     told = _probe.ask(server.url, 5)

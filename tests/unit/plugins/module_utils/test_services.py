@@ -34,7 +34,8 @@ def command(tmp_path: Path) -> Service:
 
 
 def test_a_command_service_starts_and_stops(command: Service) -> None:
-    stopped = {"name": "api", "kind": "command", "running": False, "release": "", "image_id": "", "restart_policy": ""}
+    nothing = {"release": "", "image_id": "", "restart_policy": "", "restarting": False}
+    stopped = {"name": "api", "kind": "command", "running": False, **nothing}
     assert command.look() == stopped
     command.start("", "")
     assert command.look() == {**stopped, "running": True, "release": "old", "image_id": "old"}
@@ -132,12 +133,14 @@ def test_a_container_is_looked_at_and_its_secrets_are_not(stack: Stack) -> None:
         "name": "backend",
         "kind": "container",
         "running": True,
+        "restarting": False,
         "release": "nickapp:1",
         "image_id": "sha256:1",
         "restart_policy": "unless-stopped",
         "environment_names": ["PG_URL", "PORT"],
         "networks": ["a", "b"],
         "containers": ["id-nickapp-backend"],
+        "stop_timeout": 0,
     }
 
 
@@ -162,7 +165,7 @@ def test_a_container_that_a_stop_would_remove_is_refused(stack: Stack) -> None:
         ("unless-stopped", ["stop id-backend"], ["start id-backend"]),
         ("no", ["stop id-backend"], ["start id-backend"]),
         # Only this one would bring it back in the middle of the window.
-        ("always", ["update --restart no id-backend", "stop id-backend"], ["start id-backend", "update --restart always id-backend"]),
+        ("always", ["update --restart no id-backend", "stop id-backend"], ["update --restart always id-backend", "start id-backend"]),
     ],
 )
 def test_a_restart_policy_is_set_aside_and_put_back(stack: Stack, policy: str, stop: list[str], start: list[str]) -> None:
@@ -172,6 +175,13 @@ def test_a_restart_policy_is_set_aside_and_put_back(stack: Stack, policy: str, s
     assert stack.asked() == stop
     service.start("", policy)
     assert stack.asked() == stop + start
+
+
+@pytest.mark.parametrize(("policy", "asked"), [("always", ["update --restart always id-backend"]), ("unless-stopped", [])])
+def test_a_policy_that_a_stop_which_failed_had_set_aside_is_put_back(stack: Stack, policy: str, asked: list[str]) -> None:
+    stack.container("backend", running=True, policy="no" if policy == "always" else policy)
+    stack.service(kind="container").keep(policy)
+    assert stack.asked() == asked
 
 
 def test_the_release_that_stands_there_is_only_started(stack: Stack) -> None:
@@ -186,7 +196,7 @@ def test_the_predecessor_comes_back_as_it_was(stack: Stack) -> None:
     stack.container("backend__replaced", running=False, image="sha256:1")
     stack.known["image nickapp:1"] = {"Id": "sha256:1"}
     stack.service(kind="container").start("nickapp:1", "always")
-    assert stack.asked() == ["rm --force backend", "rename backend__replaced backend", "start backend", "update --restart always backend"]
+    assert stack.asked() == ["rm --force backend", "rename backend__replaced backend", "update --restart always backend", "start backend"]
 
 
 @pytest.mark.parametrize(("first", "second", "running"), [(True, True, True), (True, False, True), (False, False, False)])
@@ -233,6 +243,14 @@ def test_a_compose_service_gets_its_release_by_one_more_file(
     assert json.loads(override.read_text(encoding="utf-8")) == {"services": {"backend": {"image": "nickapp:2"}}}
     named = " ".join(f"--file {path}" for path in [*(project / name for name in files), override])
     assert stack.asked() == [f"compose --project-directory {project} {named} up --detach --no-deps --no-build --pull never backend"]
+
+
+def test_replicas_that_somebody_added_by_hand_are_kept(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "compose.yml").touch()
+    stack.compose_container("one", running=False)
+    stack.compose_container("two", running=False)
+    stack.service(kind="compose", project_src=str(tmp_path)).start("nickapp:2", "")
+    assert stack.asked()[0].endswith("up --detach --no-deps --no-build --pull never --scale backend=2 backend")
 
 
 def test_a_project_without_a_file_is_unknown(stack: Stack, tmp_path: Path) -> None:

@@ -225,6 +225,20 @@ def test_a_state_directory_that_cannot_be_used_is_no_crash(target: Target) -> No
     assert str(target.state) in result["msg"]
 
 
+@pytest.mark.parametrize(
+    ("step", "slug"),
+    [
+        ({"state": "advance", "phase": "operated"}, "window-order"),
+        ({"state": "close", "result": "rolled_back"}, "window-order"),
+    ],
+)
+def test_a_step_that_fails_tells_what_the_journal_says(target: Target, window: str, step: dict[str, str], slug: str) -> None:
+    """Whoever undoes the window goes by it: without it, services that are stopped would stay so."""
+    journal = json.loads(target.journal.read_text(encoding="utf-8"))
+    failed = target.call(window=window, **step)
+    assert (failed["slug"], failed["journal"], failed["path"]) == (slug, journal, str(target.journal))
+
+
 # Around the moment at which the module writes, which comes when Python and Ansible are loaded.
 @pytest.mark.parametrize("after", [0.1, 0.14, 0.18, 0.22])
 def test_a_kill_leaves_the_old_journal_or_the_new_one(target: Target, window: str, after: float) -> None:
