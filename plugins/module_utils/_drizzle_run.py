@@ -84,11 +84,18 @@ class Run:
         return {**prediction, "seconds": seconds}
 
     def _drizzle_kit(self) -> Answer:
-        env = {"PG_URL": self.url}
+        # It names the server's session, which may outlive whoever asked for it.
+        name = f"dbops-migrate-{secrets.token_hex(6)}"
+        env = {"PG_URL": self.url, "PGAPPNAME": name}
+        try:
+            return self._run(name, env)
+        finally:
+            self.server.ask(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{name}';")
+
+    def _run(self, name: str, env: dict[str, str]) -> Answer:
         if self.release.is_directory:
             return run(self.server.place.here(self.command, env), timeout=self.timeout, cwd=self.release.name)
         place = self.server.place
-        name = f"dbops-migrate-{secrets.token_hex(6)}"
         command = place.client(name, self.command, env, image=self.release.image()["id"], network=self._network(), as_caller=False)
         try:
             return run(command, timeout=self.timeout)

@@ -87,6 +87,20 @@ def estimate(directory: str, series: str, database_bytes: int) -> dict[str, int]
     return {"expected": expected, "free": space.f_bavail * space.f_frsize}
 
 
+def require_writable(directory: str) -> None:
+    """The directory, or the one in which it would be made, takes files of this user."""
+    present = directory
+    while not os.path.lexists(present):
+        present = os.path.dirname(present)
+    if not os.path.isdir(present) or not os.access(present, os.W_OK | os.X_OK):
+        raise OperationError(
+            "target-file",
+            f"{present} is no directory that this user may write to, and the backup belongs in {directory}.",
+            "Nothing was changed.",
+            "Correct its owner or dbops_backup_dir, or run with become.",
+        )
+
+
 def require_space(directory: str, figures: dict[str, int]) -> None:
     if figures["expected"] > figures["free"]:
         raise OperationError(
@@ -119,9 +133,16 @@ class Backup:
         try:
             self.progress.say("waiting for another backup in this directory", now=True)
             fcntl.flock(directory, fcntl.LOCK_EX)
+            self._sweep()
             yield
         finally:
             os.close(directory)
+
+    def _sweep(self) -> None:
+        """Remove what killed backups left behind; the lock is ours, so nobody works on it."""
+        for name in os.listdir(self.plan.directory):
+            if name.startswith(f".{self.plan.series}_") and name.endswith(_manifest.partial_name("")[1:]):
+                _remove(os.path.join(self.plan.directory, name))
 
     def _free_name(self) -> tuple[str, datetime]:
         """A name that no earlier backup of the same second has."""
@@ -334,10 +355,14 @@ class Backup:
     def _discard(self, partial: str) -> None:
         if self.plan.container:
             self.plan.server.place.engine.run("rm", "--force", self.client)
-        if os.path.isdir(partial):
-            shutil.rmtree(partial)
-        elif os.path.exists(partial):
-            os.unlink(partial)
+        _remove(partial)
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
 
 
 def _size(path: str) -> int:

@@ -82,6 +82,11 @@ def _env_flags(env: dict[str, str]) -> list[str]:
     return [part for name in sorted(env) for part in ("--env", name)]
 
 
+def _field(text: str) -> str:
+    """One field of an option that the engine reads as a line of CSV."""
+    return '"' + text.replace('"', '""') + '"' if "," in text or '"' in text else text
+
+
 @dataclass(frozen=True)
 class Place:
     """One server's place: its container, or the target itself where `container` is empty."""
@@ -128,7 +133,7 @@ class Place:
         if as_caller:
             flags += ["--user", "0:0" if self.engine.rootless() else f"{os.getuid()}:{os.getgid()}"]
         for source, destination in sorted((mounts or {}).items()):
-            flags += ["--mount", f"type=bind,source={source},destination={destination}"]
+            flags += ["--mount", ",".join(["type=bind", _field(f"source={source}"), f"destination={destination}"])]
         for key, value in sorted((labels or {}).items()):
             flags += ["--label", f"{LABEL}.{key}={value}"]
         flags += _env_flags(env)

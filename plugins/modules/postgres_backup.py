@@ -119,6 +119,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._pg_backup import (
     Plan,
     estimate,
     require_space,
+    require_writable,
 )
 
 
@@ -157,6 +158,7 @@ def _prepare(module: AnsibleModule) -> tuple[Plan, dict[str, int]]:
     """Everything that can be found wrong before a byte is written."""
     plan = _plan(module)
     size = plan.server.value("SELECT pg_database_size(current_database()) AS bytes")
+    require_writable(plan.directory)
     figures = estimate(plan.directory, plan.series, int(size))
     require_space(plan.directory, figures)
     return plan, figures

@@ -70,6 +70,20 @@ def test_bad_input_is_refused(embedded: Stack, slug: str, variables: dict[str, A
     assert_refused(embedded, embedded.play("maintenance", **variables), slug)
 
 
+@pytest.mark.parametrize("text", ["- ansible.builtin.meta: end_play\n", "- name: 'unfinished\n", "just words\n"])
+def test_a_task_file_that_would_leave_the_services_down_is_refused(embedded: Stack, tmp_path: Path, text: str) -> None:
+    tasks = tmp_path / "tasks.yml"
+    tasks.write_text(text, encoding="utf-8")
+    outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks=str(tasks))
+    assert_refused(embedded, outcome, "step-failed" if "unfinished" in text else "tasks-unusable")
+
+
+def test_a_sender_that_is_none_is_refused_and_its_secrets_not_shown(embedded: Stack) -> None:
+    outcome = embedded.play("maintenance", dbops_operation="none", dbops_announce=[{"url": "https://s3cret.example"}])
+    assert_refused(embedded, outcome, "announce-malformed")
+    assert "s3cret.example" not in outcome.out
+
+
 def test_a_wrong_password_is_refused_and_not_shown(embedded: Stack) -> None:
     outcome = embedded.play("maintenance", dbops_operation="none", dbops_pg_url=url(embedded, password="not-the-password"))
     assert_refused(embedded, outcome, "postgres-login-failed")

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import _pg_backup
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
-from ansible_collections.amanat.dbops.plugins.module_utils._pg_backup import Backup, Plan, estimate, require_space
+from ansible_collections.amanat.dbops.plugins.module_utils._pg_backup import Backup, Plan, estimate, require_space, require_writable
 from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine, Place
 from ansible_collections.amanat.dbops.plugins.module_utils._psql import Server
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
@@ -81,6 +81,17 @@ def test_there_is_no_space() -> None:
     assert caught.value.slug == "backup-no-space"
 
 
+def test_a_place_that_takes_no_files_is_refused(tmp_path: Path) -> None:
+    require_writable(str(tmp_path))
+    require_writable(str(tmp_path / "a" / "b"))
+    (tmp_path / "file").touch()
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    for place in ("file", "file/below", "gone"):
+        with pytest.raises(OperationError) as caught:
+            require_writable(str(tmp_path / place))
+        assert caught.value.slug == "target-file"
+
+
 @pytest.mark.parametrize("directory", ["", "backups"])
 def test_a_relative_directory_is_refused(directory: str) -> None:
     with pytest.raises(OperationError) as caught:
@@ -144,3 +155,12 @@ def test_files_are_digested_and_made_private(tmp_path: Path, finished: Backup) -
     }
     assert partial.stat().st_mode & 0o777 == 0o700
     assert (partial / "toc.dat").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_killed_backup_left_behind_is_swept_away(tmp_path: Path, finished: Backup) -> None:
+    other = tmp_path / ".other_pg_2026-11-22T120000Z.dump.partial"
+    other.write_text("", encoding="utf-8")
+    whole = tmp_path / "amanat_pg_2026-11-21T120000Z.pgdir"
+    whole.mkdir()
+    with finished._alone():
+        assert names(tmp_path) == sorted([other.name, whole.name, "status.json"])

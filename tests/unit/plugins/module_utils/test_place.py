@@ -124,3 +124,8 @@ def test_an_engine_that_is_not_installed() -> None:
 
 def test_an_unknown_image_is_no_failure(engine: Callable[[str], Engine]) -> None:
     assert engine("echo 'Error response from daemon: no such image: x: No such image: x:latest' >&2; exit 1").inspect("image", "x") is None
+
+
+def test_a_comma_in_a_directory_is_no_end_of_a_field() -> None:
+    command = Place(Engine(), "pg").client("name", ["true"], {}, image="i", network="n", mounts={'/srv/a,"b': "/backup"})
+    assert command.argv[command.argv.index("--mount") + 1] == 'type=bind,"source=/srv/a,""b",destination=/backup'
