@@ -152,10 +152,10 @@ def test_a_server_that_would_not_start_and_one_that_does_not(deployment: Deploym
     outcome = deployment.play(hosts=hosts)
     assert outcome.code == 2
     assert '[settings-invalid] The image\'s server refuses the settings: invalid value for parameter "shared_buffers"' in (
-        outcome.last_line_of("postgres")
+        outcome.last_line_of("development/postgres")
     )
     assert not (deployment.directory / "state/development/postgres/postgres/config/postgresql.conf").exists()
     assert not exists("container", POSTGRES)
-    line = outcome.last_line_of("redis")
+    line = outcome.last_line_of("development/redis")
     assert "failed: [redis-not-started] Wait until it is healthy: its health check did not pass." in line
     assert f"next: docker logs --tail 50 {REDIS}" in line
