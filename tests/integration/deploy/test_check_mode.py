@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.integration.plays import engine
 
 from .conftest import NETWORK, POSTGRES, REDIS, Deployment, exists
@@ -20,6 +22,7 @@ def test_the_first_deploy_is_predicted(deployment: Deployment) -> None:
     assert not any((exists("container", POSTGRES), exists("container", REDIS), exists("network", NETWORK)))
 
 
+@pytest.mark.slow
 def test_changes_wait_until_a_restart_is_allowed(deployment: Deployment) -> None:
     assert deployment.play().code == 0
     running = engine("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", POSTGRES, REDIS)

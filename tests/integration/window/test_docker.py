@@ -64,6 +64,20 @@ def test_a_stopped_database_is_refused(docker: Stack) -> None:
     assert "refused: [container-stopped]" in outcome.last_line
 
 
+def test_obsolete_variables_are_a_warning(docker: Stack) -> None:
+    name = "window-docker-worker"
+    image = docker.state["releases"]["1"]
+    engine("run", "--detach", "--name", name, "--env", "MONGODB_URI=mongodb://nowhere", "--entrypoint", "sleep", image, "600")
+    try:
+        services = [{"name": "worker", "kind": "container", "container": name}]
+        outcome = docker.play("maintenance", "--check", dbops_operation="none", dbops_services=services)
+    finally:
+        engine("rm", "--force", name)
+    assert outcome.code == 0, outcome.out
+    assert "Warning: The environment of worker still has MONGODB_URI; MongoDB is gone and they are ignored." in outcome.out
+    assert "mongodb://nowhere" not in outcome.out
+
+
 def test_a_release_that_is_not_healthy_is_taken_back(docker: Stack) -> None:
     before = engine("inspect", "--format", "{{.Image}}", docker.state["backend"]["container"])
     variables = {"dbops_operation": "none", "maintenance_window_health_timeout": 5}
