@@ -17,16 +17,18 @@ FOR_SECOND := $(SECOND)/.requirements-units
 # Bytecode is written when a file is first imported; compiling 25,000 files that nobody imports takes longer.
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile --requirement
 PYTEST := -m pytest
+# Integration tests that need no engine, so that they run beside those that do.
+WITHOUT_ENGINE := tests/integration/report $(addprefix tests/integration/window/,test_embedded.py test_refusals.py)
 # What a run of tests leaves for tests/gates/run.py, which adds the figures up.
 REPORT = --junit-xml reports/test/$@.xml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo demo-second test test-slow test-faults stack stack-down images lint sanity units units-second artefact resolution \
-	molecule integration bench clean
+	molecule integration integration-embedded bench clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(FOR_DEMO) ## one maintenance window on real servers, from start to report (STACK=embedded or docker)
 	@$(PY) examples/stack/demo.py --kind $(STACK)
@@ -75,8 +77,12 @@ resolution: $(FOR_TEST) ## every way in which amanat.dbops is found
 molecule: $(FOR_TEST) images ## the roles on containers, looked at with testinfra
 	molecule test --all
 
-integration: $(FOR_TEST) images ## windows on real servers
-	$(PY) $(PYTEST) -m 'not slow' tests/integration --ignore tests/integration/resolution $(REPORT)
+integration: $(FOR_TEST) images ## deploys, windows and stacks on containers
+	$(PY) $(PYTEST) -m 'not slow' tests/integration --ignore tests/integration/resolution \
+	  $(addprefix --ignore ,$(WITHOUT_ENGINE)) $(REPORT)
+
+integration-embedded: $(FOR_TEST) ## windows on this machine's own processes, and the report in a browser
+	$(PY) $(PYTEST) -m 'not slow' $(WITHOUT_ENGINE) $(REPORT)
 
 bench: $(FOR_TEST) ## benchmarks against what people do by hand
 	$(PY) benchmarks/run.py

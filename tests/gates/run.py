@@ -26,7 +26,7 @@ REPORTS = ROOT / "reports" / "test"
 
 # Containers have fixed names, so what uses the engine runs one after the other; the rest runs beside it.
 ON_THE_ENGINE = ["images", "molecule", "integration"]
-BESIDE_IT = ["lint", "units", "sanity", "artefact", "resolution", "units-second", "demo", "demo-second"]
+BESIDE_IT = ["lint", "units", "sanity", "artefact", "resolution", "units-second", "demo", "demo-second", "integration-embedded"]
 
 _terminal = threading.Lock()
 
