@@ -43,7 +43,7 @@ def target(docker: Stack, tmp_path: Path) -> Iterator[Target]:
     network = engine("inspect", "--format", networks, state["postgres"]["container"])
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    subprocess.run(["docker", "rm", "--force", NAME], capture_output=True, check=False)
+    subprocess.run(["docker", "rm", "--force", "--volumes", NAME], capture_output=True, check=False)
     engine("run", "--detach", "--name", NAME, "--network", network, images("target")["target"])
     try:
         engine("exec", "-i", NAME, "sh", "-c", "cat > /root/.ssh/authorized_keys", stdin=key.with_suffix(".pub").read_text("utf-8"))
@@ -64,7 +64,7 @@ def target(docker: Stack, tmp_path: Path) -> Iterator[Target]:
         inventory.write_text(json.dumps({"all": {"hosts": {"far": host}}}), encoding="utf-8")
         yield Target(inventory, state["postgres"])
     finally:
-        engine("rm", "--force", NAME)
+        engine("rm", "--force", "--volumes", NAME)
 
 
 def test_a_backup_survives_the_loss_of_its_connection(target: Target) -> None:
