@@ -15,6 +15,7 @@ from typing import Any
 
 MANIFEST_VERSION = 1
 SUFFIX = ".manifest.json"
+PARTIAL = ".partial"
 STAMP = "%Y-%m-%dT%H%M%SZ"  # UTC, and no character that a file system minds
 
 # A series begins the file's name: nothing hidden, no path, no second meaning.
@@ -32,7 +33,7 @@ def manifests_of(series: str, names: list[str]) -> list[str]:
 
 
 def partial_name(name: str) -> str:
-    return f".{name}.partial"
+    return f".{name}{PARTIAL}"
 
 
 def safe_series(text: str) -> str:

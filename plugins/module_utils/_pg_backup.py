@@ -141,7 +141,7 @@ class Backup:
     def _sweep(self) -> None:
         """Remove what killed backups left behind; the lock is ours, so nobody works on it."""
         for name in os.listdir(self.plan.directory):
-            if name.startswith(f".{self.plan.series}_") and name.endswith(_manifest.partial_name("")[1:]):
+            if name.startswith(f".{self.plan.series}_") and name.endswith(_manifest.PARTIAL):
                 _remove(os.path.join(self.plan.directory, name))
 
     def _free_name(self) -> tuple[str, datetime]:
@@ -189,13 +189,12 @@ class Backup:
 
     def _exporter(self) -> Command:
         """The psql that holds the snapshot is the main process of the client container: they end together."""
-        psql = PSQL
         plan = self.plan
         if not plan.container:
-            return plan.server.place.here(psql, plan.environ())
+            return plan.server.place.here(PSQL, plan.environ())
         return plan.server.place.client(
             self.client,
-            psql,
+            PSQL,
             plan.environ(),
             image=plan.image,
             network=f"container:{plan.container}",
