@@ -16,6 +16,12 @@ options:
         the target.
     type: str
     required: true
+  release_id:
+    description:
+      - The identity that the image had when it was looked up first. With it, O(release) may be a tag that moves.
+      - Empty to look it up now.
+    type: str
+    default: ''
   migrations_path:
     description: The folder of the migrations, relative to the image's working directory or to the release's directory.
     type: str

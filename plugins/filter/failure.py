@@ -8,6 +8,7 @@ DOCUMENTATION = r"""
 name: failure
 short_description: Take a failed task's result apart for an operator
 version_added: 0.1.0
+positional: task
 description:
   - Reads slug, message, state and next step out of the result of a task that failed, whichever module it was.
 options:
@@ -15,6 +16,10 @@ options:
     description: The result, usually C(ansible_failed_result).
     type: dict
     required: true
+  task:
+    description: Name of the task that failed. A failure that is not the collection's own is told with it.
+    type: str
+    default: ''
 author:
   - amanat.dbops contributors (@amanat)
 """
@@ -22,7 +27,7 @@ author:
 EXAMPLES = r"""
 - name: Tell why it failed
   ansible.builtin.debug:
-    msg: "{{ (ansible_failed_result | amanat.dbops.failure).message }}"
+    msg: "{{ (ansible_failed_result | amanat.dbops.failure(ansible_failed_task.name)).message }}"
 """
 
 RETURN = r"""
@@ -36,11 +41,11 @@ from typing import Any, Callable
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import take_apart
 
 
-def failure(result: dict[str, Any]) -> dict[str, str]:
+def failure(result: dict[str, Any], task: str = "") -> dict[str, str]:
     # Of a loop, the first item that failed: the loop itself only says that one did.
     items = [item for item in result.get("results") or [] if isinstance(item, dict) and item.get("failed")]
     told = items[0] if items else result
-    return take_apart(str(told.get("msg") or told.get("stderr") or ""))
+    return take_apart(str(told.get("msg") or told.get("stderr") or ""), task)
 
 
 class FilterModule:

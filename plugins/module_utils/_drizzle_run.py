@@ -96,17 +96,13 @@ class Run:
         if self.release.is_directory:
             return run(self.server.place.here(self.command, env), timeout=self.timeout, cwd=self.release.name)
         place = self.server.place
-        command = place.client(name, self.command, env, image=self.release.image()["id"], network=self._network(), as_caller=False)
+        image, network = self.release.image()["id"], place.engine.network(place.container)
+        command = place.client(name, self.command, env, image=image, network=network, as_caller=False)
         try:
             return run(command, timeout=self.timeout)
         finally:
             # Ending the engine's client does not end the container.
-            place.engine.run("rm", "--force", name)
-
-    def _network(self) -> str:
-        """The server's own network, where the host of PG_URL means what it means to the application."""
-        networks = self.server.place.engine.container(self.server.place.container)["NetworkSettings"]["Networks"]
-        return next(iter(sorted(networks)), "none")
+            place.engine.run("rm", "--force", "--volumes", name)
 
     def _failure(self, answer: Answer, predicted: list[str], left: list[str]) -> OperationError:
         said = "" if answer.ok else f"drizzle-kit ended with {answer.code}: {_last_words(answer).replace(self.url, 'PG_URL')}."

@@ -53,8 +53,9 @@ class OperationError(Exception):
         return self.message
 
 
-def take_apart(message: str) -> dict[str, str]:
-    """Slug, message, state and next step of any failure's message; foreign ones get the slug `step-failed`.
+def take_apart(message: str, task: str = "") -> dict[str, str]:
+    """Slug, message, state and next step of any failure's message; foreign ones get the slug `step-failed`
+    and the name of the task.
 
     Ansible puts its own words before a module's, and knows nothing of what they mean for the operator.
     """
@@ -71,4 +72,5 @@ def take_apart(message: str) -> dict[str, str]:
             "state": "",
             "next": "Run it again with --ask-vault-pass, or with the right --vault-id.",
         }
-    return {"slug": "step-failed", "message": text or "A step failed without a word.", "state": "", "next": "Read the output above."}
+    said = text or "A step failed without a word."
+    return {"slug": "step-failed", "message": f"Task {task!r}: {said}" if task else said, "state": "", "next": "Read the output above."}

@@ -73,6 +73,11 @@ class Engine:
             )
         return facts
 
+    def network(self, name: str) -> str:
+        """Where a container's name means what it means to its clients: its network, else its very namespace."""
+        facts = self.container(name)
+        return next(iter(sorted(facts["NetworkSettings"]["Networks"])), f"container:{facts['Id']}")
+
     def rootless(self) -> bool:
         return "name=rootless" in self.run("info", "--format", "{{.SecurityOptions}}").out
 
@@ -122,19 +127,24 @@ class Place:
         mounts: dict[str, str] | None = None,
         labels: dict[str, str] | None = None,
         as_caller: bool = True,
+        read_only: bool = False,
+        options: tuple[str, ...] = (),
     ) -> Command:
         """A short-lived container. It ends when its main process does, and that one when its input closes.
 
         network: `container:<id>` for the server's own namespace, or the name of a network.
-        mounts: host directory to container path, writable.
+        mounts: host directory to container path.
         as_caller: files get the owner of this process; otherwise the image's own user works.
+        read_only: nothing can be written to the mounts.
+        options: whatever else the engine's `run` is told.
         """
         flags = ["run", "--rm", "--interactive", "--init", "--pull", "never", "--name", name, "--network", network]
         if as_caller:
             flags += ["--user", "0:0" if self.engine.rootless() else f"{os.getuid()}:{os.getgid()}"]
+        protection = ["readonly"] if read_only else []
         for source, destination in sorted((mounts or {}).items()):
-            flags += ["--mount", ",".join(["type=bind", _field(f"source={source}"), f"destination={destination}"])]
+            flags += ["--mount", ",".join(["type=bind", _field(f"source={source}"), f"destination={destination}", *protection])]
         for key, value in sorted((labels or {}).items()):
             flags += ["--label", f"{LABEL}.{key}={value}"]
-        flags += _env_flags(env)
+        flags += [*options, *_env_flags(env)]
         return Command(self.engine.argv(*flags, "--entrypoint", argv[0], image, *argv[1:]), env)

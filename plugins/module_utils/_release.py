@@ -21,8 +21,11 @@ from ._place import Engine
 
 @dataclass(frozen=True)
 class Release:
+    """image_id: what `name` was resolved to before, so that a tag which moves is not followed."""
+
     name: str
     engine: Engine
+    image_id: str = ""
 
     @property
     def is_directory(self) -> bool:
@@ -30,7 +33,7 @@ class Release:
 
     def image(self) -> dict[str, str]:
         """id and working directory of the image, which has to be here already."""
-        facts = self.engine.inspect("image", self.name)
+        facts = self.engine.inspect("image", self.image_id or self.name)
         if facts is None:
             raise OperationError(
                 "release-image-missing",
@@ -90,11 +93,12 @@ class Release:
                     if member.isfile()
                 }
         finally:
-            self.engine.run("rm", "--force", container)
+            self.engine.run("rm", "--force", "--volumes", container)
 
 
 # Options of the doc fragment `_release`.
 RELEASE_OPTIONS: dict[str, Any] = {
     "release": {"type": "str", "required": True},
+    "release_id": {"type": "str", "default": ""},
     "migrations_path": {"type": "str", "default": "drizzle"},
 }

@@ -60,6 +60,14 @@ class Service:
         """Start what stands there; with `release`, exactly that one; with the policy it had before the stop."""
         raise NotImplementedError
 
+    def identity(self, release: str) -> str:
+        """The image_id of what runs once `release` does."""
+        return release
+
+    def reference(self, release: str, _image_id: str) -> str:
+        """What to start so that exactly that image runs."""
+        return release
+
     def keep(self, _restart_policy: str) -> None:
         """It runs as it should; put back what a stop that was cut off had set aside."""
 
@@ -110,7 +118,6 @@ class ContainerService(Service):
             image_id=known[0]["Image"],
             restart_policy=known[0]["HostConfig"]["RestartPolicy"]["Name"],
             environment_names=sorted(entry.partition("=")[0] for entry in known[0]["Config"]["Env"] or []),
-            networks=sorted(known[0]["NetworkSettings"]["Networks"]),
             containers=[facts["Id"] for facts in known],
             stop_timeout=max(facts["Config"].get("StopTimeout") or 0 for facts in known),
         )
@@ -144,9 +151,17 @@ class ContainerService(Service):
         if restart_policy == "always" != facts["restart_policy"]:
             self._engine("update", "--restart", restart_policy, *facts["containers"])
 
-    def _runs(self, known: list[dict[str, Any]], release: str) -> bool:
+    def identity(self, release: str) -> str:
         image = self.engine.inspect("image", release)
-        return image is not None and all(facts["Image"] == image["Id"] for facts in known)
+        return str(image["Id"]) if image else ""
+
+    def reference(self, release: str, image_id: str) -> str:
+        # Its name while that still means the same: people, Compose and the next window know it by that.
+        return release if self.identity(release) == image_id else image_id
+
+    def _runs(self, known: list[dict[str, Any]], release: str) -> bool:
+        image_id = self.identity(release)
+        return all(facts["Image"] == image_id for facts in known)
 
     def recreate(self, release: str, restart_policy: str) -> None:
         """The same container with another image. Its predecessor is kept, stopped, until the next release."""
@@ -279,6 +294,20 @@ _CLASSES: dict[str, type[Service]] = {
 
 def service_of(spec: dict[str, Any], context: Context) -> Service:
     return _CLASSES[spec["kind"]](spec, context)
+
+
+def services_of(specs: list[dict[str, Any]], context: Context) -> list[Service]:
+    """All of `dbops_services`, which has to name at least one, and each by a name of its own."""
+    names = [spec["name"] for spec in specs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or not names:
+        raise OperationError(
+            "services-malformed",
+            f"dbops_services names {', '.join(map(repr, twice))} more than once." if twice else "dbops_services names no service.",
+            "Nothing was changed.",
+            "Give each service a name of its own." if twice else "Name what writes to the database: it has to stop during a window.",
+        )
+    return [service_of(spec, context) for spec in specs]
 
 
 # Options of the doc fragment `_services`.

@@ -78,7 +78,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._release import RELEA
 def _run(module: AnsibleModule) -> Run:
     params = module.params
     return Run(
-        release=Release(params["release"], engine_of(module)),
+        release=Release(params["release"], engine_of(module), params["release_id"]),
         path=params["migrations_path"],
         server=server_of(module),
         url=params["pg_url"],

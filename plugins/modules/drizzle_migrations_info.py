@@ -104,7 +104,8 @@ from ansible_collections.amanat.dbops.plugins.module_utils._release import RELEA
 
 def body(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    migrations = _drizzle.read(Release(params["release"], engine_of(module)).folder(params["migrations_path"]))
+    release = Release(params["release"], engine_of(module), params["release_id"])
+    migrations = _drizzle.read(release.folder(params["migrations_path"]))
     verdict = _drizzle.compare(migrations, applied_rows(server_of(module)), int(time.time() * 1000))
     pending = [migration for migration in migrations if migration.name in verdict["pending"]]
     # The action plugin turns the texts into `destructive` and drops them.

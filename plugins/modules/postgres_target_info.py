@@ -126,7 +126,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     network = ""
     if place.container:
         facts = place.engine.container(place.container)
-        network = next(iter(sorted(facts["NetworkSettings"]["Networks"])), "")
+        network = place.engine.network(place.container)
     server = server_of(module)
     about = server.rows(ABOUT)[0]
     if _log_in(module, facts.get("Image", ""), network) != server.execute(IDENTITY):

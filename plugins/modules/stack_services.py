@@ -38,6 +38,12 @@ options:
     type: list
     elements: dict
     default: []
+  images:
+    description:
+      - The identity of each image that services of kind V(compose) and V(container) name, as it was looked up beforehand.
+        With O(state=started) that one is started, even where the tag has moved since.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -78,12 +84,13 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     main_of,
     stack_of,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine
 from ansible_collections.amanat.dbops.plugins.module_utils._services import (
     SERVICES_OPTIONS,
+    ContainerService,
     Context,
+    Facts,
     Service,
-    service_of,
+    services_of,
 )
 
 
@@ -103,45 +110,71 @@ def _stop(services: list[Service], check_mode: bool) -> list[str]:
     return [service.name for service in running]
 
 
-def _old_release(engine: Engine, facts: dict[str, Any]) -> str:
-    """The reference that was asked for while it still names the same image, else the image's id."""
-    if facts["kind"] not in ("compose", "container"):
-        return str(facts["release"])
-    image = engine.inspect("image", facts["release"])
-    return str(facts["release"] if image and image["Id"] == facts["image_id"] else facts["image_id"])
+def _wanted(service: Service, facts: Facts, params: dict[str, Any]) -> tuple[str, str]:
+    """What to start, empty for what stands there, and the image_id that runs then."""
+    if params["state"] == "restored":
+        return service.reference(facts["release"], facts["image_id"]), facts["image_id"]
+    release = service.spec["image"]
+    if not release:
+        return "", facts["image_id"]
+    if release in params["images"]:
+        release = service.reference(release, params["images"][release])
+    return release, service.identity(release)
 
 
-def _start(services: list[Service], module: AnsibleModule) -> list[str]:
-    before = {facts["name"]: facts for facts in module.params["before"]}
-    touched = []
+def _start(services: list[Service], params: dict[str, Any], check_mode: bool) -> dict[str, str]:
+    """The services that were started, and the image_id that each of them is to run."""
+    before = {facts["name"]: facts for facts in params["before"]}
+    started = {}
     for service in reversed(services):
         facts = before.get(service.name, {"running": False})
         if not facts["running"]:
             continue
-        release = service.spec["image"]
-        if module.params["state"] == "restored":
-            release = _old_release(engine_of(module), facts)
+        release, identity = _wanted(service, facts, params)
         now = service.look()
-        if now["running"] and now["image_id"] == facts["image_id"] and (not release or release == now["release"]):
-            if not module.check_mode:
+        if now["running"] and now["image_id"] == identity:
+            if not check_mode:
                 service.keep(facts["restart_policy"])
             continue
-        if not module.check_mode:
+        if not check_mode:
             if now["running"]:
                 service.stop()  # another release than the one that is wanted
             service.start(release, facts["restart_policy"])
-        touched.append(service.name)
-    return touched
+        started[service.name] = identity
+    return started
+
+
+def _see_images(services: list[Service], looked: list[Facts], started: dict[str, str]) -> None:
+    """A tag that moved just now, or a project that builds or pulls, gave a service another image than the one prepared."""
+    for service, facts in zip(services, looked):
+        wanted = started.get(service.name, facts["image_id"])
+        if isinstance(service, ContainerService) and facts["image_id"] != wanted:
+            raise OperationError(
+                "service-failed",
+                f"Service {service.name!r} was to run image {wanted}, and runs {facts['image_id']}.",
+                "It was started with another image than the one that was prepared.",
+                "Look at what moves its tag, or at build and pull_policy of its Compose project.",
+            )
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
-    context = Context(engine_of(module), stack_of(module).directory)
-    services = [service_of(spec, context) for spec in module.params["services"]]
-    touched = _stop(services, module.check_mode) if module.params["state"] == "stopped" else _start(services, module)
+    params = module.params
+    services = services_of(params["services"], Context(engine_of(module), stack_of(module).directory))
+    started: dict[str, str] = {}
+    if params["state"] == "stopped":
+        touched = _stop(services, module.check_mode)
+    else:
+        started = _start(services, params, module.check_mode)
+        touched = list(started)
+    looked = [service.look() for service in services]
+    if not module.check_mode:
+        _see_images(services, looked, started)
+    # One that had to be started by its identity is still known by the name that was asked for.
+    names = {identity: name for name, identity in params["images"].items()}
     return {
         "changed": bool(touched),
         "touched": touched,
-        "services": [service.look() for service in services],
+        "services": [{**facts, "release": names.get(facts["release"], facts["release"])} for facts in looked],
     }
 
 
@@ -152,6 +185,7 @@ def main() -> None:
             **SERVICES_OPTIONS,
             "state": {"type": "str", "required": True, "choices": ["stopped", "started", "restored"]},
             "before": {"type": "list", "elements": "dict", "default": []},
+            "images": {"type": "dict", "default": {}},
         },
         required_if=[("state", "started", ("before",)), ("state", "restored", ("before",))],
         supports_check_mode=True,

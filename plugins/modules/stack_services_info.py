@@ -74,12 +74,12 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     main_of,
     stack_of,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._services import SERVICES_OPTIONS, Context, service_of
+from ansible_collections.amanat.dbops.plugins.module_utils._services import SERVICES_OPTIONS, Context, services_of
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
     context = Context(engine_of(module), stack_of(module).directory)
-    return {"changed": False, "services": [service_of(spec, context).look() for spec in module.params["services"]]}
+    return {"changed": False, "services": [service.look() for service in services_of(module.params["services"], context)]}
 
 
 def main() -> None:

@@ -1,0 +1,38 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A webhook that is told of windows."""
+
+from __future__ import annotations
+
+import json
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Callable
+
+
+class Receiver(ThreadingHTTPServer):
+    """Remembers what it was told; the path `/broken` answers 500. `hook` is called with each event's name."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+        self.hook: Callable[[str], object] = str
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/{path}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        broken = self.path == "/broken"
+        if not broken:
+            self.server.told.append(body)
+            self.server.hook(body["event"])
+        self.send_response(500 if broken else 200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass

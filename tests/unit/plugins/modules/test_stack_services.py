@@ -1,0 +1,84 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which image a service is started with, and that it runs that one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine
+from ansible_collections.amanat.dbops.plugins.module_utils._services import Context, Service, service_of
+from ansible_collections.amanat.dbops.plugins.modules import stack_services
+
+# An engine on which the tag nickapp:1 means image one, and nickapp:2 image two.
+ENGINE = """#!/bin/sh
+case "$*" in
+"inspect --type image nickapp:1" | "inspect --type image one") echo '[{"Id": "one"}]' ;;
+"inspect --type image nickapp:2" | "inspect --type image two") echo '[{"Id": "two"}]' ;;
+*) echo "No such image" >&2; exit 1 ;;
+esac
+"""
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    binary = tmp_path / "docker"
+    binary.write_text(ENGINE, encoding="utf-8")
+    binary.chmod(0o755)
+    return Context(Engine(str(binary)), str(tmp_path))
+
+
+def service(context: Context, kind: str, image: str = "") -> Service:
+    return service_of({"name": "api", "kind": kind, "image": image}, context)
+
+
+@pytest.mark.parametrize(
+    ("kind", "image", "images", "wanted"),
+    [
+        pytest.param("container", "", {}, ("", "one"), id="what stands there"),
+        pytest.param("container", "nickapp:2", {}, ("nickapp:2", "two"), id="never looked up before"),
+        pytest.param("container", "nickapp:2", {"nickapp:2": "two"}, ("nickapp:2", "two"), id="the tag still means it"),
+        pytest.param("compose", "nickapp:1", {"nickapp:1": "two"}, ("two", "two"), id="the tag has moved"),
+        pytest.param("compose", "gone:1", {"gone:1": "two"}, ("two", "two"), id="the tag is gone"),
+        pytest.param("command", "/srv/2", {}, ("/srv/2", "/srv/2"), id="a command takes what it is told"),
+        pytest.param("command", "nickapp:1", {"nickapp:1": "two"}, ("nickapp:1", "nickapp:1"), id="and so a tag"),
+    ],
+)
+def test_a_new_release_is_the_image_that_was_prepared(
+    context: Context, kind: str, image: str, images: dict[str, str], wanted: tuple[str, str]
+) -> None:
+    facts = {"release": "nickapp:1", "image_id": "one"}
+    params = {"state": "started", "images": images}
+    assert stack_services._wanted(service(context, kind, image), facts, params) == wanted
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "wanted"),
+    [
+        ("container", {"release": "nickapp:1", "image_id": "one"}, ("nickapp:1", "one")),
+        ("container", {"release": "nickapp:2", "image_id": "one"}, ("one", "one")),
+        ("command", {"release": "/srv/1", "image_id": "/srv/1"}, ("/srv/1", "/srv/1")),
+        ("systemd", {"release": "", "image_id": ""}, ("", "")),
+    ],
+)
+def test_what_ran_before_is_restored_to_the_image(context: Context, kind: str, facts: dict[str, Any], wanted: tuple[str, str]) -> None:
+    params = {"state": "restored", "images": {"nickapp:2": "two"}}
+    assert stack_services._wanted(service(context, kind, "nickapp:2"), facts, params) == wanted
+
+
+def test_a_service_that_runs_another_image_than_the_one_prepared_is_a_failure(context: Context) -> None:
+    services = [service(context, "container")]
+    stack_services._see_images(services, [{"image_id": "two"}], {})
+    stack_services._see_images(services, [{"image_id": "two"}], {"api": "two"})
+    with pytest.raises(OperationError) as caught:
+        stack_services._see_images(services, [{"image_id": "two"}], {"api": "one"})
+    assert caught.value.slug == "service-failed"
+    assert "was to run image one, and runs two" in caught.value.what
+
+
+def test_what_a_command_says_that_it_runs_is_its_own_affair(context: Context) -> None:
+    stack_services._see_images([service(context, "command")], [{"image_id": "2.0"}], {"api": "/srv/2"})
