@@ -28,7 +28,7 @@ import debian
 
 IMAGES = Path(__file__).resolve().parent
 sys.path.insert(0, str(IMAGES.parents[1] / "examples" / "stack"))
-import _tools  # noqa: E402
+import _tools  # noqa: E402 - its folder is on the path only now
 
 SUITES = ("testing", "trixie", "bookworm")
 

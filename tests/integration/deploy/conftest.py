@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -41,7 +42,13 @@ class Deployment:
     def home(self) -> Path:
         return self.directory / "state/development/deploy"
 
-    def play(self, *options: str, hosts: Mapping[str, Mapping[str, Any]] | None = None, **variables: Any) -> Outcome:
+    def play(
+        self,
+        *options: str,
+        hosts: Mapping[str, Mapping[str, Any]] | None = None,
+        environ: Mapping[str, str] | None = None,
+        **variables: Any,
+    ) -> Outcome:
         """Run the playbook for some hosts with variables of their own, or for the usual one."""
         known = {
             "ansible_connection": "local",
@@ -58,7 +65,7 @@ class Deployment:
         }
         inventory = self.directory / "hosts.json"
         inventory.write_text(json.dumps({"all": {"vars": known, "hosts": hosts or {"deploy": variables}}}), encoding="utf-8")
-        outcome = play("deploy", "--inventory", str(inventory), *options)
+        outcome = play("deploy", "--inventory", str(inventory), *options, environ=environ)
         assert "secret-of-" not in outcome.out
         return outcome
 
@@ -70,6 +77,8 @@ def remove(*containers: str) -> None:
 
 @pytest.fixture(scope="session")
 def images() -> dict[str, str]:
+    if os.geteuid() != 0:
+        pytest.skip("deploy makes what belongs to root on its target, and the target is this machine")
     return plays.images("postgres", "postgres17", "redis")
 
 

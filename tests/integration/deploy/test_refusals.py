@@ -19,7 +19,8 @@ from tests.integration.plays import Outcome, engine
 
 from .conftest import POSTGRES, REDIS, Deployment, exists, labels, remove
 
-pytestmark = pytest.mark.faults
+# Nobody listens there, so the answer does not depend on a registry.
+NO_IMAGE = "127.0.0.1:9/none:1"
 
 
 class Case(NamedTuple):
@@ -43,7 +44,13 @@ CASES = {
     "long-path": Case("socket-path-too-long", "postgres", {"dbops_state_dir": "/" + "x" * 80}),
     "no-password": Case("redis-password-missing", "redis", {"dbops_redis_password": ""}),
     "two-lines": Case("password-malformed", "redis", {"dbops_redis_password": "secret-of-\nredis"}),
+    "no-password-file": Case("target-file", "redis", {"dbops_redis_password": "", "redis_password_file": "DIRECTORY/none"}),
     "directive-of-the-role": Case("setting-reserved", "redis", {"redis_settings": {"requirepass": "x"}}),
+    # What it stands on
+    "postgres-without-engine": Case("engine-unreachable", "postgres", {"dbops_engine_socket": "DIRECTORY/none.sock"}),
+    "redis-without-engine": Case("engine-unreachable", "redis", {"dbops_engine_socket": "DIRECTORY/none.sock"}),
+    "postgres-without-image": Case("image-missing", "postgres", {"postgres_image": NO_IMAGE}),
+    "redis-without-image": Case("image-missing", "redis", {"redis_image": NO_IMAGE}),
     # What is there
     "postgres-of-others": Case("container-foreign", "postgres", {}, []),
     "redis-of-others": Case("container-foreign", "redis", {}, [], "postgres"),
@@ -159,3 +166,14 @@ def test_a_server_that_would_not_start_and_one_that_does_not(deployment: Deploym
     line = outcome.last_line_of("development/redis")
     assert "failed: [redis-not-started] Wait until it is healthy: its health check did not pass." in line
     assert f"next: docker logs --tail 50 {REDIS}" in line
+
+
+def test_a_role_that_the_server_refuses(deployment: Deployment) -> None:
+    """The task shows nothing, because of the password; the last line says what the server said."""
+    outcome = deployment.play(
+        dbops_redis_container="", postgres_roles=[{"name": "pilot", "password": "secret-of-pilot", "attributes": "FLY"}]
+    )
+    assert outcome.code == 2
+    assert "failed: [object-refused] Make the other roles: " in outcome.last_line
+    assert "FLY" in outcome.last_line
+    assert engine("inspect", "--format", "{{.State.Health.Status}}", POSTGRES) == "healthy"
