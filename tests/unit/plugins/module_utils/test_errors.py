@@ -67,3 +67,16 @@ def test_a_foreign_message_gets_a_slug(message: str, slug: str) -> None:
 
 def test_a_foreign_message_is_kept() -> None:
     assert take_apart("Task failed: No such\n  file")["message"] == "No such file"
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("Task failed: No such file", "Task 'Copy it': No such file"),
+        ("", "Task 'Copy it': A step failed without a word."),
+        # What is ours says by itself what it is about.
+        ("[no-slack] It is gone.", "It is gone."),
+    ],
+)
+def test_a_foreign_message_is_told_with_its_task(message: str, expected: str) -> None:
+    assert take_apart(message, "Copy it")["message"] == expected

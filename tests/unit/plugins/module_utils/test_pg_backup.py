@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils import _pg_backup
+from ansible_collections.amanat.dbops.plugins.module_utils import _manifest, _pg_backup
+from ansible_collections.amanat.dbops.plugins.module_utils._command import Answer
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
-from ansible_collections.amanat.dbops.plugins.module_utils._pg_backup import Backup, Plan, estimate, require_space, require_writable
+from ansible_collections.amanat.dbops.plugins.module_utils._pg_backup import Backup, Plan, cores, estimate, require_space, require_writable
 from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine, Place
 from ansible_collections.amanat.dbops.plugins.module_utils._psql import Server
+from ansible_collections.amanat.dbops.plugins.module_utils._read_through import hash_files
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 
 GIB = 1 << 30
@@ -103,13 +105,55 @@ def test_from_a_client_container_the_server_is_on_the_loopback() -> None:
     assert plan_for("/b", "pg").environ()["PGHOST"] == "127.0.0.1"
     assert plan_for("/b").environ()["PGHOST"] == "db"
     assert plan_for("/b").environ()["PGAPPNAME"] == "amanat.dbops w1"
+    assert plan_for("/b").environ()["PGOPTIONS"] == "-c client_connection_check_interval=1s"
 
 
-def test_the_exporter_reads_the_password_from_its_environment(tmp_path: Path) -> None:
-    backup = Backup(plan_for("/b"), Progress(str(tmp_path / "status.json")))
-    command = backup._exporter()
-    assert "s3cret" not in " ".join(command.argv)
-    assert command.env["PGPASSWORD"] == "s3cret"
+@pytest.mark.parametrize(
+    ("host", "limits", "jobs"),
+    [
+        (8, {}, 8),
+        (8, {"NanoCpus": 0, "CpuQuota": 0, "CpusetCpus": ""}, 8),
+        (8, {"NanoCpus": 2_500_000_000}, 3),
+        (8, {"NanoCpus": 100_000_000}, 1),
+        (8, {"CpuQuota": 400_000, "CpuPeriod": 200_000}, 2),
+        (8, {"CpuQuota": 300_000, "CpuPeriod": 0}, 3),
+        (8, {"CpuQuota": -1}, 8),
+        (8, {"CpusetCpus": "0-2,5"}, 4),
+        (8, {"CpusetCpus": "1", "NanoCpus": 4_000_000_000}, 1),
+        (2, {"NanoCpus": 4_000_000_000}, 2),
+    ],
+)
+def test_a_dump_uses_the_processors_that_the_server_may_use(host: int, limits: dict[str, Any], jobs: int) -> None:
+    assert cores(host, limits) == jobs
+
+
+@pytest.mark.parametrize(
+    ("done", "figures"),
+    [
+        ((0, 100, 5.0, 0, 3), {"mib": 0, "of_about_mib": 100}),
+        ((50, 100, 10.0, 2, 3), {"mib": 50, "of_about_mib": 100, "tables": "2/3", "seconds_left": 10}),
+        ((50, 100, 0.5, 9, 3), {"mib": 50, "of_about_mib": 100, "tables": "3/3"}),
+        ((120, 100, 10.0, 3, 3), {"mib": 120, "of_about_mib": 100, "tables": "3/3"}),
+    ],
+)
+def test_progress_has_an_estimate_where_there_is_one(done: tuple[int, int, float, int, int], figures: dict[str, Any]) -> None:
+    written, expected, seconds, files, tables = done
+    assert _pg_backup._figures(written << 20, expected << 20, seconds, files, tables) == figures
+
+
+@pytest.mark.parametrize(
+    ("said", "slug"),
+    [
+        ("pg_dump: error: could not write to file: No space left on device", "backup-no-space"),
+        ('pg_dump: error: could not obtain lock on relation "public.users"', "backup-ddl"),
+        ("pg_dump: error: query failed: ERROR:  canceling statement due to statement timeout", "backup-ddl"),
+        ("pg_dump: error: connection to server was lost", "backup-failed"),
+    ],
+)
+def test_why_a_dump_failed(said: str, slug: str) -> None:
+    error = _pg_backup._failed(Answer(1, "", said))
+    assert error.slug == slug
+    assert said in error.message
 
 
 @pytest.fixture
@@ -127,34 +171,34 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-def test_a_backup_gets_its_name_and_its_manifest(tmp_path: Path, finished: Backup) -> None:
-    finished._publish(str(tmp_path / f".{finished.name}.partial"), {"complete": True})
-    assert names(tmp_path) == [finished.name, f"{finished.name}.manifest.json"]
+def test_a_backup_gets_its_name_its_roles_and_its_manifest(tmp_path: Path, finished: Backup) -> None:
+    finished._publish(f".{finished.name}.partial", {"complete": True}, "CREATE ROLE a;")
+    assert names(tmp_path) == [*_manifest.parts_of(finished.name)]
+    assert (tmp_path / f"{finished.name}.globals.sql").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_manifest_that_cannot_be_written_leaves_no_backup(tmp_path: Path, finished: Backup, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any) -> None:
+@pytest.mark.parametrize("full", ["write_json", "write_text"])
+def test_what_cannot_be_written_to_the_end_leaves_no_backup(
+    tmp_path: Path, finished: Backup, monkeypatch: pytest.MonkeyPatch, full: str
+) -> None:
+    def fail(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_pg_backup, "write_json", full)
-    partial = str(tmp_path / f".{finished.name}.partial")
+    monkeypatch.setattr(_pg_backup, full, fail)
     with pytest.raises(OSError, match="No space"):
-        finished._publish(partial, {"complete": True})
-    finished._discard(partial)
-    assert names(tmp_path) == []
+        finished._publish(f".{finished.name}.partial", {"complete": True}, "")
+    assert [name for name in names(tmp_path) if not name.startswith(".")] == []
 
 
 def test_files_are_digested_and_made_private(tmp_path: Path, finished: Backup) -> None:
     partial = tmp_path / f".{finished.name}.partial"
-    partial.chmod(0o755)
-    (file,) = finished._files(str(partial))
-    assert file == {
-        "path": "toc.dat",
-        "bytes": 1,
-        "sha256": "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881",
-    }
-    assert partial.stat().st_mode & 0o777 == 0o700
+    (partial / "toc.dat").chmod(0o644)
+    expected = {"path": "toc.dat", "bytes": 1, "sha256": "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}
+    assert hash_files(str(partial)) == [expected]
+    assert (partial / "toc.dat").stat().st_mode & 0o777 == 0o644
+    assert hash_files(str(partial), flush=True) == [expected]
     assert (partial / "toc.dat").stat().st_mode & 0o777 == 0o600
+    assert hash_files(str(partial / "toc.dat")) == [{**expected, "path": ""}]
 
 
 def test_what_a_killed_backup_left_behind_is_swept_away(tmp_path: Path, finished: Backup) -> None:
@@ -162,5 +206,14 @@ def test_what_a_killed_backup_left_behind_is_swept_away(tmp_path: Path, finished
     other.write_text("", encoding="utf-8")
     whole = tmp_path / "amanat_pg_2026-11-21T120000Z.pgdir"
     whole.mkdir()
-    with finished._alone():
-        assert names(tmp_path) == sorted([other.name, whole.name, "status.json"])
+    finished._sweep()
+    assert names(tmp_path) == sorted([other.name, whole.name])
+
+
+def test_a_clock_that_was_set_back_is_told(tmp_path: Path) -> None:
+    backup = Backup(plan_for(str(tmp_path)), Progress(str(tmp_path / "status.json")))
+    assert backup._free_name()[2] == []
+    (tmp_path / OLD.replace("2026", "2099")).touch()
+    name, _moment, warnings = backup._free_name()
+    assert name.startswith("amanat_pg_20")
+    assert "2099-11-20" in warnings[0]

@@ -129,3 +129,12 @@ def test_an_unknown_image_is_no_failure(engine: Callable[[str], Engine]) -> None
 def test_a_comma_in_a_directory_is_no_end_of_a_field() -> None:
     command = Place(Engine(), "pg").client("name", ["true"], {}, image="i", network="n", mounts={'/srv/a,"b': "/backup"})
     assert command.argv[command.argv.index("--mount") + 1] == 'type=bind,"source=/srv/a,""b",destination=/backup'
+
+
+@pytest.mark.parametrize(
+    ("networks", "expected"),
+    [('{"b": {}, "a": {}}', "a"), ('{"host": {}}', "host"), ("{}", "container:c0ffee")],
+)
+def test_the_network_on_which_a_name_means_the_server(engine: Callable[[str], Engine], networks: str, expected: str) -> None:
+    facts = f'[{{"Id": "c0ffee", "State": {{"Running": true}}, "NetworkSettings": {{"Networks": {networks}}}}}]'
+    assert engine(f"echo '{facts}'").network("pg") == expected

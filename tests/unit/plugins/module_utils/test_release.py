@@ -93,7 +93,7 @@ def test_the_files_of_an_image_are_copied_out_of_a_container_that_never_runs(tmp
         "inspect --type image nickapp:2",
         "create --network none --pull never sha256:2 true",
         "cp c0ffee:/app/drizzle -",
-        "rm --force c0ffee",
+        "rm --force --volumes c0ffee",
     ]
 
 
@@ -101,7 +101,7 @@ def test_an_image_without_the_folder_is_refused_and_its_container_removed(tmp_pa
     with pytest.raises(OperationError) as caught:
         Release("nickapp:2", engine).folder("migrations")
     assert caught.value.slug == "migrations-unreadable"
-    assert asked(tmp_path)[-1] == "rm --force c0ffee"
+    assert asked(tmp_path)[-1] == "rm --force --volumes c0ffee"
 
 
 def test_an_image_that_is_not_here_is_refused(engine: Engine) -> None:
@@ -109,3 +109,10 @@ def test_an_image_that_is_not_here_is_refused(engine: Engine) -> None:
         Release("nickapp:3", engine).image()
     assert caught.value.slug == "release-image-missing"
     assert "nickapp:3" in caught.value.next_step
+
+
+def test_a_tag_that_has_moved_is_not_followed(tmp_path: Path, engine: Engine) -> None:
+    binary = Path(engine.binary)
+    binary.write_text(binary.read_text(encoding="utf-8").replace("image nickapp:2", "image sha256:2"), encoding="utf-8")
+    assert Release("nickapp:2", engine, "sha256:2").folder("drizzle") == FILES
+    assert "inspect --type image nickapp:2" not in asked(tmp_path)

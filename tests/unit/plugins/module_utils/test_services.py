@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine
-from ansible_collections.amanat.dbops.plugins.module_utils._services import Context, Service, service_of
+from ansible_collections.amanat.dbops.plugins.module_utils._services import Context, Service, service_of, services_of
 
 
 def sh(script: str) -> list[str]:
@@ -102,7 +102,6 @@ class Stack:
             "State": {"Running": running},
             "Config": {"Image": "nickapp:1", "Env": ["PG_URL=postgres://u:s3cret@h/d", "PORT=1"]},
             "HostConfig": {"RestartPolicy": {"Name": policy}, "AutoRemove": False},
-            "NetworkSettings": {"Networks": {"b": {}, "a": {}}},
         }
 
     def compose_container(self, name: str, *, running: bool, oneoff: bool = False) -> None:
@@ -138,7 +137,6 @@ def test_a_container_is_looked_at_and_its_secrets_are_not(stack: Stack) -> None:
         "image_id": "sha256:1",
         "restart_policy": "unless-stopped",
         "environment_names": ["PG_URL", "PORT"],
-        "networks": ["a", "b"],
         "containers": ["id-nickapp-backend"],
         "stop_timeout": 0,
     }
@@ -266,3 +264,18 @@ def test_what_a_project_is_made_of_is_told_to_compose(stack: Stack, tmp_path: Pa
     stack.service(kind="compose", **spec).start("nickapp:2", "")
     assert f"--project-name nickapp --file {tmp_path}/compose.yml" in stack.asked()[0]
     assert f"--env-file {tmp_path}/production.env --profile web up " in stack.asked()[0]
+
+
+@pytest.mark.parametrize(("names", "told"), [([], "no service"), (["api", "web", "api"], "'api' more than once")])
+def test_services_that_cannot_be_told_apart_or_are_none_are_refused(tmp_path: Path, names: list[str], told: str) -> None:
+    with pytest.raises(OperationError) as caught:
+        services_of([{"name": name, "kind": "systemd"} for name in names], Context(Engine(), str(tmp_path)))
+    assert caught.value.slug == "services-malformed"
+    assert told in caught.value.what
+
+
+@pytest.mark.parametrize(("means", "reference"), [("sha256:2", "nickapp:2"), ("sha256:3", "sha256:2"), (None, "sha256:2")])
+def test_an_image_is_started_by_its_name_while_that_means_it(stack: Stack, means: str | None, reference: str) -> None:
+    if means:
+        stack.known["image nickapp:2"] = {"Id": means}
+    assert stack.service(kind="container").reference("nickapp:2", "sha256:2") == reference

@@ -1,0 +1,161 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A drill proves a backup, or says what is wrong with it; and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils import _manifest
+
+from tests.integration.backup.conftest import STACK, Caller, Postgres
+from tests.integration.backup.jobs import await_true, killed_when
+from tests.integration.plays import engine
+
+MakeDatabase = Callable[..., str]
+
+
+def drill(caller: Caller, database: str, **options: Any) -> dict[str, Any]:
+    return caller.run("postgres_drill", database, **{"wait": 120.0, **options})
+
+
+def left_of_drills() -> str:
+    return engine("ps", "--all", "--quiet", "--filter", "name=dbops-drill-")
+
+
+def volumes_of_drills() -> set[str]:
+    mounts = '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}'
+    return set(engine("inspect", "--format", mounts, left_of_drills()).split())
+
+
+def volumes() -> set[str]:
+    return set(engine("volume", "ls", "--quiet").splitlines())
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    yield
+    await_true(lambda: left_of_drills() == "")
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_drill_is_written_down(make_database: MakeDatabase, caller: Caller) -> None:
+    database = make_database()
+    name = caller.backup(database)["name"]
+    done = drill(caller, database)
+    assert (done["backup"], done["tables"], done["rows"]) == (name, 2, 2500)
+    assert [entry["passed"] for entry in done["assertions"]] == [True, True]
+    newest = caller.manifest(name)["checks"][-1]
+    assert (newest["check"], newest["rto"]) == ("drilled", done["rto"])
+    assert "passed" in newest
+    report = json.loads(Path(done["report"]).read_text(encoding="utf-8"))
+    assert (report["passed"], report["backup"], report["rto"]) == (True, name, done["rto"])
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_what_it_has_to_answer(make_database: MakeDatabase, caller: Caller) -> None:
+    """Own questions take the place of the usual ones; a wrong answer takes the backup out of those that count."""
+    database = make_database()
+    first = caller.backup(database)["name"]
+    time.sleep(1)
+    name = caller.backup(database)["name"]
+    right = {"name": "users", "sql": "SELECT count(*) FROM users;", "expect": "500"}
+    wrong = {"name": "rich", "sql": "SELECT sum(amount) > 1000000 FROM payments -- no less"}
+    message = caller.refused("postgres_drill", database, "drill-failed", assertions=[right, wrong], wait=120.0)
+    assert "rich: false instead of true" in message
+    newest = caller.manifest(name)["checks"][-1]
+    assert (newest["check"], newest["reason"]) == ("drilled", "rich: false instead of true")
+    report = json.loads(next((caller.directory / "state" / STACK / "reports").iterdir()).read_text(encoding="utf-8"))
+    assert [entry["passed"] for entry in report["assertions"]] == [True, False]
+    assert (report["passed"], "rich" in report["reason"]) == (False, True)
+    assert caller.run("postgres_drill", database, check=True)["backup"] == first, "the newest that can be used"
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_roles_settings_and_tablespaces_need_not_be_there(postgres: Postgres, caller: Caller) -> None:
+    """Whatever the dump asks for is made in the throw-away server, of whose host nobody needs to know anything."""
+    postgres.sql("postgres", "CREATE ROLE drilled LOGIN; SET allow_in_place_tablespaces = on; CREATE TABLESPACE \"od d\" LOCATION '';")
+    try:
+        postgres.sql("postgres", "CREATE DATABASE drilled OWNER drilled TEMPLATE template0 LOCALE 'C' LOCALE_PROVIDER icu ICU_LOCALE 'de'")
+        postgres.sql("drilled", "ALTER DATABASE drilled SET default_transaction_read_only = on; ALTER DATABASE drilled CONNECTION LIMIT 0;")
+        writable = "SET default_transaction_read_only = off;"
+        postgres.sql(
+            "drilled", f'{writable} CREATE TABLE t (n int) TABLESPACE "od d"; ALTER TABLE t OWNER TO drilled; CREATE EXTENSION citext;'
+        )
+        caller.backup("drilled")
+        assert drill(caller, "drilled")["tables"] == 1
+    finally:
+        postgres.sql("postgres", 'DROP DATABASE IF EXISTS drilled; DROP TABLESPACE "od d"; DROP ROLE drilled;')
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("how", ["flipped", "forged"])
+def test_a_backup_that_is_not_what_it_was(how: str, make_database: MakeDatabase, caller: Caller) -> None:
+    database = make_database()
+    name = caller.backup(database)["name"]
+    if how == "flipped":
+        path = next((caller.backups / name).glob("*.dat.zst"))
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+    else:
+        manifest = caller.manifest(name)
+        manifest["tables"][0]["digest"] = "1"
+        (caller.backups / f"{name}.manifest.json").write_text(json.dumps(_manifest.sealed(manifest)))
+    told = caller.refused("postgres_drill", database, "drill-failed", wait=120.0)
+    assert "another content" in told
+    assert "failed" in caller.manifest(name)["checks"][-1]
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_drill_that_was_cut_off_says_nothing_of_the_backup(make_database: MakeDatabase, caller: Caller) -> None:
+    database = make_database()
+    name = caller.backup(database)["name"]
+    before = caller.manifest(name)
+    caller.refused("postgres_drill", database, "throwaway-not-started", settings={"shared_preload_libraries": "nonsense"}, wait=120.0)
+    caller.refused("postgres_drill", database, "throwaway-no-image", image="dbops-test/nonsense:1")
+    caller.refused("postgres_drill", database, "backup-unknown", backup="other_2026-01-01T000000Z.pgdir")
+    assert caller.manifest(name) == before
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_killed_drill_leaves_nothing(make_database: MakeDatabase, caller: Caller) -> None:
+    """Neither its container nor the volumes with the data, whoever ended it and how."""
+    database = make_database()
+    name = caller.backup(database)["name"]
+    before = caller.manifest(name)
+    made: set[str] = set()
+
+    def is_at_work() -> bool:
+        if left_of_drills():
+            made.update(volumes_of_drills())
+        return bool(made)
+
+    assert killed_when(is_at_work, caller, "postgres_drill", database)["slug"] == "job-died"
+    await_true(lambda: not made & volumes())
+    assert made
+    assert caller.manifest(name) == before
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("nothing_left")
+def test_a_server_that_ends_in_mid_drill(make_database: MakeDatabase, caller: Caller) -> None:
+    """Out of memory, or stopped: nothing was found out about the backup."""
+    database = make_database()
+    name = caller.backup(database)["name"]
+    before = caller.manifest(name)
+    sleepy = [{"name": "slow", "sql": "SELECT pg_sleep(60)::text"}]
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        called = pool.submit(caller.refused, "postgres_drill", database, "drill-cut-off", assertions=sleepy, job="ending", wait=60.0)
+        status = caller.directory / "state" / STACK / "jobs" / "ending" / "status.json"
+        await_true(lambda: called.done() or (status.exists() and "answer" in status.read_text(encoding="utf-8")))
+        engine("kill", left_of_drills())
+        assert "Nothing was found out" in called.result()
+    assert caller.manifest(name) == before
