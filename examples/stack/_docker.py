@@ -160,5 +160,8 @@ class Docker:
 
     def _wait(self, name: str, command: Sequence[str]) -> None:
         argv = ["docker", "exec", self.state[name]["container"], *command]
-        ready = lambda: subprocess.run(argv, capture_output=True, check=False).returncode == 0  # noqa: E731
+
+        def ready() -> bool:
+            return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+
         wait_for(name, ready, lambda: self._runs(name), lambda: self._log(name))

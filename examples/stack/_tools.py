@@ -26,7 +26,7 @@ NODE_MINIMUM = 20
 LIBRARIES = ("libxml2", "libicu72")
 
 sys.path.insert(0, str(REPOSITORY / "tests" / "images"))
-import debian  # noqa: E402
+import debian  # noqa: E402 - its folder is on the path only now
 
 
 class StackError(Exception):

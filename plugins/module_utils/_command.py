@@ -8,12 +8,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, Any
 
 
 @dataclass(frozen=True)
@@ -44,23 +45,43 @@ class Answer:
         return " | ".join(lines[-3:])[:600] or f"exit code {self.code}"
 
 
-def run(command: Command, stdin: str = "", timeout: float | None = None, cwd: str | None = None) -> Answer:
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)  # opened here: between fork and exec nothing may be loaded
+
+
+def _end_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _start(command: Command, **options: Any) -> subprocess.Popen[Any]:
+    return subprocess.Popen(command.argv, env=command.environ(), **options)
+
+
+def start_tied(command: Command, **options: Any) -> subprocess.Popen[Any]:
+    """Start a program that is told to end when the thread that started it is gone, even by kill -9."""
+    # Between fork and exec only one call of the C library is made, so other threads cannot hold what it needs.
+    return subprocess.Popen(command.argv, env=command.environ(), preexec_fn=_end_with_parent, **options)  # noqa: PLW1509
+
+
+def run(
+    command: Command,
+    stdin: str = "",
+    timeout: float | None = None,
+    cwd: str | None = None,
+    *,
+    encoding: str = "utf-8",
+    tied: bool = False,
+) -> Answer:
     """Run to the end. A program that cannot be started answers 127, one that overruns `timeout` seconds 124.
 
     What it says goes to files, not pipes: a service that it started, and that keeps its output, is not waited for.
     It leads a session, so that whatever it started for this work ends with it when it overruns.
+    A tied one ends with us too, however we end.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         try:
-            process = subprocess.Popen(
-                command.argv,
-                env=command.environ(),
-                cwd=cwd,
-                stdin=subprocess.PIPE,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-            )
+            start = start_tied if tied else _start
+            process = start(command, cwd=cwd, stdin=subprocess.PIPE, stdout=out, stderr=err, start_new_session=True)
         except OSError as error:
             why = "not found" if isinstance(error, FileNotFoundError) else error.strerror
             return Answer(127, "", f"{error.filename or command.argv[0]}: {why}")
@@ -72,9 +93,9 @@ def run(command: Command, stdin: str = "", timeout: float | None = None, cwd: st
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        return Answer(process.returncode, _text(out), _text(err))
+        return Answer(process.returncode, _text(out, encoding), _text(err, encoding))
 
 
-def _text(stream: IO[bytes]) -> str:
+def _text(stream: IO[bytes], encoding: str) -> str:
     stream.seek(0)
-    return stream.read().decode("utf-8", "replace")
+    return stream.read().decode(encoding, "replace")

@@ -8,12 +8,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
+import sys
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
+from . import _manifest
 from ._errors import OperationError
 from ._job import Job, Progress, clean
 from ._pg_url import PgUrl
@@ -45,17 +48,26 @@ JOB_OPTIONS: dict[str, Any] = {
 }
 
 
-def main_of(module: AnsibleModule, body: Callable[[AnsibleModule], dict[str, Any]]) -> None:
-    """Run a module's body: its dictionary is the result, an OperationError is the failure."""
+def main_of(module: AnsibleModule, body: Callable[[AnsibleModule], dict[str, Any]], *, secrets_in_options: bool = True) -> None:
+    """Run a module's body: its dictionary is the result, an OperationError is the failure.
+
+    secrets_in_options: False where no option is a secret, so that a result, however large, is not searched for any.
+    """
     try:
         result = body(module)
     except OperationError as error:
         module.fail_json(**error.as_result())
     except OSError as error:
         module.fail_json(**file_failure(error).as_result())
+    for warning in result.pop("warnings", []):
+        module.warn(warning)
     if result.get("failed"):
         module.fail_json(**{"msg": "", **result})
-    module.exit_json(**result)
+    if secrets_in_options:
+        module.exit_json(**result)
+    module.do_cleanup_files()
+    sys.stdout.write(json.dumps({**result, "invocation": {"module_args": module.params}}) + "\n")
+    raise SystemExit(0)
 
 
 def file_failure(error: OSError) -> OperationError:
@@ -96,6 +108,19 @@ def server_of(module: AnsibleModule) -> Server:
         del env["PGHOST"], env["PGPORT"]
         env.pop("PGSSLMODE", None)
     return Server(place, env)
+
+
+def series_of(module: AnsibleModule) -> str:
+    """The series that is meant: by default that of the database in the URL, whether the server answers or not."""
+    series = module.params["series"] or f"{_manifest.safe_series(url_of(module).database)}_pg"
+    if not _manifest.SERIES.fullmatch(series):
+        raise OperationError(
+            "series-malformed",
+            f"{series!r} is no name of a series.",
+            "Nothing was changed.",
+            "Use letters, digits, dot, hyphen and underscore, beginning with a letter or a digit.",
+        )
+    return str(series)
 
 
 def run_as_job(module: AnsibleModule, prepare: Callable[[], Callable[[Progress], dict[str, Any]]]) -> dict[str, Any]:

@@ -9,30 +9,32 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
+import math
 import os
-import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from . import _manifest, _pg_dump
-from ._command import Answer, Command, run
+from . import _manifest, _pg_digest, _pg_properties, _read_through
+from ._backup_dir import alone
+from ._client import Client
+from ._command import Answer, Command, run, start_tied
 from ._errors import OperationError
-from ._files import make_private_directory, read_json, require_absolute, write_json
+from ._files import make_private_directory, read_json, require_absolute, write_json, write_text
 from ._job import Progress
+from ._pg_dump import compare_counts
 from ._psql import PSQL, Server
-from ._snapshot import PROPERTIES, SEQUENCES, Snapshot
+from ._session import Session
+from ._snapshot import LOCK_TIMEOUT, Snapshot
 from ._stack import Stack
 from ._window import stamp
-
-MOUNT = "/backup"  # where the backup directory stands inside the client container
 
 # Without an earlier backup to go by: half of the database's size. A compressed dump leaves out the indexes and is
 # smaller still, so the estimate errs on the safe side.
@@ -42,9 +44,16 @@ ESTIMATE_OF_LAST = 1.2
 EXTENSIONS = {"directory": ".pgdir", "custom": ".dump"}
 
 
+# What pg_dump says when somebody wants a table for himself: that request waits for our lock, and pg_dump's for it.
+_DDL = ("could not obtain lock on relation", "canceling statement due to statement timeout", "canceling statement due to lock timeout")
+
+
+_REMOVED = "The unfinished backup was removed; earlier backups are untouched."
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What one backup needs to know."""
+    """What one backup needs to know. `digest_max_bytes` is None where every table gets a content digest."""
 
     stack: Stack
     server: Server
@@ -56,17 +65,37 @@ class Plan:
     format: str
     jobs: int
     run: str
+    verify: bool = True
+    digest_max_bytes: int | None = None
+    password_hashes: bool = False
+    wait_for_others: bool = True
 
     def __post_init__(self) -> None:
         require_absolute(self.directory, "dbops_backup_dir")
 
     def environ(self) -> dict[str, str]:
-        """From a client container the server is on the loopback of the network namespace they share."""
-        env = self.server.environ()
+        """From a client container the server is on the loopback of the network namespace they share.
+
+        A session whose client is gone ends within a second, whatever it is doing.
+        """
+        env = replace(self.server, options={**self.server.options, "client_connection_check_interval": "1s"}).environ()
         if self.container:
             env["PGHOST"] = "127.0.0.1"
         env["PGAPPNAME"] = f"amanat.dbops {self.run}"
         return env
+
+
+def cores(host: int, limits: dict[str, Any]) -> int:
+    """Processors that a container may use; `limits` is what the engine knows of them, {} without a container."""
+    found = [float(host)]
+    if limits.get("NanoCpus"):
+        found.append(limits["NanoCpus"] / 1e9)
+    if limits.get("CpuQuota", 0) > 0:
+        found.append(limits["CpuQuota"] / (limits.get("CpuPeriod") or 100_000))
+    if limits.get("CpusetCpus"):
+        ranges = (part.partition("-") for part in limits["CpusetCpus"].split(","))
+        found.append(sum(int(last or first) - int(first) + 1 for first, _dash, last in ranges))
+    return max(1, math.ceil(min(found)))
 
 
 def estimate(directory: str, series: str, database_bytes: int) -> dict[str, int]:
@@ -111,32 +140,41 @@ def require_space(directory: str, figures: dict[str, int]) -> None:
         )
 
 
+def described(session: Session) -> dict[str, Any]:
+    """What a manifest says of a database, all but the content of its tables, its large objects and its schema."""
+    about = (
+        "SELECT current_setting('server_version') AS server_version,"
+        " (SELECT system_identifier::text FROM pg_control_system()) AS system_identifier,"
+        " pg_database_size(current_database()) AS database_bytes,"
+        " to_regclass('drizzle.__drizzle_migrations') IS NOT NULL AS has_migrations"
+    )
+    facts = {**session.rows(about)[0], **_pg_digest.needs(session)}
+    facts["properties"] = session.rows(_pg_properties.QUERY)[0]
+    facts["roles"] = sorted({*facts["roles"], *_pg_properties.roles_of(facts["properties"])})
+    facts["sequences"] = session.rows(_pg_digest.SEQUENCES)
+    migrations: dict[str, Any] = {}
+    if facts.pop("has_migrations"):
+        migrations = session.rows("SELECT count(*) AS applied, max(created_at) AS newest FROM drizzle.__drizzle_migrations")[0]
+    facts["migrations"] = migrations
+    return facts
+
+
 class Backup:
     """The making of it. Whatever fails, nothing is left that looks like a backup."""
 
     def __init__(self, plan: Plan, progress: Progress) -> None:
         self.plan = plan
         self.progress = progress
-        self.client = f"dbops-backup-{secrets.token_hex(6)}"
         self.name = ""
 
     def make(self) -> dict[str, Any]:
         plan = self.plan
         make_private_directory(plan.directory)
-        with self._alone():
-            return self._make()
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One backup at a time in a directory, or two of one second would share a name. The lock ends with the process."""
-        directory = os.open(self.plan.directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            self.progress.say("waiting for another backup in this directory", now=True)
-            fcntl.flock(directory, fcntl.LOCK_EX)
+        # One backup at a time in a directory. The lock ends with this process.
+        self.progress.say("waiting for another backup or rotation in this directory", now=True)
+        with alone(plan.directory, wait=plan.wait_for_others):
             self._sweep()
-            yield
-        finally:
-            os.close(directory)
+            return self._make()
 
     def _sweep(self) -> None:
         """Remove what killed backups left behind; the lock is ours, so nobody works on it."""
@@ -144,34 +182,37 @@ class Backup:
             if name.startswith(f".{self.plan.series}_") and name.endswith(_manifest.PARTIAL):
                 _remove(os.path.join(self.plan.directory, name))
 
-    def _free_name(self) -> tuple[str, datetime]:
-        """A name that no earlier backup of the same second has."""
+    def _free_name(self) -> tuple[str, datetime, list[str]]:
+        """A name that nothing has, its time, and what is odd about it: a clock that was set back may give it twice."""
         plan = self.plan
         while True:
             now = datetime.now(timezone.utc)
             name = _manifest.backup_name(plan.series, now, EXTENSIONS[plan.format])
-            if not os.path.lexists(os.path.join(plan.directory, name)):
-                return name, now
+            if not any(os.path.lexists(os.path.join(plan.directory, part)) for part in _manifest.parts_of(name)):
+                break
             time.sleep(0.1)
+        older = [path[: -len(_manifest.SUFFIX)] for path in _manifest.manifests_of(plan.series, os.listdir(plan.directory))]
+        if older and older[-1].rpartition("_")[2] > name.rpartition("_")[2]:
+            return name, now, [f"The target's clock says {stamp(now)}, which is before {older[-1]}: one of the two times is wrong."]
+        return name, now, []
 
     def _make(self) -> dict[str, Any]:
         plan = self.plan
         clock = time.monotonic()
-        self.name, started = self._free_name()
-        partial = os.path.join(plan.directory, _manifest.partial_name(self.name))
+        self.name, started, warnings = self._free_name()
+        partial = _manifest.partial_name(self.name)
         try:
-            with Snapshot(self._exporter(), plan.server.database) as snapshot:
-                snapshot.open()
-                facts = self._facts(snapshot)
-                self._dump(snapshot.identity, facts["database_bytes"])
-                self.progress.say("counting the rows of the snapshot", now=True)
-                counts = snapshot.count()
-                checks = [self._read_through(_pg_dump.as_written(counts, snapshot.loaded_by_root()))]
-            files = self._files(partial)
-            manifest = self._manifest(started, facts, counts, checks, files)
-            self._publish(partial, manifest)
+            with self._client() as client:
+                facts = self._snapshot(client)
+                files, counts = self._read(client, partial)
+                facts["tools"] = {"pg_dump": run(client.command(["pg_dump", "--version"], {})).out.strip()}
+            globals_text = facts.pop("globals_text")
+            if plan.verify:
+                self._require_equal(facts, counts)
+            manifest = self._manifest(started, facts, files, globals_text)
+            self._publish(partial, manifest, globals_text)
         except BaseException:
-            self._discard(partial)
+            _remove(os.path.join(plan.directory, partial))
             raise
         return {
             "changed": True,
@@ -181,180 +222,209 @@ class Backup:
             "sha256": manifest["sha256"],
             "bytes": manifest["bytes"],
             "seconds": round(time.monotonic() - clock, 3),
-            "tables": len(counts),
-            "rows": sum(counts.values()),
+            "tables": len(manifest["tables"]),
+            "rows": sum(table["rows"] for table in manifest["tables"]),
+            "verified": plan.verify,
+            "warnings": warnings,
         }
 
-    # -- where the programs run ------------------------------------------------------------------------------
-
-    def _exporter(self) -> Command:
-        """The psql that holds the snapshot is the main process of the client container: they end together."""
+    def _client(self) -> Client:
+        """Where all of it runs: in a container of the server's own image, or beside the server on the target."""
         plan = self.plan
-        if not plan.container:
-            return plan.server.place.here(PSQL, plan.environ())
-        return plan.server.place.client(
-            self.client,
-            PSQL,
-            plan.environ(),
-            image=plan.image,
+        return Client(
+            plan.server.place,
+            plan.directory,
+            image=plan.image if plan.container else "",
             network=f"container:{plan.container}",
-            mounts={plan.directory: MOUNT},
             labels={"stack": str(plan.stack), "run": plan.run},
         )
 
-    def _beside(self, argv: list[str]) -> Command:
-        if not self.plan.container:
-            return self.plan.server.place.here(argv, self.plan.environ())
-        return self.plan.server.place.inside(self.client, argv, self.plan.environ())
+    # -- the snapshot ------------------------------------------------------------------------------------------
 
-    def _path(self, name: str) -> str:
-        return os.path.join(MOUNT if self.plan.container else self.plan.directory, name)
-
-    # -- the steps ---------------------------------------------------------------------------------------------
-
-    def _facts(self, snapshot: Snapshot) -> dict[str, Any]:
-        about = (
-            "SELECT current_setting('server_version') AS server_version,"
-            " (SELECT system_identifier::text FROM pg_control_system()) AS system_identifier,"
-            " pg_database_size(current_database()) AS database_bytes,"
-            " to_regclass('drizzle.__drizzle_migrations') IS NOT NULL AS has_migrations"
-        )
-        facts = snapshot.rows(about)[0]
-        facts["properties"] = snapshot.rows(PROPERTIES)[0]
-        facts["sequences"] = snapshot.rows(SEQUENCES)
-        migrations: dict[str, Any] = {}
-        if facts.pop("has_migrations"):
-            migrations = snapshot.rows("SELECT count(*) AS applied, max(created_at) AS newest FROM drizzle.__drizzle_migrations")[0]
-        facts["migrations"] = migrations
+    def _snapshot(self, client: Client) -> dict[str, Any]:
+        """Dump and describe one snapshot; all of it at the same time."""
+        plan = self.plan
+        with Snapshot(client.command(PSQL, plan.environ()), plan.server.database) as snapshot:
+            self.progress.say("taking a snapshot", now=True)
+            snapshot.open()
+            facts = described(snapshot)
+            with ThreadPoolExecutor(max_workers=2) as pool:
+                beside = [pool.submit(self._content, snapshot), pool.submit(self._surroundings, client, snapshot.identity)]
+                try:
+                    self._dump(client, snapshot.identity, facts, len(snapshot.tables), beside)
+                    self.progress.say("counting the rows of the snapshot", now=True)
+                    for future in beside:
+                        facts.update(future.result())
+                except BaseException:
+                    snapshot.end()
+                    raise
+            # Sequences know no snapshot: this is what they are now that the dump is written.
+            after = {(row["schema"], row["sequence"]): row["last_value"] for row in snapshot.rows(_pg_digest.SEQUENCES)}
+            for sequence in facts["sequences"]:
+                sequence["last_value_after"] = after.get((sequence["schema"], sequence["sequence"]))
         return facts
 
-    def _dump(self, snapshot: str, database_bytes: int) -> None:
+    def _content(self, snapshot: Snapshot) -> dict[str, Any]:
+        """Rows and digests of the tables, and the large objects."""
+        limit = self.plan.digest_max_bytes
+        large = set() if limit is None else _pg_digest.larger_than(snapshot, limit)
+        tables = _pg_digest.table_facts(
+            snapshot, snapshot.tables, digest=lambda table: limit != 0 and (table["schema"], table["table"]) not in large
+        )
+        return {"tables": tables, "large_objects": _pg_digest.large_objects(snapshot)}
+
+    def _surroundings(self, client: Client, snapshot: str) -> dict[str, Any]:
+        """The schema's digest, and the roles and tablespaces of the server."""
+        env = self.plan.environ()
+        schema = self._said(client.command([*_pg_digest.SCHEMA, f"--snapshot={snapshot}", f"--lock-wait-timeout={LOCK_TIMEOUT}"], env))
+        dumpall = ["pg_dumpall", "--globals-only", "--no-password"]
+        if not self.plan.password_hashes:
+            dumpall.append("--no-role-passwords")
+        return {"schema_sha256": _pg_digest.schema_digest(schema), "globals_text": self._said(client.command(dumpall, env))}
+
+    def _said(self, command: Command) -> str:
+        answer = run(command, tied=True)
+        if not answer.ok:
+            raise _failed(answer)
+        return answer.out
+
+    def _dump(self, client: Client, snapshot: str, facts: dict[str, Any], tables: int, beside: list[Future[dict[str, Any]]]) -> None:
+        """Run pg_dump to its end; what fails beside it ends it."""
         plan = self.plan
-        target = self._path(_manifest.partial_name(self.name))
-        argv = ["pg_dump", f"--format={plan.format}", f"--snapshot={snapshot}", "--no-password", f"--file={target}"]
-        argv.append("--compress=zstd:1")
+        partial = _manifest.partial_name(self.name)
+        argv = ["pg_dump", f"--format={plan.format}", f"--snapshot={snapshot}", "--no-password", f"--file={client.path(partial)}"]
+        # Its own encoding, or rows would be converted; what is written is flushed when it is read again.
+        argv += [f"--encoding={facts['properties']['encoding']}", "--compress=zstd:1", f"--lock-wait-timeout={LOCK_TIMEOUT}", "--no-sync"]
         if plan.format == "directory":
             argv.append(f"--jobs={plan.jobs}")
-        command = self._beside(argv)
-        on_target = os.path.join(plan.directory, _manifest.partial_name(self.name))
+        command = client.command(argv, plan.environ())
+        on_target = os.path.join(plan.directory, partial)
         if plan.format == "custom":  # pg_dump makes a directory for its owner alone, and a file for everybody
             os.close(os.open(on_target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        expected = estimate(plan.directory, plan.series, facts["database_bytes"])["expected"]
+        started = time.monotonic()
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
-            process = subprocess.Popen(command.argv, env=command.environ(), stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
-            while True:
-                try:
-                    code = process.wait(timeout=0.1)
-                    break
-                except subprocess.TimeoutExpired:
-                    self.progress.say("dumping", mib=_size(on_target) >> 20, database_mib=database_bytes >> 20)
+            process = start_tied(command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, start_new_session=True)
+            try:
+                while process.poll() is None:
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(timeout=0.1)
+                    for future in beside:
+                        if future.done():
+                            future.result()
+                    written, files = _size(on_target)
+                    self.progress.say("dumping", **_figures(written, expected, time.monotonic() - started, files, tables))
+            finally:  # its parallel workers, too
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
             errors.seek(0)
-            answer = Answer(code, "", errors.read())
+            answer = Answer(process.returncode, "", errors.read())
         if not answer.ok:
-            full = "no space left" in answer.err.lower()
-            raise OperationError(
-                "backup-no-space" if full else "backup-failed",
-                f"pg_dump failed: {answer.reason}.",
-                "The unfinished backup was removed; earlier backups are untouched.",
-                "Free space in the backup directory." if full else "Read the server's log, then run it again.",
-            )
+            raise _failed(answer)
 
-    def _read_through(self, counts: dict[tuple[str, str], int]) -> dict[str, Any]:
-        """Read every row back out of the written files and compare with the snapshot's counts."""
+    # -- the read-through ----------------------------------------------------------------------------------------
+
+    def _read(self, client: Client, partial: str) -> tuple[list[dict[str, Any]], dict[tuple[str, str], int]]:
+        """Every file with its size and digest, flushed to disk, and the rows that are in them where they are to be verified."""
+        data = os.path.join(self.plan.directory, partial)
+        if os.path.isdir(data):
+            os.chmod(data, 0o700)
+        if not self.plan.verify:
+            self.progress.say("computing digests", now=True)
+            return _read_through.hash_files(data, flush=True), {}
         self.progress.say("reading the dump through", now=True)
-        path = self._path(_manifest.partial_name(self.name))
-        answer = run(self._beside(["bash", "-c", _pg_dump.COUNT_ROWS, "count-rows", path]))
-        wrong = []
-        if answer.code == _pg_dump.UNTERMINATED:
-            wrong = ["the data of a table end in the middle"]
-        elif not answer.ok:
-            wrong = [f"pg_restore cannot read it: {answer.reason}"]
-        else:
-            wrong = _pg_dump.compare_counts(counts, _pg_dump.counted(answer.out))
+        files, rows = _read_through.read_through(client, self.plan.directory, partial, flush=True)
+        if not isinstance(rows, _read_through.Unreadable):
+            return files, rows
+        if rows.cut_off:
+            raise OperationError("backup-failed", f"The reading of the dump was cut off: {rows}.", _REMOVED, "Run it again.")
+        raise _not_verified([str(rows)])
+
+    def _require_equal(self, facts: dict[str, Any], counts: dict[tuple[str, str], int]) -> None:
+        wrong = compare_counts(_pg_digest.written_rows(facts), counts)
         if wrong:
-            raise OperationError(
-                "backup-not-verified",
-                f"The dump does not hold what its snapshot held: {'; '.join(wrong[:5])}.",
-                "The unfinished backup was removed; earlier backups are untouched.",
-                "Look at the file system and the memory of the target, then run it again.",
-            )
-        return {"check": "rows", "passed": stamp(datetime.now(timezone.utc)), "rows": sum(counts.values())}
+            raise _not_verified(wrong)
 
-    def _files(self, partial: str) -> list[dict[str, Any]]:
-        """Every file with its size and digest, flushed to disk before the backup gets its name."""
-        self.progress.say("computing digests", now=True)
-        paths = [partial]
-        if os.path.isdir(partial):
-            os.chmod(partial, 0o700)
-            paths = sorted(os.path.join(partial, name) for name in os.listdir(partial))
-        files = []
-        for path in paths:
-            os.chmod(path, 0o600)
-            digest = hashlib.sha256()
-            with open(path, "rb") as stream:
-                for block in iter(lambda: stream.read(1 << 20), b""):
-                    digest.update(block)
-                os.fsync(stream.fileno())
-                size = stream.tell()
-            name = os.path.relpath(path, partial) if path != partial else ""
-            files.append({"path": name, "bytes": size, "sha256": digest.hexdigest()})
-        return files
+    # -- the manifest --------------------------------------------------------------------------------------------
 
-    def _manifest(
-        self,
-        started: datetime,
-        facts: dict[str, Any],
-        counts: dict[tuple[str, str], int],
-        checks: list[dict[str, Any]],
-        files: list[dict[str, Any]],
-    ) -> dict[str, Any]:
+    def _manifest(self, started: datetime, facts: dict[str, Any], files: list[dict[str, Any]], globals_text: str) -> dict[str, Any]:
         plan = self.plan
         ended = stamp(datetime.now(timezone.utc))
-        tool = run(self._tool_version()).out.strip()
-        return {
-            "version": _manifest.MANIFEST_VERSION,
-            "complete": True,
-            "name": self.name,
-            "series": plan.series,
-            "kind": "postgresql",
-            "format": plan.format,
-            "environment": plan.stack.environment,
-            "stack": str(plan.stack),
-            "database": plan.server.database,
-            "server_version": facts["server_version"],
-            "system_identifier": facts["system_identifier"],
-            "image_id": plan.image,
-            "image_digest": plan.image_digest,
-            "tools": {"pg_dump": tool},
-            "started": stamp(started),
-            "ended": ended,
-            "bytes": sum(file["bytes"] for file in files),
-            "sha256": _manifest.digest_of(files),
-            "files": files,
-            "tables": [{"schema": schema, "table": table, "rows": rows} for (schema, table), rows in sorted(counts.items())],
-            "sequences": facts["sequences"],
-            "properties": facts["properties"],
-            "migrations": facts["migrations"],
-            "checks": [{"check": "complete", "passed": ended}, *checks],
-        }
+        checks: list[dict[str, Any]] = [{"check": _manifest.COMPLETE, "passed": ended}]
+        if plan.verify:
+            checks.append({"check": _manifest.VERIFIED, "passed": ended, "rows": sum(table["rows"] for table in facts["tables"])})
+        text = globals_text.encode()
+        return _manifest.sealed(
+            {
+                "version": _manifest.MANIFEST_VERSION,
+                "complete": True,
+                "name": self.name,
+                "series": plan.series,
+                "kind": "postgresql",
+                "format": plan.format,
+                "environment": plan.stack.environment,
+                "stack": str(plan.stack),
+                "database": plan.server.database,
+                "image_id": plan.image,
+                "image_digest": plan.image_digest,
+                "started": stamp(started),
+                "ended": ended,
+                "bytes": sum(file["bytes"] for file in files),
+                "sha256": _manifest.digest_of(files),
+                "files": files,
+                "globals": {
+                    "file": self.name + _manifest.GLOBALS,
+                    "bytes": len(text),
+                    "sha256": hashlib.sha256(text).hexdigest(),
+                    "password_hashes": plan.password_hashes,
+                },
+                "checks": checks,
+                **facts,
+            }
+        )
 
-    def _publish(self, partial: str, manifest: dict[str, Any]) -> None:
+    def _publish(self, partial: str, manifest: dict[str, Any], globals_text: str) -> None:
         """Give it its name and its manifest, or neither."""
         path = os.path.join(self.plan.directory, self.name)
-        os.rename(partial, path)
+        partial = os.path.join(self.plan.directory, partial)
         try:
+            write_text(path + _manifest.GLOBALS, globals_text)
+            os.rename(partial, path)
             write_json(path + _manifest.SUFFIX, manifest)
         except BaseException:
-            os.rename(path, partial)
+            for part in _manifest.parts_of(path):
+                _remove(part)
             raise
 
-    def _tool_version(self) -> Command:
-        # The client container is gone by now; the server's own container has the same programs.
-        return self.plan.server.place.short(["pg_dump", "--version"], {})
 
-    def _discard(self, partial: str) -> None:
-        if self.plan.container:
-            self.plan.server.place.engine.run("rm", "--force", self.client)
-        _remove(partial)
+def _figures(written: int, expected: int, seconds: float, files: int, tables: int) -> dict[str, Any]:
+    """How far a dump is, in words of few letters; the estimate is no better than that of its size."""
+    figures: dict[str, Any] = {"mib": written >> 20, "of_about_mib": expected >> 20}
+    if files:
+        figures["tables"] = f"{min(files, tables)}/{tables}"
+    if 0 < written < expected and seconds > 1:
+        figures["seconds_left"] = math.ceil(seconds * (expected - written) / written)
+    return figures
+
+
+def _failed(answer: Answer) -> OperationError:
+    """A program of PostgreSQL's that failed; the unfinished backup goes."""
+    what, text = f"pg_dump failed: {answer.reason}.", answer.err.lower()
+    if "no space left" in text:
+        return OperationError("backup-no-space", what, _REMOVED, "Free space in the backup directory.")
+    if any(sign in text for sign in _DDL):
+        return OperationError("backup-ddl", what, _REMOVED, "Run it again when nobody changes the schema.")
+    return OperationError("backup-failed", what, _REMOVED, "Read the server's log, then run it again.")
+
+
+def _not_verified(wrong: list[str]) -> OperationError:
+    return OperationError(
+        "backup-not-verified",
+        f"The dump does not hold what its snapshot held: {'; '.join(wrong[:5])}.",
+        _REMOVED,
+        "Look at the file system and the memory of the target, then run it again.",
+    )
 
 
 def _remove(path: str) -> None:
@@ -364,15 +434,14 @@ def _remove(path: str) -> None:
         os.unlink(path)
 
 
-def _size(path: str) -> int:
-    """Bytes written so far; files come and go while it looks."""
+def _size(path: str) -> tuple[int, int]:
+    """Bytes written so far, and files of table data; files come and go while it looks."""
     if not os.path.isdir(path):
-        return os.path.getsize(path) if os.path.exists(path) else 0
-    total = 0
+        return (os.path.getsize(path) if os.path.exists(path) else 0), 0
+    total = files = 0
     with os.scandir(path) as entries:
         for entry in entries:
-            try:
+            with contextlib.suppress(FileNotFoundError):
                 total += entry.stat().st_size
-            except FileNotFoundError:
-                continue
-    return total
+                files += ".dat" in entry.name and entry.name != "toc.dat"
+    return total, files

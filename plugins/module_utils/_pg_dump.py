@@ -8,26 +8,36 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 
 # Counts the rows of every COPY block that pg_restore writes out of a dump. pg_restore itself loads a truncated
 # directory dump without a word, so an end of input inside a block is a failure of its own (exit 3).
-# A table's quoted name may hold line breaks, hence the gathering up to "FROM stdin;".
+# A table's quoted name may hold line breaks, hence the gathering up to "FROM stdin;". Names are in the dump's encoding.
+# Told to end, the shell takes the pipeline with it; all of them are in a session of their own.
 COUNT_ROWS = r"""
 set -o pipefail
-pg_restore --data-only --file=- "$1" | LC_ALL=C awk '
+trap 'trap - TERM; kill -TERM 0' TERM
+{ pg_restore --data-only --file=- "$1" | LC_ALL=C awk '
+  state == 0 && /^SET client_encoding = / { print }
   state == 0 && /^COPY / { state = 1; header = "" }
   state == 1 { header = header (header == "" ? "" : "\n") $0
                if ($0 ~ / FROM stdin;$/) { state = 2; rows = 0; next } }
   state == 2 && $0 == "\\." { print rows "\t" header; state = 0; next }
   state == 2 { rows++ }
   END { if (state) exit 3 }
-'
+'; } &
+wait $!
 """
 
+BYTES = "latin-1"  # each byte a character: the answer of COUNT_ROWS is read so, whatever encoding it turns out to have
+
+# Exit codes of COUNT_ROWS; all others are those of a shell, or of an engine, that was cut off.
 UNTERMINATED = 3
+REFUSED = 1  # pg_restore's own
 
 _IDENTIFIER = r'(?:"((?:[^"]|"")*)"|([^".( ]+))'
+_ENCODING = re.compile(r"SET client_encoding = '([A-Za-z0-9_]+)';\n")
 _COUNT = re.compile(r"(\d+)\t(COPY .*? FROM stdin;)\n", re.DOTALL)
 _HEADER = re.compile(rf"COPY {_IDENTIFIER}\.{_IDENTIFIER} ", re.DOTALL)
 
@@ -44,21 +54,23 @@ def table_of(header: str) -> tuple[str, str]:
     return _unquote(match[1], match[2]), _unquote(match[3], match[4])
 
 
+def codec_of(encoding: str) -> str:
+    """Python's name of one of PostgreSQL's encodings. What Python does not know (SQL_ASCII, EUC_TW) is read as UTF-8."""
+    name = re.sub(r"^WIN", "cp", re.sub(r"^KOI8", "koi8_", encoding))
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        return "utf-8"
+
+
 def counted(out: str) -> dict[tuple[str, str], int]:
-    """The answer of COUNT_ROWS: rows by schema and table."""
+    """The answer of COUNT_ROWS, as BYTES: rows by schema and table."""
+    encoding = _ENCODING.match(out)
+    codec = codec_of(encoding[1] if encoding else "UTF8")
     rows: dict[tuple[str, str], int] = {}
     for count, header in _COUNT.findall(out):
-        table = table_of(header)
+        table = table_of(header.encode(BYTES).decode(codec, "replace"))
         rows[table] = rows.get(table, 0) + int(count)  # partitions may be written as rows of their root
-    return rows
-
-
-def as_written(counts: dict[tuple[str, str], int], roots: dict[tuple[str, str], tuple[str, str]]) -> dict[tuple[str, str], int]:
-    """The counts of a snapshot under the names that the dump has for the rows."""
-    rows: dict[tuple[str, str], int] = {}
-    for table, count in counts.items():
-        name = roots.get(table, table)
-        rows[name] = rows.get(name, 0) + count
     return rows
 
 

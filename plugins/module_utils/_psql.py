@@ -60,7 +60,8 @@ class Server:
         return replace(self, env={**self.env, "PGDATABASE": database})
 
     def environ(self) -> dict[str, str]:
-        env = {"PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT), "PGAPPNAME": "amanat.dbops", **self.env}
+        # Whatever the encoding of the database is, we read and write UTF-8.
+        env = {"PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT), "PGAPPNAME": "amanat.dbops", "PGCLIENTENCODING": "UTF8", **self.env}
         if self.options:
             settings = " ".join(f"-c {name}={value}" for name, value in sorted(self.options.items()))
             env["PGOPTIONS"] = f"{env.get('PGOPTIONS', '')} {settings}".strip()

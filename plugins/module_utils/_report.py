@@ -94,6 +94,10 @@ def summary_lines(journal: Journal) -> list[str]:
     backup = mapping(journal.get("backup"))
     if backup:
         lines.append(f"backup: {line(backup.get('name'))} ({size(backup.get('bytes'))}, {_verified(backup)})")
+    point = mapping(journal.get("rollback_point"))
+    if point:
+        kept = f", what failed is kept as {line(point.get('failed_database'))}" if point.get("failed_database") else ""
+        lines.append(f"rollback point: {line(point.get('name'))} ({size(point.get('bytes'))}, {line(point.get('state'))}{kept})")
     lines.extend(f"warning: {line(item)}" for item in texts(journal.get("warnings")))
     error = mapping(journal.get("error"))
     if error:
@@ -293,6 +297,22 @@ def _backup(journal: Journal) -> Element:
     )
 
 
+def _guard(journal: Journal) -> Element | None:
+    """What kept others out of the database during the operation, and what it could return to."""
+    door, point = mapping(journal.get("door")), mapping(journal.get("rollback_point"))
+    rows: list[tuple[str, str | Element]] = []
+    if door:
+        ended = plural(door.get("sessions_ended"), "session")
+        rows.append(("Door", f"{line(door.get('state'))} now; shut in {duration(number(door.get('seconds')))}, {ended} ended"))
+    if point:
+        rows.append(("Rollback point", code(line(point.get("name")))))
+        rows.append(("Size", f"{size(point.get('bytes'))}, taken in {duration(number(point.get('seconds')))}"))
+        rows.append(("It was", line(point.get("state"))))
+        if point.get("failed_database"):
+            rows.append(("Failed database", code(line(point.get("failed_database")))))
+    return section("Guard of the operation", facts(*rows)) if rows else None
+
+
 def _services(journal: Journal) -> Element | None:
     rows = []
     for service in mappings(journal.get("services")):
@@ -367,6 +387,7 @@ _SECTIONS: tuple[Callable[[Journal], Element | None], ...] = (
     _phases,
     _facts,
     _backup,
+    _guard,
     _services,
     _migrations,
     _health,

@@ -18,7 +18,7 @@ JOURNAL_VERSION = 1
 
 PHASES = ("preflight", "opened", "backed_up", "stopped", "operated", "started", "verified", "closed")
 
-OPERATIONS = ("none", "migrate", "custom")
+OPERATIONS = ("none", "migrate", "restore", "custom")
 
 # Which end is legal while a phase is being worked on. Until the services are stopped there is nothing to roll
 # back; from then on there is, until everything is verified and closed. `failed` is always legal: it is the

@@ -11,6 +11,9 @@ version_added: 0.1.0
 description:
   - Dumps a database from one exported snapshot, reads every row back out of the written files and compares with the
     snapshot's exact counts. Only then the backup gets its name and its manifest.
+  - The manifest says what the snapshot held. It has the rows and a content digest of each table, sequences, large objects,
+    a digest of the schema, and the database's own properties. A restore is compared with it.
+  - Roles and tablespaces of the server go into a file beside the backup.
   - A server in a container is dumped by a short-lived container of the server's own image in the server's network
     namespace, so that versions always match and the served container is not touched.
   - The work is a job on the target. It outlives a lost connection.
@@ -45,8 +48,28 @@ options:
     choices: [directory, custom]
     default: directory
   jobs:
-    description: Connections that dump at the same time. Defaults to the processors of the target.
+    description: Connections that dump at the same time. Defaults to the processors that the server's container, or the target, may use.
     type: int
+  verify:
+    description:
+      - Whether the dump is read through once it is written, and its rows are counted.
+      - A backup that was not counts as complete, not as verified, until M(amanat.dbops.postgres_verify) has read it.
+    type: bool
+    default: true
+  digest_max_bytes:
+    description:
+      - Tables that take more bytes (such as V(20G), indexes not counted) get no content digest, only an exact row count.
+      - V(0) leaves every digest out. Without a limit every table has one.
+    type: bytes
+  password_hashes:
+    description: Whether the hashes of the roles' passwords are kept beside the backup. Reading them takes a superuser.
+    type: bool
+    default: false
+  busy:
+    description: What to do while another backup or a rotation is at work in the directory, V(wait) or V(refuse).
+    type: str
+    choices: [wait, refuse]
+    default: wait
 """
 
 EXAMPLES = r"""
@@ -91,9 +114,13 @@ tables:
   returned: success
   type: int
 rows:
-  description: Number of rows in it, each counted in the snapshot and in the files; 0 in check mode.
+  description: Number of rows in it, each counted in the snapshot and, with O(verify), in the files; 0 in check mode.
   returned: success
   type: int
+verified:
+  description: Whether it was read through; V(false) in check mode.
+  returned: success
+  type: bool
 """
 
 import os
@@ -102,7 +129,6 @@ from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _manifest
-from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     JOB_OPTIONS,
@@ -110,6 +136,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     TARGET_OPTIONS,
     main_of,
     run_as_job,
+    series_of,
     server_of,
     stack_of,
 )
@@ -117,6 +144,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._pg_backup import (
     EXTENSIONS,
     Backup,
     Plan,
+    cores,
     estimate,
     require_space,
     require_writable,
@@ -126,18 +154,11 @@ from ansible_collections.amanat.dbops.plugins.module_utils._pg_backup import (
 def _plan(module: AnsibleModule) -> Plan:
     server = server_of(module)
     params = module.params
-    series = params["series"] or f"{_manifest.safe_series(server.database)}_pg"
-    if not _manifest.SERIES.fullmatch(series):
-        raise OperationError(
-            "series-malformed",
-            f"{series!r} is no name of a series.",
-            "Nothing was changed.",
-            "Use letters, digits, dot, hyphen and underscore, beginning with a letter or a digit.",
-        )
     image = digest = container = ""
+    limits: dict[str, Any] = {}
     if server.place.container:
         facts = server.place.engine.container(server.place.container)
-        image, container = facts["Image"], facts["Id"]
+        image, container, limits = facts["Image"], facts["Id"], facts["HostConfig"]
         digests = (server.place.engine.inspect("image", image) or {}).get("RepoDigests") or [""]
         digest = digests[0]
     return Plan(
@@ -147,10 +168,14 @@ def _plan(module: AnsibleModule) -> Plan:
         image_digest=digest,
         container=container,
         directory=params["backup_dir"],
-        series=series,
+        series=series_of(module),
         format=params["format"],
-        jobs=params["jobs"] or os.cpu_count() or 1,
+        jobs=params["jobs"] or cores(len(os.sched_getaffinity(0)), limits),
         run=params["job"] or "backup",
+        verify=params["verify"],
+        digest_max_bytes=params["digest_max_bytes"],
+        password_hashes=params["password_hashes"],
+        wait_for_others=params["busy"] == "wait",
     )
 
 
@@ -177,6 +202,7 @@ def _predict(plan: Plan, figures: dict[str, int]) -> dict[str, Any]:
         "seconds": 0.0,
         "tables": 0,
         "rows": 0,
+        "verified": False,
     }
 
 
@@ -201,6 +227,10 @@ def main() -> None:
             "series": {"type": "str"},
             "format": {"type": "str", "choices": ["directory", "custom"], "default": "directory"},
             "jobs": {"type": "int"},
+            "verify": {"type": "bool", "default": True},
+            "digest_max_bytes": {"type": "bytes"},
+            "password_hashes": {"type": "bool", "default": False, "no_log": False},
+            "busy": {"type": "str", "choices": ["wait", "refuse"], "default": "wait"},
         },
         supports_check_mode=True,
     )

@@ -41,7 +41,7 @@ options:
   operation:
     description: What the window is opened for. Required with O(state=open).
     type: str
-    choices: [none, migrate, custom]
+    choices: [none, migrate, restore, custom]
   phase:
     description: The phase that begins. Required with O(state=advance).
     type: str

@@ -31,13 +31,19 @@ class Outcome:
         return json.loads(f'"{lines[-1]}"')
 
     @property
+    def recap(self) -> str:
+        """What Ansible counted."""
+        return self.out.rpartition("PLAY RECAP")[2]
+
+    @property
     def last_line(self) -> str:
         return self.last_line_of("[a-z]+/[A-Za-z0-9._-]+")
 
 
 def play(playbook: str, *options: str, environ: Mapping[str, str] | None = None) -> Outcome:
-    """Run a playbook of the collection from the root of the repository."""
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), f"playbooks/{playbook}.yml", *options]
+    """Run a playbook from the root of the repository: one of the collection by its verb, another one by its path."""
+    path = playbook if playbook.endswith(".yml") else f"playbooks/{playbook}.yml"
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), path, *options]
     settings = {"ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_NOCOLOR": "1", **(environ or {})}
     done = subprocess.run(
         command,

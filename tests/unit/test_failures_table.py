@@ -21,12 +21,12 @@ SLUG = re.compile(r"[a-z]+(?:-[a-z]+)+")
 # Assigned in a table, or given to a failure that is not ours.
 IN_TABLES = {slug for _key, slug, _why in REFUSALS} | {take_apart("Out of memory")["slug"]}
 # Functions whose first argument is a slug.
-RAISERS = {"OperationError", "_failed"}
+RAISERS = {"OperationError", "Unusable", "_failed", "_refused"}
 
 
 def slugs_of_python(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in RAISERS and node.args:
+        if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in RAISERS and node.args:
             for constant in ast.walk(node.args[0]):
                 if isinstance(constant, ast.Constant) and isinstance(constant.value, str) and SLUG.fullmatch(constant.value):
                     yield constant.value

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from typing import Any
 import pytest
 
 from tests.integration.plays import ROOT, Outcome, images, play
+
+from .receiver import Receiver
 
 STACK = [sys.executable, str(ROOT / "examples/stack/stack.py")]
 
@@ -77,7 +80,8 @@ class Stack:
         """Whatever in the backup directory is no complete backup."""
         names = {path.name for path in self.backups.iterdir()} if self.backups.exists() else set()
         complete = {name for name in names if f"{name}.manifest.json" in names}
-        return sorted(names - complete - {f"{name}.manifest.json" for name in complete})
+        # Manifest and roles lie beside a backup, under its name.
+        return sorted(name for name in names - complete if not any(name.startswith(f"{whole}.") for whole in complete))
 
 
 def _bring_up(kind: str, reports: Path) -> Iterator[Stack]:
@@ -90,6 +94,14 @@ def _bring_up(kind: str, reports: Path) -> Iterator[Stack]:
         yield stack
     finally:
         subprocess.run([*STACK, "down", "--name", stack.name], cwd=ROOT, check=True)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
 
 
 @pytest.fixture(scope="module")

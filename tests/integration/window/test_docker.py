@@ -17,6 +17,8 @@ import pytest
 from tests.integration.plays import ROOT, engine, play
 
 from .conftest import STACK, Stack
+from .guarded import see_destruction_undone
+from .receiver import Receiver
 
 
 def identities(state: dict[str, Any]) -> list[str]:
@@ -29,7 +31,6 @@ def left_behind() -> str:
     return engine("ps", "--all", "--quiet", "--filter", "label=amanat.dbops.run")
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize(
     ("slug", "variables"),
     [
@@ -52,7 +53,6 @@ def test_bad_input_is_refused(docker: Stack, slug: str, variables: dict[str, Any
     assert not docker.journal.exists()
 
 
-@pytest.mark.faults
 def test_a_stopped_database_is_refused(docker: Stack) -> None:
     container = docker.state["postgres"]["container"]
     engine("stop", container)
@@ -62,6 +62,34 @@ def test_a_stopped_database_is_refused(docker: Stack) -> None:
         engine("start", container)
     assert outcome.code == 2
     assert "refused: [container-stopped]" in outcome.last_line
+
+
+def test_an_operation_that_destroys_data_and_fails_is_undone(docker: Stack, tmp_path: Path) -> None:
+    see_destruction_undone(docker, tmp_path)
+
+
+@pytest.fixture
+def elsewhere(docker: Stack) -> Iterator[str]:
+    """The PG_URL of another server on the application's network, with a database and a role of the same names."""
+    postgres, name = docker.state["postgres"], "window-docker-elsewhere"
+    network = engine("inspect", "--format", "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}", postgres["container"])
+    variables = {"POSTGRES_USER": postgres["user"], "POSTGRES_PASSWORD": "elsewhere", "POSTGRES_DB": postgres["database"]}
+    flags = [part for key, value in variables.items() for part in ("--env", f"{key}={value}")]
+    engine("run", "--detach", "--name", name, "--network", network, *flags, postgres["image"])
+    try:
+        ready = f"until pg_isready --quiet --host=127.0.0.1 --dbname={postgres['database']}; do sleep 0.2; done"
+        engine("exec", name, "timeout", "30", "sh", "-c", ready)
+        yield f"postgres://{postgres['user']}:elsewhere@{name}:5432/{postgres['database']}"
+    finally:
+        engine("rm", "--force", "--volumes", name)
+
+
+def test_a_pg_url_that_leads_to_another_server_is_refused(docker: Stack, elsewhere: str) -> None:
+    outcome = docker.play("maintenance", dbops_operation="none", dbops_pg_url=elsewhere)
+    assert outcome.code == 2, outcome.out
+    assert outcome.last_line.startswith(f"dbops maintenance {docker.key} refused: [pg-url-elsewhere]")
+    assert "changed=0" in outcome.recap
+    assert not docker.journal.exists()
 
 
 def test_obsolete_variables_are_a_warning(docker: Stack) -> None:
@@ -89,18 +117,41 @@ def test_a_release_that_is_not_healthy_is_taken_back(docker: Stack) -> None:
     assert engine("inspect", "--format", "{{.Image}}", docker.state["backend"]["container"]) == before
 
 
-def test_a_window_brings_the_new_release(docker: Stack) -> None:
+@pytest.fixture
+def moving_tag(docker: Stack) -> Iterator[str]:
+    """A tag that means release 2, for now."""
+    tag = "window-docker-moving:latest"
+    engine("tag", docker.release("2"), tag)
+    try:
+        yield tag
+    finally:
+        engine("rmi", tag)
+
+
+def test_a_window_brings_the_new_release_even_if_its_tag_moves(docker: Stack, receiver: Receiver, moving_tag: str) -> None:
     servers = identities(docker.state)
-    outcome = docker.play("maintenance", dbops_operation="migrate", dbops_release_image=docker.release("2"))
+    wanted = engine("inspect", "--format", "{{.Id}}", moving_tag)
+    # The first that anybody hears of the window, and from then on the tag means another release.
+    receiver.hook = lambda event: event == "planned" and engine("tag", docker.release("2-unhealthy"), moving_tag)
+    announce = [{"kind": "webhook", "url": receiver.url("ok")}]
+    outcome = docker.play("maintenance", dbops_operation="migrate", dbops_release_image=moving_tag, dbops_announce=announce)
     assert outcome.code == 0, outcome.out
     assert docker.health()["release"] == "2"
     assert docker.health()["migrations"] == {"applied": 20, "expected": 20}
     report = docker.report()
     assert report["state"] == "closed"
-    assert report["services"][0]["image_before"] != report["services"][0]["image_after"]
+    service = report["services"][0]
+    assert service["image_before"] != service["image_after"] == wanted
+    assert service["release_after"] == moving_tag
+    assert engine("inspect", "--format", "{{.Image}}", docker.state["backend"]["container"]) == wanted
     assert identities(docker.state) == servers
     assert not left_behind()
     assert not docker.half_written()
+
+
+def test_a_backup_is_foreseen_as_a_change_and_in_a_window_as_none(docker: Stack) -> None:
+    assert "changed=1" in docker.play("backup", "--check").recap
+    assert "changed=0" in docker.play("maintenance", "--check", dbops_operation="none").recap
 
 
 @pytest.fixture

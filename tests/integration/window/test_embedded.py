@@ -9,54 +9,17 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.gates import pythons
-from tests.integration.plays import ROOT
+from tests.integration.plays import ROOT, play
 
 from .conftest import Stack
+from .receiver import Receiver
 from .slack import slack
 
 PHASES = ["preflight", "opened", "backed_up", "stopped", "operated", "started", "verified", "closed"]
-
-
-class Receiver(ThreadingHTTPServer):
-    """A webhook that remembers what it was told; the path `/broken` answers 500."""
-
-    def __init__(self) -> None:
-        self.told: list[dict[str, Any]] = []
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/{path}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        broken = self.path == "/broken"
-        if not broken:
-            self.server.told.append(body)
-        self.send_response(500 if broken else 200)
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
 
 
 def test_check_mode_prints_the_plan_and_changes_nothing(embedded: Stack) -> None:
@@ -67,6 +30,7 @@ def test_check_mode_prints_the_plan_and_changes_nothing(embedded: Stack) -> None
     for expected in ("Service backend (command): runs", f"then {release}", "MiB free", "Pending migrations: 0019_", "Estimate: "):
         assert expected in outcome.out
     assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} ok: check mode")
+    assert "changed=0" in outcome.recap
     assert sorted(embedded.directory.rglob("*.json")) == before
     assert embedded.health()["release"] == "1"
 
@@ -127,6 +91,77 @@ def test_operation_custom_runs_the_users_tasks_while_the_backend_is_down(embedde
     assert outcome.code == 0, outcome.out
     assert seen.read_text(encoding="utf-8") == "down"
     assert embedded.health()["release"] == "1"
+
+
+def test_a_step_of_the_users_that_fails_is_named(embedded: Stack, tmp_path: Path) -> None:
+    (tmp_path / "custom.yml").write_text("- ansible.builtin.include_tasks: more/steps.yml\n", encoding="utf-8")
+    (tmp_path / "more").mkdir()
+    step = "- name: Shrink what is large\n  ansible.builtin.command: {argv: [sh, -c, 'echo no room >&2; exit 1']}\n  changed_when: true\n"
+    (tmp_path / "more" / "steps.yml").write_text(step, encoding="utf-8")
+    outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks=str(tmp_path / "custom.yml"))
+    assert outcome.code == 2, outcome.out
+    assert "rolled_back: window " in outcome.last_line
+    assert "[step-failed] Task 'Shrink what is large': " in outcome.last_line
+    assert embedded.health()["release"] == "1"
+
+
+def worker(directory: Path) -> dict[str, Any]:
+    """A service that is a file. Started as release `ends`, it is gone at once, and its start complains of nothing."""
+    directory.mkdir()
+    running = directory / "running"
+    running.write_text("lasts", encoding="utf-8")
+    return {
+        "name": "worker",
+        "kind": "command",
+        "status": ["sh", "-c", f"cat {running} 2>/dev/null || exit 3"],
+        "start": ["sh", "-c", f'test "$DBOPS_IMAGE" = ends || echo lasts > {running}'],
+        "stop": ["rm", str(running)],
+    }
+
+
+def test_a_worker_that_ends_after_its_start_is_seen_though_the_health_url_answers(embedded: Stack, tmp_path: Path) -> None:
+    service = worker(tmp_path / "worker")
+    outcome = embedded.play("maintenance", dbops_operation="none", dbops_services=[{**service, "image": "ends"}])
+    assert outcome.code == 2, outcome.out
+    assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} rolled_back: window ")
+    assert "[service-failed] worker ran before, was started, and does not run now." in outcome.last_line
+    assert (tmp_path / "worker" / "running").read_text(encoding="utf-8").strip() == "lasts"
+
+
+# A play of the user's, in which the failure of one host is the failure of all.
+FATAL = """
+- hosts: all
+  gather_facts: false
+  any_errors_fatal: true
+  tasks:
+    - ansible.builtin.include_role:
+        name: amanat.dbops.maintenance_window
+"""
+
+
+def test_the_failure_of_one_stack_leaves_the_others_window_alone(embedded: Stack, tmp_path: Path) -> None:
+    hosts = {}
+    for name, image in (("good", ""), ("bad", "ends")):
+        services = [{**worker(tmp_path / name), "image": image}]
+        hosts[name] = {"dbops_name": name, "dbops_services": services, "dbops_state_dir": str(tmp_path / "state")}
+    children = {"demo": {"hosts": hosts}}
+    inventory = tmp_path / "hosts.json"
+    inventory.write_text(json.dumps({"all": {"children": children}}), encoding="utf-8")
+    (tmp_path / "group_vars").symlink_to(ROOT / "inventories/demo/group_vars")
+    playbook = tmp_path / "both.yml"
+    playbook.write_text(FATAL, encoding="utf-8")
+    variables = {
+        "demo_stack": embedded.state,
+        "dbops_postgres_bin_dir": embedded.state["postgres"]["bin"],
+        "dbops_operation": "none",
+        "dbops_report_dir": str(tmp_path / "reports"),
+    }
+    outcome = play(str(playbook), "-i", str(inventory), "-e", json.dumps(variables))
+    assert outcome.code == 2, outcome.out
+    assert outcome.last_line_of("development/good").startswith("dbops maintenance development/good changed: window ")
+    assert outcome.last_line_of("development/bad").startswith("dbops maintenance development/bad rolled_back: window ")
+    for name in hosts:
+        assert (tmp_path / name / "running").read_text(encoding="utf-8").strip() == "lasts"
 
 
 def test_a_second_window_is_told_who_and_since_when(embedded: Stack, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,8 @@ from tests.integration.plays import ROOT, Outcome
 
 from .conftest import Stack
 
-pytestmark = pytest.mark.faults
-
 NOBODY_LISTENS = "http://127.0.0.1:9/api/health"
+NOTHING = {"name": "nothing", "kind": "command", "status": ["true"], "start": ["true"], "stop": ["true"]}
 
 
 def assert_refused(stack: Stack, outcome: Outcome, slug: str) -> None:
@@ -26,6 +26,7 @@ def assert_refused(stack: Stack, outcome: Outcome, slug: str) -> None:
     assert outcome.code == 2, outcome.out
     assert outcome.last_line.startswith(f"dbops maintenance {stack.key} refused: [{slug}]"), outcome.last_line
     assert "State: " in outcome.last_line
+    assert "changed=0" in outcome.recap
     assert not stack.journal.exists()
     assert not stack.half_written()
     assert stack.health()["release"] == "1"
@@ -55,6 +56,8 @@ def url(stack: Stack, **parts: str) -> str:
             {"dbops_operation": "none", "dbops_health_url": NOBODY_LISTENS, "maintenance_window_preflight_timeout": 1},
             id="a health URL that never answers",
         ),
+        pytest.param("services-malformed", {"dbops_operation": "none", "dbops_services": []}, id="no services"),
+        pytest.param("services-malformed", {"dbops_operation": "none", "dbops_services": [NOTHING, NOTHING]}, id="two of one name"),
         pytest.param("release-unclear", {"dbops_operation": "migrate"}, id="a migration without a release"),
         pytest.param(
             "migrations-unreadable",
@@ -70,12 +73,42 @@ def test_bad_input_is_refused(embedded: Stack, slug: str, variables: dict[str, A
     assert_refused(embedded, embedded.play("maintenance", **variables), slug)
 
 
-@pytest.mark.parametrize("text", ["- ansible.builtin.meta: end_play\n", "- name: 'unfinished\n", "just words\n"])
-def test_a_task_file_that_would_leave_the_services_down_is_refused(embedded: Stack, tmp_path: Path, text: str) -> None:
-    tasks = tmp_path / "tasks.yml"
-    tasks.write_text(text, encoding="utf-8")
-    outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks=str(tasks))
-    assert_refused(embedded, outcome, "step-failed" if "unfinished" in text else "tasks-unusable")
+@pytest.mark.parametrize(
+    "texts",
+    [
+        pytest.param({"tasks.yml": "- ansible.builtin.meta: end_play\n"}, id="it ends the play"),
+        pytest.param({"tasks.yml": "- name: 'unfinished\n"}, id="no YAML"),
+        pytest.param({"tasks.yml": "just words\n"}, id="no tasks"),
+        pytest.param({"tasks.yml": "- ansible.builtin.include_tasks: open.yml\n", "open.yml": "[]"}, id="a name that the role has as well"),
+        pytest.param(
+            {
+                "tasks.yml": "- ansible.builtin.include_tasks: more/a.yml\n",
+                "more/a.yml": "- ansible.builtin.include_tasks: b.yml\n",
+                "more/b.yml": "- ansible.builtin.debug:\n  any_errors_fatal: true\n",
+            },
+            id="fatal for all, two includes deep",
+        ),
+    ],
+)
+def test_a_task_file_that_would_leave_the_services_down_is_refused(embedded: Stack, tmp_path: Path, texts: dict[str, str]) -> None:
+    outcome = custom(embedded, tmp_path, texts)
+    assert_refused(embedded, outcome, "tasks-unusable")
+
+
+def test_a_module_that_is_not_found_ends_the_playbook_while_everything_runs(embedded: Stack, tmp_path: Path) -> None:
+    texts = {"tasks.yml": "- ansible.builtin.include_tasks: more.yml\n", "more.yml": "- no.such.module:\n"}
+    outcome = custom(embedded, tmp_path, texts)
+    assert outcome.code != 0
+    assert "no.such.module" in outcome.out
+    assert not embedded.journal.exists()
+    assert embedded.health()["release"] == "1"
+
+
+def custom(stack: Stack, directory: Path, texts: dict[str, str]) -> Outcome:
+    for name, text in texts.items():
+        (directory / name).parent.mkdir(exist_ok=True)
+        (directory / name).write_text(text, encoding="utf-8")
+    return stack.play("maintenance", dbops_operation="custom", dbops_tasks=str(directory / "tasks.yml"))
 
 
 def test_a_sender_that_is_none_is_refused_and_its_secrets_not_shown(embedded: Stack) -> None:
@@ -105,13 +138,6 @@ def test_a_wrong_vault_password_is_refused(embedded: Stack, tmp_path: Path) -> N
     assert_refused(embedded, embedded.play("maintenance", *arguments, dbops_operation="none"), "vault-password")
 
 
-def test_destructive_migrations_are_refused(embedded: Stack) -> None:
-    release = embedded.release("2-destructive")
-    outcome = embedded.play("maintenance", dbops_operation="migrate", dbops_release_image=release)
-    assert_refused(embedded, outcome, "migration-destructive")
-    assert "drops column legacy_object_id of users" in outcome.last_line
-
-
 def test_production_wants_its_name_typed(embedded: Stack) -> None:
     outcome = embedded.play("maintenance", dbops_operation="none", dbops_environment="production")
     assert outcome.code == 2
@@ -127,16 +153,31 @@ def test_the_stamp_of_another_environment_is_refused(embedded: Stack) -> None:
     assert "refused: [stamp-mismatch]" in outcome.last_line
 
 
+# A minimal Debian has `unshare` and no `mount`.
+MOUNT = """\
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.mount(b"tmpfs", os.fsencode(sys.argv[1]), b"tmpfs", 0, b"size=1m,mode=0700"):
+    sys.exit(os.strerror(ctypes.get_errno()))
+print("mounted", flush=True)
+sys.stdin.read()
+"""
+
+
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A backup directory with one MiB of room."""
+    """A backup directory with one MiB of room.
+
+    Only root may mount, but everybody is root in a namespace of his own. A process keeps that alive, and its view of the files
+    is open to whoever started it; with it the mount ends.
+    """
     disk = tmp_path / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", str(disk)], check=True)
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
+    command = ["unshare", "--map-root-user", "--mount", sys.executable, "-c", MOUNT, str(disk)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "mounted\n", "this test needs user namespaces (sysctl kernel.unprivileged_userns_clone=1)"
+        yield Path(f"/proc/{holder.pid}/root{disk}")
 
 
 def test_a_disk_that_is_too_small_is_found_beforehand(embedded: Stack, full_disk: Path) -> None:

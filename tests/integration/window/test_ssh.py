@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.plays import ROOT, engine, images
+from tests.integration import ssh
+from tests.integration.plays import ROOT, engine
 
 from .conftest import Stack
 
@@ -41,20 +42,10 @@ def target(docker: Stack, tmp_path: Path) -> Iterator[Target]:
     state = docker.state
     networks = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}"
     network = engine("inspect", "--format", networks, state["postgres"]["container"])
-    key = tmp_path / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    subprocess.run(["docker", "rm", "--force", "--volumes", NAME], capture_output=True, check=False)
-    engine("run", "--detach", "--name", NAME, "--network", network, images("target")["target"])
-    try:
-        engine("exec", "-i", NAME, "sh", "-c", "cat > /root/.ssh/authorized_keys", stdin=key.with_suffix(".pub").read_text("utf-8"))
-        address = engine("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", NAME)
+    with ssh.target(NAME, tmp_path, "--network", network) as reached:
         password = json.loads(Path(state["secrets_file"]).read_text(encoding="utf-8"))["postgres_password"]
         host = {
-            "ansible_host": address,
-            "ansible_user": "root",
-            "ansible_ssh_private_key_file": str(key),
-            "ansible_ssh_common_args": f"-o UserKnownHostsFile={tmp_path}/known_hosts -o StrictHostKeyChecking=accept-new",
-            "ansible_python_interpreter": "/usr/bin/python3",
+            **reached,
             "dbops_environment": "development",
             "dbops_pg_url": f"postgres://amanat:{password}@postgres:5432/{state['postgres']['database']}",
             "dbops_backup_dir": "/backups",
@@ -63,8 +54,6 @@ def target(docker: Stack, tmp_path: Path) -> Iterator[Target]:
         inventory = tmp_path / "hosts.json"
         inventory.write_text(json.dumps({"all": {"hosts": {"far": host}}}), encoding="utf-8")
         yield Target(inventory, state["postgres"])
-    finally:
-        engine("rm", "--force", "--volumes", NAME)
 
 
 def test_a_backup_survives_the_loss_of_its_connection(target: Target) -> None:
@@ -73,14 +62,13 @@ def test_a_backup_survives_the_loss_of_its_connection(target: Target) -> None:
     with subprocess.Popen(["docker", "exec", container, "psql", "-U", user, "-d", database, "-c", lock], stdout=subprocess.DEVNULL):
         play = ["ansible-playbook", "-i", str(target.inventory), "playbooks/backup.yml"]
         with subprocess.Popen(play, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
-            target.run("sh", "-c", "until ls /state/development/far/jobs/*/status.json; do sleep 0.1; done 2>&1")
+            target.run("timeout", "60", "sh", "-c", "until ls /state/development/far/jobs/*/status.json; do sleep 0.1; done 2>&1")
             time.sleep(1)  # until the module waits for its job
             target.run("pkill", "--full", "root@notty")
             out = running.communicate(timeout=120)[0]
     assert running.returncode == 0, out
     assert "Connection lost" in out
     assert "dbops backup development/far changed: made /backups/amanat_dev_pg_" in " ".join(out.split())
-    names = target.backups()
-    assert len(names) == 2, names
-    assert sorted(names)[1] == f"{sorted(names)[0]}.manifest.json"
+    names = sorted(target.backups())
+    assert names == [names[0], f"{names[0]}.globals.sql", f"{names[0]}.manifest.json"]
     assert len(target.run("ls", "/state/development/far/jobs").split()) == 1

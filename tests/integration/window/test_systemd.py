@@ -63,7 +63,6 @@ def test_a_unit_is_stopped_and_started_once() -> None:
     assert module("stack_services", services=[SERVICE], state="started", before=looked)["touched"] == []
 
 
-@pytest.mark.faults
 @pytest.mark.usefixtures("target")
 def test_an_unknown_unit_is_named() -> None:
     answer = module("stack_services_info", services=[{"name": "x", "kind": "systemd", "unit": "no-such.service"}])

@@ -44,3 +44,9 @@ def test_foreign(result: dict[str, Any], message: str) -> None:
     parts = FilterModule().filters()["failure"](result)
     assert (parts["slug"], parts["message"]) == ("step-failed", message)
     assert parts["next"]
+
+
+def test_a_foreign_failure_names_its_task() -> None:
+    failure = FilterModule().filters()["failure"]
+    assert failure({"msg": "Status code was 200"}, "Ask the backend")["message"] == "Task 'Ask the backend': Status code was 200"
+    assert failure({"msg": ERROR.message}, "Back up") == PARTS

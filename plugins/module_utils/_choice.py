@@ -1,0 +1,46 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Which backup is meant: one that is named, or the newest or oldest of a series that can be used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ._backup_dir import require_complete
+from ._catalogue import examine, opened, scan
+from ._errors import OperationError
+
+NEWEST, OLDEST = "newest", "oldest"
+POSTGRESQL = (".pgdir", ".dump")
+
+
+def choose(directory: str, series: str, wanted: str) -> dict[str, Any]:
+    """The manifest of the backup that is meant. One that is named is taken even where a check of it failed."""
+    if wanted not in (NEWEST, OLDEST):
+        manifest = require_complete(directory, wanted)
+        if manifest["kind"] != "postgresql":
+            raise OperationError(
+                "backup-other-kind",
+                f"{wanted} is a backup of {manifest['kind']}.",
+                "Nothing was changed.",
+                "Name one of PostgreSQL: playbooks/backup_info.yml lists them.",
+            )
+        return manifest
+    with opened(directory, lock=False) as descriptor:
+        backups = [backup for backup in scan(descriptor, POSTGRESQL).backups if backup.series == series]
+    invalid = []
+    for backup in sorted(backups, key=lambda backup: (backup.moment, backup.name), reverse=wanted == NEWEST):
+        state, why, manifest = examine(directory, backup.name)
+        if state != "invalid":
+            return manifest
+        invalid.append(f"{backup.name}: {why}")
+    raise OperationError(
+        "backup-none",
+        f"The series {series} has no backup in {directory} that can be used{': ' if invalid else ''}{'; '.join(invalid[:5])}.",
+        "Nothing was changed.",
+        "Make one: playbooks/backup.yml, or name the series: dbops_series.",
+    )

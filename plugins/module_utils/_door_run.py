@@ -1,0 +1,181 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Shut the door of a database, prove that nobody is left behind it, and open it again."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import _door
+from ._command import run
+from ._errors import OperationError
+from ._pg_clone import maintenance
+from ._pg_properties import setting_of
+from ._pg_sessions import terminate
+from ._psql import Server, quote_identifier, quote_literal
+from ._stack import Stack
+
+PATIENCE = 10.0  # seconds that the server is given to load its rules
+_POLL = 0.05
+_ERRORS = "SELECT string_agg('line ' || line_number || ': ' || error, '; ') AS errors FROM pg_hba_file_rules"
+
+# Sessions that were let in under the rules of before and have not told their database yet (seen from PostgreSQL 18 on).
+_AUTHENTICATING = "backend_type = 'client backend' AND datname IS NULL AND backend_start < pg_conf_load_time()"
+
+
+def _impossible(why: str, next_step: str) -> OperationError:
+    return OperationError("door-impossible", f"The database's door cannot be shut: {why}.", "Nothing was changed.", next_step)
+
+
+@dataclass(frozen=True)
+class Door:
+    """The door of one stack's database. It is worked from another database of the server, so it cannot shut the operator out."""
+
+    stack: Stack
+    server: Server = field(repr=False)  # in the database `postgres`, see `_pg_clone.maintenance`
+    database: str
+    application: str
+
+    @classmethod
+    def of(cls, stack: Stack, server: Server, application: str) -> Door:
+        return cls(stack, maintenance(server), server.database, application)
+
+    @property
+    def role(self) -> str:
+        return _door.window_role(self.stack)
+
+    def _rules(self) -> str:
+        # Over the socket, too, the application stays out; unless the operator, who may need it, has the same role.
+        shut_out = self.application if self.application != self.server.env["PGUSER"] else ""
+        return _door.rules(self.stack, self.database, shut_out)
+
+    # -- what there is -----------------------------------------------------------------------------------------
+
+    def is_shut(self) -> bool:
+        return self._on_file("show", self._path()) == self._rules()
+
+    def is_open(self) -> bool:
+        return not self._on_file("show", self._path()) and not self._has_role()
+
+    def _has_role(self) -> bool:
+        return bool(self.server.value(f"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = {quote_literal(self.role)}) AS present"))
+
+    def require_possible(self) -> None:
+        """Every reason why it could not be shut, found while nothing depends on it."""
+        self._rules()  # refuses a name that pg_hba.conf cannot express
+        if not self.server.value("SELECT rolsuper FROM pg_roles WHERE rolname = current_user"):
+            raise _impossible(f"{self.server.env['PGUSER']} is no superuser", "Name one: dbops_postgres_user and dbops_postgres_password.")
+        path = self._path()
+        digest = f"encode(sha256(pg_read_binary_file({quote_literal(path)})), 'hex')"
+        facts = self.server.rows(f"SELECT ({_ERRORS}) AS errors, {digest} AS digest")[0]
+        if facts["errors"]:
+            raise _impossible(f"{path} has an error, {facts['errors']}", "Correct it, or the server will not load it.")
+        if self._on_file("digest", path).strip() != facts["digest"]:
+            raise _impossible(f"{path} is another file than the server's", "Set dbops_postgres_container, or run it on the server's host.")
+
+    def _path(self) -> str:
+        return str(self.server.value("SELECT current_setting('hba_file') AS path"))
+
+    def _on_file(self, verb: str, path: str, lines: str = "") -> str:
+        argv = ["sh", "-c", _door.SCRIPT, "door", path, _door.mark(self.stack), verb]
+        answer = run(self.server.place.short(argv, {}), stdin=lines, timeout=self.server.timeout)
+        if not answer.ok:
+            raise _impossible(f"{path} cannot be read or changed: {answer.reason}", "Run it on the server's host, with become.")
+        return answer.out
+
+    # -- shut ----------------------------------------------------------------------------------------------------
+
+    def shut(self, password: str) -> dict[str, Any]:
+        """Nobody is connected to the database afterwards, and only the window's role can connect by TCP."""
+        clock = time.monotonic()
+        self._make_role(password)
+        was_shut = self._write(self._rules()) == self._rules()
+        ended = terminate(self.server, [self.database], also=_AUTHENTICATING)
+        return {
+            "changed": bool(ended) or not was_shut,
+            "role": self.role,
+            "ended": ended,
+            "seconds": round(time.monotonic() - clock, 3),
+        }
+
+    def _make_role(self, password: str) -> None:
+        """A role that works as the application's: what it makes belongs to that one, and the same settings apply."""
+        role, application = quote_identifier(self.role), quote_identifier(self.application)
+        settings = self.server.rows(
+            "SELECT s.setting FROM pg_db_role_setting d, unnest(d.setconfig) WITH ORDINALITY AS s (setting, position)"
+            f" WHERE d.setrole = (SELECT oid FROM pg_roles WHERE rolname = {quote_literal(self.application)}) AND"
+            f" d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = {quote_literal(self.database)}))"
+            " ORDER BY d.setdatabase, s.position"
+        )
+        verifier = _door.verifier(password, secrets.token_bytes(16))
+        statements = [
+            "BEGIN;",
+            f"DO $$ BEGIN CREATE ROLE {role}; EXCEPTION WHEN duplicate_object THEN NULL; END $$;",
+            f"ALTER ROLE {role} RESET ALL;",
+            *(f"ALTER ROLE {role} SET {setting_of(row['setting'])};" for row in settings),
+            f"ALTER ROLE {role} SET role TO {quote_literal(self.application)};",
+            f"GRANT {application} TO {role};",
+            f"ALTER ROLE {role} LOGIN PASSWORD {quote_literal(verifier)};",
+            "COMMIT;",
+        ]
+        self.server.execute("\n".join(statements))
+
+    def _write(self, rules: str) -> str:
+        """The rules are in the file, and the server has loaded it; or the file is as it was. Returns those of before."""
+        facts = self.server.rows("SELECT current_setting('hba_file') AS path, pg_conf_load_time()::text AS loaded")[0]
+        before = self._on_file("write", facts["path"], rules)
+        why = self._why_not_loaded(facts["loaded"], rules)
+        if not why:
+            return before
+        if rules:
+            self._on_file("write", facts["path"], before)
+            self.server.execute("SELECT pg_reload_conf();")
+        raise OperationError(
+            "door-not-loaded",
+            f"The server did not load its rules for connections: {why}.",
+            f"{facts['path']} is again as it was." if rules else f"The rules of the door are no longer in {facts['path']}.",
+            "Read the server's log: it names the line of pg_hba.conf or of postgresql.conf that it minds.",
+        )
+
+    def _why_not_loaded(self, loaded_before: str, rules: str) -> str:
+        facts = self.server.rows(
+            f"SELECT errors, marked, CASE WHEN errors IS NULL THEN pg_reload_conf() END"
+            f" FROM (SELECT ({_ERRORS}) AS errors, {_door.has_lines(self.stack)} AS marked) AS found"
+        )[0]
+        if facts["errors"]:
+            return str(facts["errors"])
+        if facts["marked"] != bool(rules):
+            return "it reads another file"
+        # A new session is a child of the server's main process, and knows when that one has last loaded its files.
+        until = time.monotonic() + PATIENCE
+        while self.server.value("SELECT pg_conf_load_time()::text AS loaded") == loaded_before:
+            if time.monotonic() >= until:
+                return f"nothing happened within {PATIENCE:g} s"
+            time.sleep(_POLL)
+        return ""
+
+    # -- open ----------------------------------------------------------------------------------------------------
+
+    def open(self) -> dict[str, Any]:
+        """The rules are out, and the window's role is gone with its sessions; whatever had been done of it before."""
+        was_shut = bool(self._on_file("show", self._path()))
+        if was_shut:
+            self._write("")
+        had_role = self._has_role()
+        if had_role:
+            self._remove_role()
+        return {"changed": was_shut or had_role, "role": self.role}
+
+    def _remove_role(self) -> None:
+        role = quote_identifier(self.role)
+        self.server.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = {quote_literal(self.role)};")
+        # A task that reset its role may have made something of its own: the role stays then, and cannot be used.
+        if not self.server.ask(f"DROP ROLE {role};").ok:
+            self.server.execute(f"ALTER ROLE {role} NOLOGIN PASSWORD NULL;")

@@ -1,0 +1,165 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Databases beside a database: their names, the copy, and the swap that a restore and a rollback point share."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Sequence
+from datetime import datetime, timezone
+from typing import NamedTuple
+
+from ._errors import OperationError
+from ._pg_sessions import busy
+from ._psql import Server, failure, quote_identifier, quote_literal
+
+# A restore that is not compared yet, one that is, what it replaced, what a rollback replaced, and single tables.
+LOADING, NEW, OLD, FAILED, TABLES = KINDS = ("load", "new", "old", "failed", "tables")
+
+NAME_BYTES = 63  # https://www.postgresql.org/docs/18/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
+STAMP = "%Y%m%dT%H%M%SZ"
+_BESIDE = re.compile(rf"(.+)__({'|'.join(KINDS)})_([0-9]{{8}}T[0-9]{{6}}Z)", re.DOTALL)
+_ROOM = NAME_BYTES - len("__failed_20261122T201057Z")
+_DIGEST = 8  # hexadecimal digits of what stands for the part that was cut
+_CUT = re.compile(rf"~[0-9a-f]{{{_DIGEST}}}\Z")
+
+# Databases that one can connect to while no other is touched; the first is there unless somebody dropped it.
+_MAINTENANCE = ("postgres", "template1")
+
+
+class Beside(NamedTuple):
+    """What the name of a database says that was made from, or taken the place of by, another one."""
+
+    stem: str  # the database's name, or what is left of a long one
+    kind: str
+    moment: datetime
+
+
+def fit(name: str, room: int) -> str:
+    """The name in at most `room` bytes; two names never become the same one.
+
+    A short name that ends as a cut one does is cut too, so that it is not taken for it.
+    """
+    text = name.encode()
+    if len(text) <= room and not _CUT.search(name):
+        return name
+    kept = text[: room - _DIGEST - 1].decode("utf-8", "ignore")  # never half a character
+    return f"{kept}~{hashlib.sha256(text).hexdigest()[:_DIGEST]}"
+
+
+def beside(database: str, kind: str, moment: datetime) -> str:
+    """The name of a database beside `database`: `<database>__<kind>_<stamp>`, cut to what PostgreSQL takes."""
+    return f"{fit(database, _ROOM)}__{kind}_{moment.astimezone(timezone.utc).strftime(STAMP)}"
+
+
+def parse_beside(name: str) -> Beside | None:
+    """What such a name says; None for any other name."""
+    match = _BESIDE.fullmatch(name)
+    if not match:
+        return None
+    try:
+        moment = datetime.strptime(match[3], STAMP).replace(tzinfo=timezone.utc)
+    except ValueError:
+        return None
+    return Beside(match[1], match[2], moment)
+
+
+def is_beside(name: str, database: str) -> bool:
+    """Whether `name` was made by `beside` for this very database."""
+    parsed = parse_beside(name)
+    return parsed is not None and beside(database, parsed.kind, parsed.moment) == name
+
+
+def maintenance(server: Server) -> Server:
+    """The same server from a database that is not the one that is renamed, copied or dropped."""
+    for database in _MAINTENANCE:
+        elsewhere = server.to(database)
+        answer = elsewhere.ask("SELECT 1;")
+        if answer.ok:
+            return elsewhere
+        error = failure(answer, database)
+        if error.slug != "database-missing":
+            raise error
+    raise OperationError(
+        "database-missing",
+        f"The server has none of the databases {' and '.join(_MAINTENANCE)}, from which others are renamed.",
+        "Nothing was changed.",
+        "Create one: createdb --template=template0 postgres",
+    )
+
+
+def existing(server: Server, names: Collection[str]) -> set[str]:
+    """Those of the names that a database has."""
+    wanted = ", ".join(quote_literal(name) for name in names)
+    return {row["datname"] for row in server.rows(f"SELECT datname FROM pg_database WHERE datname IN ({wanted})")}
+
+
+def copy(server: Server, database: str, name: str, collation_version: str | None) -> None:
+    """`name` becomes a copy of `database`, file by file and without its WAL; nobody can connect to it.
+
+    collation_version: the one of the database, which the copy keeps; the server would refuse to copy one that is not its own.
+    A copy that was cut off leaves nothing: the server removes its files when the statement fails, and when it starts.
+    """
+    # PostgreSQL 18 shares the blocks where the file system can; where it refuses, the statement fails at once.
+    for method in ("clone", "copy"):
+        choose = f"SELECT set_config(name, '{method}', false) FROM pg_settings WHERE name = 'file_copy_method';"
+        create = f"CREATE DATABASE {quote_identifier(name)} TEMPLATE {quote_identifier(database)}"
+        create += " STRATEGY file_copy ALLOW_CONNECTIONS false"
+        create += f" COLLATION_VERSION {quote_literal(collation_version)};" if collation_version else ";"
+        answer = server.ask(choose + create)
+        # Another one may have made it meanwhile: a statement goes on when whoever sent it was killed.
+        if answer.ok or name in existing(server, [name]):
+            return
+        error = busy(server, [database])
+        if error:
+            raise error
+    raise failure(answer, database)
+
+
+def swap(server: Server, database: str, incoming: str, aside: str, also: Sequence[str] = ()) -> bool:
+    """`incoming` gets the name of `database`, which becomes `aside`: at once or not at all. False where that is done already.
+
+    Both have to be free of sessions. Where there is no `database`, only `incoming` is renamed. Whatever belongs to a
+    database itself (owner, privileges, settings) goes with it.
+
+    server: in a third database, see `maintenance`.
+    also: further statements of the same transaction; the databases have their new names by then.
+    """
+    present = existing(server, [database, incoming, aside])
+    if incoming not in present and {database, aside} <= present:
+        return False
+    if incoming not in present or aside in present:
+        what = f"There is already a database {aside!r}" if aside in present else f"There is no database {incoming!r}"
+        raise OperationError(
+            "swap-impossible",
+            f"{what}, so {incoming!r} cannot take the place of {database!r}.",
+            "No database was renamed.",
+            "Look at the databases of the server: psql --list",
+        )
+    renames = [(database, aside)] if database in present else []
+    renames.append((incoming, database))
+    statements = [f"ALTER DATABASE {quote_identifier(old)} RENAME TO {quote_identifier(new)};" for old, new in renames]
+    answer = server.ask("\n".join(["BEGIN;", *statements, *also, "COMMIT;"]))
+    if not answer.ok:
+        raise busy(server, [database, incoming]) or failure(answer, server.database)
+    return True
+
+
+def drop(server: Server, name: str) -> bool:
+    """Remove a database beside another one; sessions in it are ended. False where there is none."""
+    if name not in existing(server, [name]):
+        return False
+    if not parse_beside(name):
+        raise OperationError(
+            "database-not-beside",
+            f"{name!r} is no database that a window or a restore made.",
+            "Nothing was dropped.",
+            "Name one that playbooks/cleanup.yml lists.",
+        )
+    server.execute(f"DROP DATABASE IF EXISTS {quote_identifier(name)} WITH (FORCE);")
+    return True

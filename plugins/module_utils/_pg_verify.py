@@ -1,0 +1,168 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Reading an existing backup again: its files are those of its manifest, and so are the rows in them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from . import _manifest, _pg_digest
+from ._backup_dir import disagreement, in_use, read_manifest, record, unusable
+from ._catalogue import opened
+from ._choice import NEWEST, POSTGRESQL
+from ._client import Client
+from ._command import run
+from ._errors import OperationError
+from ._job import Progress
+from ._pg_dump import compare_counts
+from ._place import Place
+from ._read_through import Files, Unreadable, read_through
+from ._window import stamp
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What reading one backup again needs to know. Without an image the target's own programs read."""
+
+    place: Place
+    directory: str
+    manifest: dict[str, Any]
+    image: str
+    labels: dict[str, str]
+
+
+def choose(directory: str, series: str, wanted: str) -> dict[str, Any]:
+    """The manifest of the backup that is meant. The newest is the newest, whatever is wrong with it: that is what is asked."""
+    with opened(directory, lock=False) as descriptor:
+        names = os.listdir(descriptor)
+    known = [name[: -len(_manifest.SUFFIX)] for name in _manifest.manifests_of(series, names)]
+    known = [name for name in known if name.endswith(POSTGRESQL)]
+    if wanted == NEWEST and not known:
+        raise OperationError(
+            "backup-none",
+            f"The series {series} has no backup of PostgreSQL in {directory}.",
+            "Nothing was changed.",
+            "Make one: playbooks/backup.yml, or name the series: dbops_series.",
+        )
+    name = known[-1] if wanted == NEWEST else wanted
+    parsed = _manifest.parse_name(name, POSTGRESQL)
+    if parsed is None or not {name, name + _manifest.SUFFIX} & set(names):
+        raise OperationError(
+            "backup-unknown",
+            f"There is no backup {name!r} of PostgreSQL in {directory}.",
+            "Nothing was changed.",
+            "Name one of those that playbooks/backup_info.yml lists.",
+        )
+    try:
+        return read_manifest(directory, name)
+    except _manifest.Unusable as why:
+        raise unusable(name, why.slug, why.reason) from None
+
+
+def reader(place: Place, manifest: dict[str, Any]) -> str:
+    """The image whose pg_restore reads the backup: the one that wrote it, else the server's; "" for the target's own programs."""
+    if not place.container:
+        return ""
+    if manifest["image_id"] and place.engine.inspect("image", manifest["image_id"]):
+        return str(manifest["image_id"])
+    image = str(place.engine.container(place.container)["Image"])
+    version = run(place.short(["pg_restore", "--version"], {})).out
+    found, needed = _pg_digest.major(version.rpartition(") ")[2]), _pg_digest.major(manifest["server_version"])
+    if found < needed:
+        raise OperationError(
+            "backup-newer-major",
+            f"{manifest['name']} was made with PostgreSQL {needed}, its image is gone, and the server is PostgreSQL {found}.",
+            "Nothing was changed.",
+            f"Pull an image of PostgreSQL {needed} and tag it, or read the backup on another machine.",
+        )
+    return image
+
+
+class Verification:
+    """The reading of one backup. What it finds is written into the manifest; a reading that was cut off finds nothing."""
+
+    def __init__(self, plan: Plan, progress: Progress) -> None:
+        self.plan = plan
+        self.progress = progress
+
+    def make(self) -> dict[str, Any]:
+        plan, manifest = self.plan, self.plan.manifest
+        clock = time.monotonic()
+        wrong = self._wrong()
+        rows = sum(table["rows"] for table in manifest["tables"])
+        now = stamp(datetime.now(timezone.utc))
+        if wrong:
+            reason = "; ".join(wrong[:5])
+            self._record({"check": _manifest.VERIFIED, "failed": now, "reason": reason})
+            raise OperationError(
+                "backup-not-verified",
+                f"{manifest['name']} does not hold what its manifest says: {reason}.",
+                "The manifest says so from now on, and the backup no longer counts; other backups are untouched.",
+                "Take another backup now: playbooks/backup.yml; then look at the file system and the memory of the target.",
+            )
+        seconds = round(time.monotonic() - clock, 3)
+        self._record({"check": _manifest.VERIFIED, "passed": now, "rows": rows, "seconds": seconds})
+        return {
+            "changed": True,
+            "name": manifest["name"],
+            "path": os.path.join(plan.directory, manifest["name"]),
+            "series": manifest["series"],
+            "sha256": manifest["sha256"],
+            "bytes": manifest["bytes"],
+            "tables": len(manifest["tables"]),
+            "rows": rows,
+            "seconds": seconds,
+        }
+
+    def _record(self, entry: dict[str, Any]) -> None:
+        self.progress.say("waiting for a backup or rotation in this directory, to write the result down", now=True)
+        record(self.plan.directory, self.plan.manifest["name"], entry)
+
+    def _wrong(self) -> list[str]:
+        """Everything in which the backup is not what its manifest says."""
+        plan, manifest = self.plan, self.plan.manifest
+        differs = disagreement(plan.directory, manifest)
+        if differs:
+            return [differs]
+        with in_use(os.path.join(plan.directory, manifest["name"])):
+            self.progress.say("reading the backup through", now=True, mib=manifest["bytes"] >> 20)
+            with Client(plan.place, plan.directory, image=plan.image, labels=plan.labels, read_only=True) as client:
+                files, rows = read_through(client, plan.directory, manifest["name"])
+        wrong = [*other_contents(manifest, files), *_globals(plan.directory, manifest)]
+        if not isinstance(rows, Unreadable):
+            return wrong + compare_counts(_pg_digest.written_rows(manifest), rows)
+        if rows.cut_off and not wrong:
+            raise OperationError(
+                "backup-not-read",
+                f"The reading of {manifest['name']} was cut off: {rows}.",
+                "Its files are those of the manifest; whether their rows are was not found out, and nothing was changed.",
+                "Run it again.",
+            )
+        return [*wrong, str(rows)]
+
+
+def other_contents(manifest: dict[str, Any], files: Files) -> list[str]:
+    expected = {file["path"]: file["sha256"] for file in manifest["files"]}
+    return [f"{file['path'] or manifest['name']} has another content" for file in files if file["sha256"] != expected[file["path"]]]
+
+
+def _globals(directory: str, manifest: dict[str, Any]) -> list[str]:
+    """The roles and tablespaces beside the backup."""
+    expected = manifest["globals"]
+    if not expected:
+        return []
+    try:
+        with open(os.path.join(directory, expected["file"]), "rb") as stream:
+            same = hashlib.sha256(stream.read()).hexdigest() == expected["sha256"]
+    except FileNotFoundError:
+        return [f"{expected['file']} is missing"]
+    return [] if same else [f"{expected['file']} has another content"]

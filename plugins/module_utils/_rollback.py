@@ -1,0 +1,229 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""The rollback point of a window: what the database was behind the shut door, and the way back to it.
+
+An operation that changes the database has a copy of it; one that replaces the database has the replaced one itself.
+
+Every step may be asked for again, and goes on where a killed one ended: the names of both databases follow from the
+window, and a database that is there is whole.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from . import _door, _pg_clone, _pg_properties
+from ._errors import OperationError
+from ._job import Progress
+from ._pg_sessions import terminate
+from ._pg_space import free, in_bytes
+from ._psql import Server, quote_identifier, quote_literal
+from ._stack import Stack
+
+LONGEST = 24 * 3600.0  # seconds that the server is given for a copy or a checkpoint
+
+# What bars a copy or a rename, or would stay behind with the database that is renamed. A replica or an archive that
+# streams the whole cluster is none of it: both steps are in its WAL.
+OBSTACLES = """
+SELECT 'the prepared transaction ' || gid || ' is neither committed nor rolled back' AS obstacle
+  FROM pg_prepared_xacts WHERE database = {database}
+UNION ALL SELECT 'the replication slot ' || slot_name || ' belongs to this very database'
+  FROM pg_replication_slots WHERE database = {database}
+UNION ALL SELECT 'the walsender ' || application_name || ' (pid ' || pid || ') streams from this database'
+  FROM pg_stat_activity WHERE backend_type = 'walsender' AND datname = {database}
+UNION ALL SELECT 'a base backup is running (pid ' || pid || '), which a copy would spoil' FROM pg_stat_progress_basebackup
+UNION ALL SELECT 'the subscription ' || subname || ' belongs to this very database'
+  FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = {database})
+"""
+
+# Everything that is asked before a step, at once: an application waits for it.
+# Where a database's files are: https://www.postgresql.org/docs/18/storage-file-layout.html
+FACTS = """
+SELECT {shut} AS shut, ARRAY(SELECT datname::text FROM pg_database WHERE datname IN ({clone}, {failed}, {restored})) AS present,
+  (SELECT pg_database_size(oid) FROM pg_database WHERE datname = {database}) AS bytes,
+  (SELECT coalesce(nullif(pg_tablespace_location(dattablespace), ''), current_setting('data_directory'))
+     FROM pg_database WHERE datname = {database}) AS path,
+  ARRAY({obstacles}) AS obstacles
+"""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One window's rollback point, and what the server says before a step. server: see `_pg_clone.maintenance`.
+
+    clone: where a return finds the database; failed: where it leaves what failed; restored: what a restore has made.
+    """
+
+    server: Server = field(repr=False)
+    database: str
+    clone: str
+    failed: str
+    restored: str
+    facts: dict[str, Any]
+
+    @classmethod
+    def of(cls, stack: Stack, server: Server, moment: datetime) -> Point:
+        elsewhere = replace(_pg_clone.maintenance(server), timeout=LONGEST)
+        kinds = (_pg_clone.OLD, _pg_clone.FAILED, _pg_clone.NEW)
+        clone, failed, restored = (_pg_clone.beside(server.database, kind, moment) for kind in kinds)
+        database = quote_literal(server.database)
+        facts = elsewhere.rows(
+            FACTS.format(
+                shut=_door.has_lines(stack),
+                clone=quote_literal(clone),
+                failed=quote_literal(failed),
+                restored=quote_literal(restored),
+                database=database,
+                obstacles=OBSTACLES.format(database=database),
+            )
+        )[0]
+        return cls(elsewhere, server.database, clone, failed, restored, facts)
+
+    @property
+    def is_taken(self) -> bool:
+        return self.clone in self.facts["present"]
+
+    @property
+    def is_returned(self) -> bool:
+        return self.failed in self.facts["present"] and not self.is_taken
+
+    @property
+    def is_swapped(self) -> bool:
+        return self.is_taken and self.restored not in self.facts["present"]
+
+    @property
+    def is_lost(self) -> bool:
+        """There is no database at all: nothing to keep anybody out of, and nothing to return to."""
+        return self.facts["bytes"] is None
+
+    # -- what has to be true before ------------------------------------------------------------------------------
+
+    def require_possible(self) -> None:
+        if self.is_lost:
+            raise OperationError(
+                "database-missing",
+                f"There is no database {self.database!r} to take a rollback point of.",
+                "Nothing was changed.",
+                "Correct the database in dbops_pg_url, or deploy it.",
+            )
+        if self.facts["obstacles"]:
+            raise OperationError(
+                "rollback-impossible",
+                f"{self.database!r} can be neither copied nor renamed: {'; '.join(self.facts['obstacles'])}.",
+                "Nothing was changed.",
+                "End what is named, then run it again.",
+            )
+
+    def require_shut(self) -> None:
+        if not self.facts["shut"]:
+            raise OperationError(
+                "door-open",
+                f"The door of {self.database!r} is open: what its clients write meanwhile would be lost.",
+                "No database was copied or renamed.",
+                "Shut it first, with postgres_door.",
+            )
+
+    def _space(self) -> dict[str, Any]:
+        path = self.facts["path"]
+        return {"bytes": int(self.facts["bytes"]), "free": free(self.server, path), "path": path}
+
+    def require_space(self, drop_failed: str, *, may_drop: bool) -> dict[str, Any]:
+        """There is room for a second copy; where there is not, the failed database that was named makes it."""
+        space = self._space()
+        if space["bytes"] <= space["free"]:
+            return {**space, "dropped": ""}
+        kept = self.server.rows("SELECT datname AS name, pg_database_size(oid) AS bytes FROM pg_database ORDER BY 1")
+        failed = {row["name"]: int(row["bytes"]) for row in kept if self._is_failed(row["name"])}
+        room = space["free"] + failed.get(drop_failed, 0)
+        if drop_failed not in failed or space["bytes"] > room:
+            raise OperationError(
+                "rollback-no-space",
+                f"A rollback point of {self.database!r} needs {in_bytes(space['bytes'])}, and {in_bytes(room)} are free in {space['path']}"
+                f"{f' without {drop_failed}' if drop_failed in failed else ''}.",
+                "Nothing was changed.",
+                _advice(failed) if drop_failed not in failed else "Free space there.",
+            )
+        if may_drop:
+            _pg_clone.drop(self.server, drop_failed)
+        return {**space, "free": room, "dropped": drop_failed}
+
+    def _is_failed(self, name: str) -> bool:
+        parsed = _pg_clone.parse_beside(name)
+        return parsed is not None and parsed.kind == _pg_clone.FAILED and _pg_clone.is_beside(name, self.database)
+
+    # -- the steps -------------------------------------------------------------------------------------------------
+
+    def prepare(self, drop_failed: str, progress: Progress) -> dict[str, Any]:
+        """Whatever can be done while the application still runs, so that it has not to wait for it."""
+        clock = time.monotonic()
+        space = self.require_space(drop_failed, may_drop=True)
+        progress.say("writing a checkpoint", now=True)
+        self.server.execute("CHECKPOINT;")
+        return self._result(bool(space["dropped"]), clock, **space)
+
+    def take(self, progress: Progress) -> dict[str, Any]:
+        clock = time.monotonic()
+        space = self._space()
+        progress.say("copying the database", now=True, mib=space["bytes"] >> 20)
+        taken = self.is_taken
+        properties = _pg_properties.read_from(self.server, self.database)
+        if not taken:
+            _pg_clone.copy(self.server, self.database, self.clone, properties["collation_version"])
+        # Even where the copy is there: whoever made it may have been killed before it had them.
+        self.server.execute("\n".join(["BEGIN;", *_pg_properties.statements(self.clone, properties), "COMMIT;"]))
+        return self._result(not taken, clock, **space)
+
+    def swap(self, progress: Progress) -> dict[str, Any]:
+        """The restored database is the database; what it replaces is kept, as it was, for a return."""
+        clock = time.monotonic()
+        progress.say("swapping the databases", now=True)
+        changed = not self.is_swapped
+        if changed:
+            terminate(self.server, [self.database, self.restored])
+            self._rename(self.restored, self.clone, [])
+        return self._result(changed, clock)
+
+    def _rename(self, incoming: str, aside: str, also: list[str]) -> None:
+        try:
+            _pg_clone.swap(self.server, self.database, incoming, aside, also)
+        except OperationError:
+            if not self.is_lost:
+                self.require_possible()  # says more where something was left behind that bars it
+            raise
+
+    def go_back(self, progress: Progress) -> dict[str, Any]:
+        """The copy is the database again; what was the database is kept for whoever wants to know what went wrong."""
+        clock = time.monotonic()
+        progress.say("returning to the rollback point", now=True)
+        changed = not self.is_returned
+        if changed:
+            terminate(self.server, [self.database])
+            # For the application's role it is closed; a superuser can look at it.
+            also = [
+                f"ALTER DATABASE {quote_identifier(self.database)} ALLOW_CONNECTIONS true;",
+                f"ALTER DATABASE {quote_identifier(self.failed)} CONNECTION LIMIT 0;",
+            ]
+            self._rename(self.clone, self.failed, also)
+        return self._result(changed, clock, failed_database=self.failed)
+
+    def drop(self, progress: Progress) -> dict[str, Any]:
+        clock = time.monotonic()
+        progress.say("dropping the rollback point", now=True)
+        return self._result(_pg_clone.drop(self.server, self.clone), clock)
+
+    def _result(self, changed: bool, clock: float, **more: Any) -> dict[str, Any]:
+        return {"changed": changed, "name": self.clone, "seconds": round(time.monotonic() - clock, 3), **more}
+
+
+def _advice(failed: dict[str, int]) -> str:
+    if not failed:
+        return "Free space there."
+    kept = ", ".join(f"{name} ({in_bytes(size)})" for name, size in failed.items())
+    return f"Free space there, or name a failed database that may be dropped, dbops_drop_failed: {kept}"

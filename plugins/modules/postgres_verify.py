@@ -1,0 +1,155 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: postgres_verify
+short_description: Read a backup of a PostgreSQL database again
+version_added: 0.1.0
+description:
+  - Compares the size and the SHA-256 of each file with the manifest, counts the rows of each table out of the files, and writes
+    the result into the manifest. A backup that does not hold what its manifest says no longer counts as one.
+  - The backup is read by a container without a network, of the image that wrote it. Where that image is gone, the server's image
+    reads it. The server itself is not asked for anything, and need not run.
+  - The work is a job on the target. It outlives a lost connection.
+author:
+  - amanat.dbops contributors (@amanat)
+extends_documentation_fragment:
+  - amanat.dbops._target
+  - amanat.dbops._postgres
+  - amanat.dbops._job
+attributes:
+  check_mode:
+    support: full
+    description: Tells which backup would be read, and how large it is.
+  diff_mode:
+    support: none
+    description: Nothing is replaced but the list of checks in the manifest.
+  idempotent:
+    support: none
+    details: Every run reads the backup and writes its result into the manifest.
+    description: A second run changes nothing.
+options:
+  backup_dir:
+    description: Directory on the target that holds the backups.
+    type: path
+    default: /var/backups/dbops
+  series:
+    description: Backups that rotate together. Defaults to C(<database>_pg).
+    type: str
+  backup:
+    description: Name of the backup. V(newest) is the newest of the series.
+    type: str
+    default: newest
+"""
+
+EXAMPLES = r"""
+- name: Read the newest backup again
+  amanat.dbops.postgres_verify:
+    stack: production/nickapp
+    postgres_container: amanat-postgres
+    pg_url: "{{ dbops_pg_url }}"
+"""
+
+RETURN = r"""
+name:
+  description: Name of the backup.
+  returned: success
+  type: str
+path:
+  description: Path of the backup on the target.
+  returned: success
+  type: str
+series:
+  description: Its series.
+  returned: success
+  type: str
+sha256:
+  description: One digest over the digests of all its files.
+  returned: success
+  type: str
+bytes:
+  description: Its size in bytes.
+  returned: success
+  type: int
+tables:
+  description: Number of tables in it.
+  returned: success
+  type: int
+rows:
+  description: Number of rows in it, each counted in the files; in check mode those that its manifest names.
+  returned: success
+  type: int
+seconds:
+  description: How long the reading took; 0 in check mode.
+  returned: success
+  type: float
+"""
+
+import os
+from typing import Any, Callable
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
+from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    JOB_OPTIONS,
+    POSTGRES_OPTIONS,
+    TARGET_OPTIONS,
+    main_of,
+    place_of,
+    run_as_job,
+    series_of,
+    stack_of,
+)
+from ansible_collections.amanat.dbops.plugins.module_utils._pg_verify import Plan, Verification, choose, reader
+
+
+def _plan(module: AnsibleModule) -> Plan:
+    params, place = module.params, place_of(module)
+    manifest = choose(params["backup_dir"], series_of(module), params["backup"])
+    labels = {"stack": str(stack_of(module)), "run": params["job"] or "verify"}
+    return Plan(place, params["backup_dir"], manifest, reader(place, manifest), labels)
+
+
+def _predict(plan: Plan) -> dict[str, Any]:
+    manifest = plan.manifest
+    return {
+        "changed": True,
+        "path": os.path.join(plan.directory, manifest["name"]),
+        "tables": len(manifest["tables"]),
+        "rows": sum(table["rows"] for table in manifest["tables"]),
+        "seconds": 0.0,
+        **{key: manifest[key] for key in ("name", "series", "sha256", "bytes")},
+    }
+
+
+def body(module: AnsibleModule) -> dict[str, Any]:
+    if module.check_mode:
+        return _predict(_plan(module))
+
+    def prepare() -> Callable[[Progress], dict[str, Any]]:
+        plan = _plan(module)
+        return lambda progress: Verification(plan, progress).make()
+
+    return run_as_job(module, prepare)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **TARGET_OPTIONS,
+            **POSTGRES_OPTIONS,
+            **JOB_OPTIONS,
+            "backup_dir": {"type": "path", "default": "/var/backups/dbops"},
+            "series": {"type": "str"},
+            "backup": {"type": "str", "default": "newest"},
+        },
+        supports_check_mode=True,
+    )
+    main_of(module, body)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What guards an operation: nobody else writes meanwhile, and a failure leads back to what was there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .conftest import Stack
+from .guarded import ask, beside, run_sql, see_destruction_undone, write_tasks
+
+
+def test_an_operation_that_destroys_data_and_fails_is_undone(embedded: Stack, tmp_path: Path) -> None:
+    see_destruction_undone(embedded, tmp_path)
+
+
+def test_after_an_operation_that_went_well_nothing_of_its_guard_is_left(embedded: Stack, tmp_path: Path) -> None:
+    made = "CREATE TABLE made_by_window ()"
+    tasks = write_tasks(tmp_path / "tasks.yml", run_sql(embedded, made, "{{ maintenance_window_pg_url }}"))
+    outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks=tasks)
+    assert outcome.code == 0, outcome.out
+    assert beside(embedded) == []
+    assert ask(embedded, "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'made_by_window'") == "amanat"
+    report = embedded.report()
+    assert report["rollback_point"]["state"] == "dropped"
+    assert report["rollback_point"]["bytes"] > 1_000_000
+    assert report["door"]["state"] == "open"
+    ask(embedded, "DROP TABLE made_by_window")
+
+
+def test_a_failed_return_leaves_the_door_shut_until_a_person_acknowledges(embedded: Stack, tmp_path: Path) -> None:
+    """Whoever takes the rollback point away leaves data of which nobody can say what they are."""
+    state = embedded.state["postgres"]
+    elsewhere = "{{ dbops_pg_url | regex_replace('/[^/]*$', '/postgres') }}"
+    gone = "SELECT format('DROP DATABASE %I', datname) FROM pg_database WHERE datname ~ '__old_' \\gexec"
+    drop = {"cmd": " ".join(["psql", "-XAtq", elsewhere]), "stdin": gone}
+    tasks = write_tasks(
+        tmp_path / "tasks.yml",
+        {
+            "name": "Take the rollback point away",
+            "ansible.builtin.command": drop,
+            "environment": {"PATH": state["bin"]},
+            "changed_when": True,
+            "no_log": True,
+        },
+        {"name": "Fail", "ansible.builtin.fail": {"msg": "half done"}},
+    )
+    outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks=tasks)
+    assert outcome.code == 2, outcome.out
+    assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} needs_a_person: window ")
+    assert "There is no database" in outcome.last_line
+    with pytest.raises(subprocess.CalledProcessError):
+        ask(embedded, "SELECT 1")
+    window = json.loads(embedded.journal.read_text(encoding="utf-8"))["id"]
+    other = embedded.play("acknowledge", dbops_window="2026-01-01T000000Z-0000")
+    assert other.code == 2
+    with pytest.raises(subprocess.CalledProcessError):
+        ask(embedded, "SELECT 1")
+    assert embedded.play("acknowledge", dbops_window=window).code == 0
+    assert ask(embedded, "SELECT 1") == "1"
+    start = embedded.state["backend"]["start"]
+    subprocess.run(start, check=True)
+
+
+def test_a_door_that_cannot_be_shut_is_a_warning_unless_data_would_be_destroyed(embedded: Stack, tmp_path: Path) -> None:
+    rules = Path(embedded.state["postgres"]["data"]) / "pg_hba.conf"
+    before = rules.read_bytes()
+    owner = rules.stat()
+    rules.write_bytes(before + b"host nonsense\n")
+    try:
+        tasks = write_tasks(tmp_path / "tasks.yml", run_sql(embedded, "SELECT 1", "{{ maintenance_window_pg_url }}"))
+        outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks=tasks)
+        assert outcome.code == 0, outcome.out
+        (warning,) = embedded.report()["warnings"]
+        assert warning.startswith("The database's door cannot be shut: ")
+        assert embedded.report()["door"] == embedded.report()["rollback_point"] == {}
+        destructive = {"dbops_operation": "migrate", "dbops_release_image": embedded.release("2-destructive")}
+        outcome = embedded.play("maintenance", **destructive)
+        assert outcome.code == 2, outcome.out
+        assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} refused: [migration-destructive]")
+    finally:
+        rules.write_bytes(before)
+    assert (rules.stat().st_uid, rules.stat().st_mode) == (owner.st_uid, owner.st_mode)
+
+
+def test_a_restore_replaces_the_database_by_the_backup_that_was_chosen(embedded: Stack) -> None:
+    assert embedded.play("backup").code == 0
+    users = ask(embedded, "SELECT count(*) FROM users")
+    ask(embedded, "CREATE TABLE since (); DELETE FROM notifications")
+    restore = {"dbops_swap": True, "dbops_backup": "newest"}  # the window's own backup will be newer
+    refused = embedded.play("restore", **restore)
+    assert refused.last_line.startswith(f"dbops maintenance {embedded.key} refused: [confirm-missing] This replaces the database")
+    tables = embedded.play("restore", dbops_confirm=embedded.key, dbops_tables=["public.users"], **restore)
+    assert "[restore-tables-swap]" in tables.last_line
+    plan = embedded.play("restore", "--check", **restore)
+    assert plan.code == 0, plan.out
+    assert "Since then public.since: no table, now 0" in plan.out
+    assert beside(embedded) == []
+
+    outcome = embedded.play("restore", dbops_confirm=embedded.key, **restore)
+    assert outcome.code == 0, outcome.out
+    assert ask(embedded, "SELECT to_regclass('since') IS NULL") == "t"
+    assert ask(embedded, "SELECT count(*) FROM users") == users
+    assert embedded.health()["release"] == "1"
+    (replaced,) = beside(embedded)
+    point = embedded.report()["rollback_point"]
+    assert (point["name"], point["state"]) == (replaced, "kept")
+    assert ask(embedded, "SELECT to_regclass('since') IS NOT NULL", replaced) == "t"
+    ask(embedded, f'DROP DATABASE "{replaced}"', "postgres")
+
+
+def test_a_lost_database_is_restored_without_a_window(embedded: Stack) -> None:
+    assert embedded.play("backup").code == 0
+    users = ask(embedded, "SELECT count(*) FROM users")
+    subprocess.run(embedded.state["backend"]["stop"], check=True)
+    ask(embedded, f"DROP DATABASE {embedded.state['postgres']['database']} WITH (FORCE)", "postgres")
+    foreseen = embedded.play("restore", "--check", dbops_swap=True)
+    assert foreseen.code == 0, foreseen.out
+    assert beside(embedded) == []
+    outcome = embedded.play("restore", dbops_swap=True)
+    assert outcome.code == 0, outcome.out
+    assert outcome.last_line.endswith(", and gave it the name of the lost database · next: start the services")
+    assert beside(embedded) == []
+    assert ask(embedded, "SELECT count(*) FROM users") == users
+    subprocess.run(embedded.state["backend"]["start"], check=True)
+
+
+def test_what_destroys_data_is_shown_and_outside_development_confirmed(embedded: Stack) -> None:
+    """The last test of this stack: afterwards it runs release 2."""
+    destructive = {"dbops_operation": "migrate", "dbops_release_image": embedded.release("2-destructive")}
+    staging = {"dbops_environment": "staging"}
+    assert embedded.play("stamp", dbops_confirm="staging/embedded", **staging).code == 0
+    outcome = embedded.play("maintenance", **destructive, **staging)
+    assert outcome.last_line.startswith(
+        "dbops maintenance staging/embedded refused: [confirm-missing] The release's pending migrations destroy data: "
+    )
+    outcome = embedded.play("maintenance", "--check", **destructive, **staging)
+    assert outcome.code == 0, outcome.out
+    assert "Destroys data: 0019_" in outcome.out
+    assert "Rollback point: " in outcome.out
+    assert "To run it: -e dbops_confirm=staging/embedded" in outcome.out
+    assert embedded.play("stamp", dbops_confirm=embedded.key).code == 0
+    outcome = embedded.play("maintenance", **destructive)
+    assert outcome.code == 0, outcome.out
+    assert beside(embedded) == []
