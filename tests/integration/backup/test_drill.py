@@ -78,6 +78,7 @@ def test_what_it_has_to_answer(make_database: MakeDatabase, caller: Caller) -> N
     assert caller.run("postgres_drill", database, check=True)["backup"] == first, "the newest that can be used"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_left")
 def test_roles_settings_and_tablespaces_need_not_be_there(postgres: Postgres, caller: Caller) -> None:
     """Whatever the dump asks for is made in the throw-away server, of whose host nobody needs to know anything."""

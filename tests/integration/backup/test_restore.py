@@ -214,6 +214,7 @@ def test_another_environment_needs_a_transformation(postgres: Postgres, make_dat
     assert postgres.sql(database, "SELECT count(DISTINCT name) FROM users") == "500"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("clean")
 def test_a_stamp_in_the_data_counts(postgres: Postgres, make_database: MakeDatabase, caller: Caller) -> None:
     """Production's data in a database of development: the backup says development, the data say what they are."""
@@ -248,6 +249,7 @@ def test_missing_roles_are_named_or_made(postgres: Postgres, make_database: Make
     assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == "3MB|t|500\n"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("clean")
 def test_a_failed_restore_takes_its_roles_along(postgres: Postgres, make_database: MakeDatabase, caller: Caller) -> None:
     database = make_database(SOME_DATA + "CREATE ROLE lost1; ALTER TABLE users OWNER TO lost1;")
@@ -316,7 +318,7 @@ def test_damaged_files_are_refused(how: str, postgres: Postgres, kept: Kept, cal
     assert databases(postgres) == before
 
 
-@pytest.mark.parametrize("how", ["cut", "flipped"])
+@pytest.mark.parametrize("how", [pytest.param("cut", marks=pytest.mark.slow), "flipped"])
 def test_the_comparison_sees_what_pg_restore_does_not(how: str, postgres: Postgres, kept: Kept, caller: Caller) -> None:
     """Zstandard in the directory format says nothing of damage; where the manifest agrees with the file, the content tells."""
     database, name = kept.database, kept.lend(caller)

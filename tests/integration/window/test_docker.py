@@ -26,9 +26,9 @@ def identities(state: dict[str, Any]) -> list[str]:
     return [engine("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", state[server]["container"]) for server in ("postgres", "redis")]
 
 
-def left_behind() -> str:
-    """Containers that the collection started for a while."""
-    return engine("ps", "--all", "--quiet", "--filter", "label=amanat.dbops.run")
+def left_behind(stack: str) -> str:
+    """Containers that the collection started for a while, for this stack."""
+    return engine("ps", "--all", "--quiet", "--filter", "label=amanat.dbops.run", "--filter", f"label=amanat.dbops.stack={stack}")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_window_brings_the_new_release_even_if_its_tag_moves(docker: Stack, re
     assert service["release_after"] == moving_tag
     assert engine("inspect", "--format", "{{.Image}}", docker.state["backend"]["container"]) == wanted
     assert identities(docker.state) == servers
-    assert not left_behind()
+    assert not left_behind(docker.key)
     assert not docker.half_written()
 
 
@@ -188,4 +188,4 @@ def test_a_stack_that_runs_is_adopted_by_a_few_lines(adopted: dict[str, Any], tm
         assert outcome.code == 0, outcome.out
     assert identities(adopted) == servers
     assert len(list((tmp_path / "backups").glob("amanat_pg_*.manifest.json"))) == 2
-    assert not left_behind()
+    assert not left_behind("production/nickapp")
