@@ -64,10 +64,6 @@ def test_a_stopped_database_is_refused(docker: Stack) -> None:
     assert "refused: [container-stopped]" in outcome.last_line
 
 
-def test_an_operation_that_destroys_data_and_fails_is_undone(docker: Stack, tmp_path: Path) -> None:
-    see_destruction_undone(docker, tmp_path)
-
-
 @pytest.fixture
 def elsewhere(docker: Stack) -> Iterator[str]:
     """The PG_URL of another server on the application's network, with a database and a role of the same names."""
@@ -189,3 +185,7 @@ def test_a_stack_that_runs_is_adopted_by_a_few_lines(adopted: dict[str, Any], tm
     assert identities(adopted) == servers
     assert len(list((tmp_path / "backups").glob("amanat_pg_*.manifest.json"))) == 2
     assert not left_behind("production/nickapp")
+
+
+def test_an_operation_that_destroys_data_and_fails_is_undone(docker: Stack, tmp_path: Path) -> None:
+    see_destruction_undone(docker, tmp_path)
