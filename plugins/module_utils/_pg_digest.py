@@ -21,9 +21,10 @@ from ._psql import quote_identifier
 from ._session import Session
 
 # The same value has to be the same text here and there, whatever the settings of server, database and role are.
+# GMT is UTC by the one name that a server knows without any data about time zones.
 # A row that a policy hides must be an error, as it is for pg_dump. No time-out of the server's ends long work.
 SETTINGS = """
-SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; SET extra_float_digits = 1; SET bytea_output = 'hex';
+SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres'; SET TimeZone = 'GMT'; SET extra_float_digits = 1; SET bytea_output = 'hex';
 SET lc_monetary = 'C'; SET xmlbinary = 'base64'; SET quote_all_identifiers = off; SET search_path = ''; SET row_security = off;
 DO $$ BEGIN PERFORM set_config(name, '0', false) FROM pg_settings WHERE name IN (
   'statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout'); END $$;
