@@ -60,7 +60,8 @@ def _start(command: Command, **options: Any) -> subprocess.Popen[Any]:
 def start_tied(command: Command, **options: Any) -> subprocess.Popen[Any]:
     """Start a program that is told to end when the thread that started it is gone, even by kill -9."""
     # Between fork and exec only one call of the C library is made, so other threads cannot hold what it needs.
-    return subprocess.Popen(command.argv, env=command.environ(), preexec_fn=_end_with_parent, **options)  # noqa: PLW1509
+    tied = _end_with_parent
+    return subprocess.Popen(command.argv, env=command.environ(), preexec_fn=tied, **options)  # noqa: PLW1509 - safe, see above
 
 
 def run(

@@ -109,8 +109,7 @@ class Drill:
             "reason": "",
             **{key: manifest[key] for key in ("series", "sha256", "bytes", "environment", "database_bytes")},
             "backup": manifest["name"],
-            "tables": len(manifest["tables"]),
-            "rows": sum(table["rows"] for table in manifest["tables"]),
+            **_manifest.contents_of(manifest),
         }
         try:
             with in_use(os.path.join(plan.directory, manifest["name"])):

@@ -212,7 +212,7 @@ class Import:
                 "globals": None,
                 "checks": [
                     {"check": _manifest.COMPLETE, "passed": now},
-                    {"check": _manifest.VERIFIED, "passed": now, "rows": sum(table["rows"] for table in facts["tables"])},
+                    {"check": _manifest.VERIFIED, "passed": now, "rows": _manifest.contents_of(facts)["rows"]},
                     {"check": _manifest.DRILLED, "passed": now, "rto": seconds, "image": plan.image},
                 ],
             }
@@ -289,8 +289,7 @@ def _figures(manifest: dict[str, Any]) -> dict[str, Any]:
     return {
         "bytes": manifest["bytes"],
         "sha256": manifest["sha256"],
-        "tables": len(manifest["tables"]),
-        "rows": sum(table["rows"] for table in manifest["tables"]),
+        **_manifest.contents_of(manifest),
         "stack": manifest["stack"],
     }
 

@@ -121,6 +121,11 @@ def require_usable(name: str, manifest: Any) -> dict[str, Any]:
     return manifest
 
 
+def contents_of(manifest: dict[str, Any]) -> dict[str, int]:
+    """How many tables a backup holds, and how many rows in all of them."""
+    return {"tables": len(manifest["tables"]), "rows": sum(table["rows"] for table in manifest["tables"])}
+
+
 # -- checks ------------------------------------------------------------------------------------------------------
 # A check is {"check": <name>, "passed" or "failed": <time>, …}; the newest of each name counts.
 

@@ -20,7 +20,7 @@ from . import _manifest
 from ._errors import OperationError
 from ._job import Job, Progress, clean
 from ._pg_url import PgUrl
-from ._place import Engine, Place
+from ._place import Engine, Place, cores
 from ._psql import Server
 from ._stack import Stack
 
@@ -45,6 +45,12 @@ POSTGRES_OPTIONS: dict[str, Any] = {
 JOB_OPTIONS: dict[str, Any] = {
     "job": {"type": "str"},
     "wait": {"type": "float", "default": 5.0},
+}
+
+# Options of the doc fragment `_backups`.
+BACKUPS_OPTIONS: dict[str, Any] = {
+    "backup_dir": {"type": "path", "default": "/var/backups/dbops"},
+    "series": {"type": "str"},
 }
 
 
@@ -89,6 +95,16 @@ def engine_of(module: AnsibleModule) -> Engine:
 
 def place_of(module: AnsibleModule) -> Place:
     return Place(engine_of(module), module.params["postgres_container"], module.params["postgres_bin_dir"])
+
+
+def container_of(place: Place) -> dict[str, Any]:
+    """What the engine knows of the server's container; {} where there is none."""
+    return place.engine.container(place.container) if place.container else {}
+
+
+def jobs_of(module: AnsibleModule, container: dict[str, Any]) -> int:
+    """Connections that work at the same time: as many as are asked for, else as many as the server has processors."""
+    return int(module.params["jobs"] or cores(len(os.sched_getaffinity(0)), container.get("HostConfig", {})))
 
 
 def url_of(module: AnsibleModule) -> PgUrl:

@@ -85,19 +85,6 @@ class Plan:
         return env
 
 
-def cores(host: int, limits: dict[str, Any]) -> int:
-    """Processors that a container may use; `limits` is what the engine knows of them, {} without a container."""
-    found = [float(host)]
-    if limits.get("NanoCpus"):
-        found.append(limits["NanoCpus"] / 1e9)
-    if limits.get("CpuQuota", 0) > 0:
-        found.append(limits["CpuQuota"] / (limits.get("CpuPeriod") or 100_000))
-    if limits.get("CpusetCpus"):
-        ranges = (part.partition("-") for part in limits["CpusetCpus"].split(","))
-        found.append(sum(int(last or first) - int(first) + 1 for first, _dash, last in ranges))
-    return max(1, math.ceil(min(found)))
-
-
 def estimate(directory: str, series: str, database_bytes: int) -> dict[str, int]:
     """Bytes that the next backup is expected to take, and bytes that are free."""
     last = 0
@@ -222,8 +209,7 @@ class Backup:
             "sha256": manifest["sha256"],
             "bytes": manifest["bytes"],
             "seconds": round(time.monotonic() - clock, 3),
-            "tables": len(manifest["tables"]),
-            "rows": sum(table["rows"] for table in manifest["tables"]),
+            **_manifest.contents_of(manifest),
             "verified": plan.verify,
             "warnings": warnings,
         }
@@ -353,7 +339,7 @@ class Backup:
         ended = stamp(datetime.now(timezone.utc))
         checks: list[dict[str, Any]] = [{"check": _manifest.COMPLETE, "passed": ended}]
         if plan.verify:
-            checks.append({"check": _manifest.VERIFIED, "passed": ended, "rows": sum(table["rows"] for table in facts["tables"])})
+            checks.append({"check": _manifest.VERIFIED, "passed": ended, "rows": _manifest.contents_of(facts)["rows"]})
         text = globals_text.encode()
         return _manifest.sealed(
             {

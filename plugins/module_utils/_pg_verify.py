@@ -39,6 +39,16 @@ class Plan:
     image: str
     labels: dict[str, str]
 
+    def result(self, seconds: float = 0.0) -> dict[str, Any]:
+        manifest = self.manifest
+        return {
+            "changed": True,
+            "path": os.path.join(self.directory, manifest["name"]),
+            "seconds": seconds,
+            **{key: manifest[key] for key in ("name", "series", "sha256", "bytes")},
+            **_manifest.contents_of(manifest),
+        }
+
 
 def choose(directory: str, series: str, wanted: str) -> dict[str, Any]:
     """The manifest of the backup that is meant. The newest is the newest, whatever is wrong with it: that is what is asked."""
@@ -98,7 +108,6 @@ class Verification:
         plan, manifest = self.plan, self.plan.manifest
         clock = time.monotonic()
         wrong = self._wrong()
-        rows = sum(table["rows"] for table in manifest["tables"])
         now = stamp(datetime.now(timezone.utc))
         if wrong:
             reason = "; ".join(wrong[:5])
@@ -110,18 +119,8 @@ class Verification:
                 "Take another backup now: playbooks/backup.yml; then look at the file system and the memory of the target.",
             )
         seconds = round(time.monotonic() - clock, 3)
-        self._record({"check": _manifest.VERIFIED, "passed": now, "rows": rows, "seconds": seconds})
-        return {
-            "changed": True,
-            "name": manifest["name"],
-            "path": os.path.join(plan.directory, manifest["name"]),
-            "series": manifest["series"],
-            "sha256": manifest["sha256"],
-            "bytes": manifest["bytes"],
-            "tables": len(manifest["tables"]),
-            "rows": rows,
-            "seconds": seconds,
-        }
+        self._record({"check": _manifest.VERIFIED, "passed": now, "rows": _manifest.contents_of(manifest)["rows"], "seconds": seconds})
+        return plan.result(seconds)
 
     def _record(self, entry: dict[str, Any]) -> None:
         self.progress.say("waiting for a backup or rotation in this directory, to write the result down", now=True)

@@ -14,6 +14,7 @@ A server without a container is operated by the target's own programs.
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -80,6 +81,19 @@ class Engine:
 
     def rootless(self) -> bool:
         return "name=rootless" in self.run("info", "--format", "{{.SecurityOptions}}").out
+
+
+def cores(host: int, limits: dict[str, Any]) -> int:
+    """Processors that a container may use; `limits` is what the engine knows of them, {} without a container."""
+    found = [float(host)]
+    if limits.get("NanoCpus"):
+        found.append(limits["NanoCpus"] / 1e9)
+    if limits.get("CpuQuota", 0) > 0:
+        found.append(limits["CpuQuota"] / (limits.get("CpuPeriod") or 100_000))
+    if limits.get("CpusetCpus"):
+        ranges = (part.partition("-") for part in limits["CpusetCpus"].split(","))
+        found.append(sum(int(last or first) - int(first) + 1 for first, _dash, last in ranges))
+    return max(1, math.ceil(min(found)))
 
 
 def _env_flags(env: dict[str, str]) -> list[str]:

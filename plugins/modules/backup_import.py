@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - amanat.dbops._target
   - amanat.dbops._postgres
   - amanat.dbops._job
+  - amanat.dbops._backups
   - amanat.dbops._throwaway
 attributes:
   check_mode:
@@ -37,13 +38,6 @@ options:
     description: Path of the dump on the target, a file or a directory.
     type: path
     required: true
-  backup_dir:
-    description: Directory on the target that holds the backups. Created with mode 0700 where it is missing.
-    type: path
-    default: /var/backups/dbops
-  series:
-    description: Backups that rotate together. Defaults to C(<database>_pg).
-    type: str
   time:
     description:
       - When the dump was made, UTC, as V(2026-06-06T030000Z) or V(2026-06-06T03:00:00Z).
@@ -121,6 +115,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._files import require
 from ansible_collections.amanat.dbops.plugins.module_utils._import import Import, Plan
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    BACKUPS_OPTIONS,
     JOB_OPTIONS,
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
@@ -187,8 +182,7 @@ def main() -> None:
             **JOB_OPTIONS,
             **THROWAWAY_OPTIONS,
             "source": {"type": "path", "required": True},
-            "backup_dir": {"type": "path", "default": "/var/backups/dbops"},
-            "series": {"type": "str"},
+            **BACKUPS_OPTIONS,
             "time": {"type": "str"},
             "jobs": {"type": "int"},
         },

@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - amanat.dbops._target
   - amanat.dbops._postgres
   - amanat.dbops._job
+  - amanat.dbops._backups
 attributes:
   check_mode:
     support: full
@@ -35,13 +36,6 @@ attributes:
     details: Every run makes another backup.
     description: A second run changes nothing.
 options:
-  backup_dir:
-    description: Directory on the target that holds the backups. Created with mode 0700 where it is missing.
-    type: path
-    default: /var/backups/dbops
-  series:
-    description: Backups that rotate together. Defaults to C(<database>_pg).
-    type: str
   format:
     description: V(directory) is written and restored in parallel, V(custom) is a single file.
     type: str
@@ -131,9 +125,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _manifest
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    BACKUPS_OPTIONS,
     JOB_OPTIONS,
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
+    container_of,
+    jobs_of,
     main_of,
     run_as_job,
     series_of,
@@ -144,7 +141,6 @@ from ansible_collections.amanat.dbops.plugins.module_utils._pg_backup import (
     EXTENSIONS,
     Backup,
     Plan,
-    cores,
     estimate,
     require_space,
     require_writable,
@@ -154,23 +150,19 @@ from ansible_collections.amanat.dbops.plugins.module_utils._pg_backup import (
 def _plan(module: AnsibleModule) -> Plan:
     server = server_of(module)
     params = module.params
-    image = digest = container = ""
-    limits: dict[str, Any] = {}
-    if server.place.container:
-        facts = server.place.engine.container(server.place.container)
-        image, container, limits = facts["Image"], facts["Id"], facts["HostConfig"]
-        digests = (server.place.engine.inspect("image", image) or {}).get("RepoDigests") or [""]
-        digest = digests[0]
+    container = container_of(server.place)
+    image = container.get("Image", "")
+    digests = (server.place.engine.inspect("image", image) or {}).get("RepoDigests") if image else []
     return Plan(
         stack=stack_of(module),
         server=server,
         image=image,
-        image_digest=digest,
-        container=container,
+        image_digest=digests[0] if digests else "",
+        container=container.get("Id", ""),
         directory=params["backup_dir"],
         series=series_of(module),
         format=params["format"],
-        jobs=params["jobs"] or cores(len(os.sched_getaffinity(0)), limits),
+        jobs=jobs_of(module, container),
         run=params["job"] or "backup",
         verify=params["verify"],
         digest_max_bytes=params["digest_max_bytes"],
@@ -223,8 +215,7 @@ def main() -> None:
             **TARGET_OPTIONS,
             **POSTGRES_OPTIONS,
             **JOB_OPTIONS,
-            "backup_dir": {"type": "path", "default": "/var/backups/dbops"},
-            "series": {"type": "str"},
+            **BACKUPS_OPTIONS,
             "format": {"type": "str", "choices": ["directory", "custom"], "default": "directory"},
             "jobs": {"type": "int"},
             "verify": {"type": "bool", "default": True},

@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - amanat.dbops._target
   - amanat.dbops._postgres
   - amanat.dbops._job
+  - amanat.dbops._backups
   - amanat.dbops._throwaway
 attributes:
   check_mode:
@@ -34,13 +35,6 @@ attributes:
     details: Every run rehearses again and writes its result into the manifest.
     description: A second run changes nothing.
 options:
-  backup_dir:
-    description: Directory on the target that holds the backups.
-    type: path
-    default: /var/backups/dbops
-  series:
-    description: Backups that rotate together. Defaults to C(<database>_pg).
-    type: str
   backup:
     description: Name of the backup. V(newest) and V(oldest) are those of the series that can be used.
     type: str
@@ -155,10 +149,12 @@ import math
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils import _manifest
 from ansible_collections.amanat.dbops.plugins.module_utils._choice import choose
 from ansible_collections.amanat.dbops.plugins.module_utils._drill import Assertion, Drill, Plan, image_for
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    BACKUPS_OPTIONS,
     JOB_OPTIONS,
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
@@ -194,8 +190,7 @@ def _predict(plan: Plan) -> dict[str, Any]:
         "backup": manifest["name"],
         "series": manifest["series"],
         "bytes": manifest["bytes"],
-        "tables": len(manifest["tables"]),
-        "rows": sum(table["rows"] for table in manifest["tables"]),
+        **_manifest.contents_of(manifest),
         "image": plan.image,
         "rto": None,
         "load_seconds": None,
@@ -228,8 +223,7 @@ def main() -> None:
             **POSTGRES_OPTIONS,
             **JOB_OPTIONS,
             **THROWAWAY_OPTIONS,
-            "backup_dir": {"type": "path", "default": "/var/backups/dbops"},
-            "series": {"type": "str"},
+            **BACKUPS_OPTIONS,
             "backup": {"type": "str", "default": "newest"},
             "assertions": {"type": "list", "elements": "dict", "default": [], "options": assertion},
             "jobs": {"type": "int"},

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - amanat.dbops._target
   - amanat.dbops._postgres
   - amanat.dbops._job
+  - amanat.dbops._backups
 attributes:
   check_mode:
     support: full
@@ -34,13 +35,6 @@ attributes:
     details: Every run makes another database.
     description: A second run changes nothing.
 options:
-  backup_dir:
-    description: Directory on the target that holds the backups.
-    type: path
-    default: /var/backups/dbops
-  series:
-    description: Backups that rotate together. Defaults to C(<database>_pg).
-    type: str
   backup:
     description: Name of the backup. V(newest) and V(oldest) are those of the series that can be used.
     type: str
@@ -198,7 +192,6 @@ seconds:
   type: float
 """
 
-import os
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Callable
@@ -207,16 +200,18 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils._choice import choose
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    BACKUPS_OPTIONS,
     JOB_OPTIONS,
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
+    container_of,
+    jobs_of,
     main_of,
     run_as_job,
     series_of,
     server_of,
     stack_of,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._pg_backup import cores
 from ansible_collections.amanat.dbops.plugins.module_utils._pg_clone import STAMP, maintenance
 from ansible_collections.amanat.dbops.plugins.module_utils._pg_restore import LONGEST, Plan, Restore, since, table_named
 
@@ -232,11 +227,7 @@ def _moment(module: AnsibleModule) -> datetime:
 
 def _plan(module: AnsibleModule) -> Plan:
     server, params = server_of(module), module.params
-    image = container = ""
-    limits: dict[str, Any] = {}
-    if server.place.container:
-        facts = server.place.engine.container(server.place.container)
-        image, container, limits = facts["Image"], facts["Id"], facts["HostConfig"]
+    container = container_of(server.place)
     return Plan(
         stack=stack_of(module),
         server=replace(maintenance(server), timeout=LONGEST),
@@ -244,9 +235,9 @@ def _plan(module: AnsibleModule) -> Plan:
         directory=params["backup_dir"],
         manifest=choose(params["backup_dir"], series_of(module), params["backup"]),
         moment=_moment(module),
-        image=image,
-        container=container,
-        jobs=params["jobs"] or cores(len(os.sched_getaffinity(0)), limits),
+        image=container.get("Image", ""),
+        container=container.get("Id", ""),
+        jobs=jobs_of(module, container),
         run=params["job"] or "restore",
         tables=tuple(map(table_named, params["tables"])),
         transform=tuple((entry["name"], entry["sql"]) for entry in params["transform"]),
@@ -276,8 +267,7 @@ def main() -> None:
             **TARGET_OPTIONS,
             **POSTGRES_OPTIONS,
             **JOB_OPTIONS,
-            "backup_dir": {"type": "path", "default": "/var/backups/dbops"},
-            "series": {"type": "str"},
+            **BACKUPS_OPTIONS,
             "backup": {"type": "str", "default": "newest"},
             "moment": {"type": "str"},
             "tables": {"type": "list", "elements": "str", "default": []},

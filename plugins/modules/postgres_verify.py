@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - amanat.dbops._target
   - amanat.dbops._postgres
   - amanat.dbops._job
+  - amanat.dbops._backups
 attributes:
   check_mode:
     support: full
@@ -32,13 +33,6 @@ attributes:
     details: Every run reads the backup and writes its result into the manifest.
     description: A second run changes nothing.
 options:
-  backup_dir:
-    description: Directory on the target that holds the backups.
-    type: path
-    default: /var/backups/dbops
-  series:
-    description: Backups that rotate together. Defaults to C(<database>_pg).
-    type: str
   backup:
     description: Name of the backup. V(newest) is the newest of the series.
     type: str
@@ -88,12 +82,12 @@ seconds:
   type: float
 """
 
-import os
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    BACKUPS_OPTIONS,
     JOB_OPTIONS,
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
@@ -113,21 +107,9 @@ def _plan(module: AnsibleModule) -> Plan:
     return Plan(place, params["backup_dir"], manifest, reader(place, manifest), labels)
 
 
-def _predict(plan: Plan) -> dict[str, Any]:
-    manifest = plan.manifest
-    return {
-        "changed": True,
-        "path": os.path.join(plan.directory, manifest["name"]),
-        "tables": len(manifest["tables"]),
-        "rows": sum(table["rows"] for table in manifest["tables"]),
-        "seconds": 0.0,
-        **{key: manifest[key] for key in ("name", "series", "sha256", "bytes")},
-    }
-
-
 def body(module: AnsibleModule) -> dict[str, Any]:
     if module.check_mode:
-        return _predict(_plan(module))
+        return _plan(module).result()
 
     def prepare() -> Callable[[Progress], dict[str, Any]]:
         plan = _plan(module)
@@ -142,8 +124,7 @@ def main() -> None:
             **TARGET_OPTIONS,
             **POSTGRES_OPTIONS,
             **JOB_OPTIONS,
-            "backup_dir": {"type": "path", "default": "/var/backups/dbops"},
-            "series": {"type": "str"},
+            **BACKUPS_OPTIONS,
             "backup": {"type": "str", "default": "newest"},
         },
         supports_check_mode=True,

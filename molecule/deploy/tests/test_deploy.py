@@ -96,7 +96,7 @@ def test_settings_are_reloaded_and_the_others_wait(host: Host) -> None:
 def test_the_health_check_of_redis_authenticates(host: Host) -> None:
     assert redis(host, "PING") == "PONG"
     assert "NOAUTH" in host.check_output("docker exec %s redis-cli PING", REDIS)
-    assert "WRONGPASS" in redis(host, "PING", password="wrong")  # noqa: S106
+    assert "WRONGPASS" in redis(host, "PING", password="wrong")  # noqa: S106 - nobody's
     test = inspect(host, REDIS)["Config"]["Healthcheck"]["Test"][1]
     assert host.run("docker exec %s sh -c %s", REDIS, test).rc == 0
     assert host.run("docker exec %s sh -c %s", REDIS, test.replace("etc/redis/password", "etc/redis/redis.conf")).rc != 0

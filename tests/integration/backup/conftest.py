@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,11 +17,11 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.integration.plays import ROOT, engine, images
+from tests.integration import modules
+from tests.integration.plays import engine, images
 
 USER, PASSWORD = "amanat", "secret-of-pg"
 STACK = "development/backups"
-MODULES = "ansible_collections.amanat.dbops.plugins.modules"
 
 SOME_DATA = """
 CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL);
@@ -143,17 +141,8 @@ class Caller:
         """One call, as Ansible makes it; a job is followed to its end."""
         arguments = {"_ansible_check_mode": check, **arguments}
         while True:
-            done = subprocess.run(
-                [sys.executable, "-m", f"{MODULES}.{module}"],
-                input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-                env={**os.environ, "PYTHONPATH": str(ROOT / "collections"), **(environ or {})},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert done.stdout, done.stderr
-            assert PASSWORD not in done.stdout.replace(arguments.get("pg_url", "-"), "")
-            result: dict[str, Any] = json.loads(done.stdout)
+            result, text = modules.call(module, arguments, environ)
+            assert PASSWORD not in text.replace(arguments.get("pg_url", "-"), "")
             if not result.get("job", {}).get("running"):
                 return result
             assert "job" in arguments, "give a job that may take long a name"

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -17,7 +14,7 @@ from typing import Any
 
 from ansible_collections.amanat.dbops.plugins.module_utils import _manifest
 
-from tests.integration.plays import ROOT
+from tests.integration import modules
 
 
 @dataclass(frozen=True)
@@ -67,18 +64,7 @@ class Directory:
         arguments = {"path": str(self.path), "_ansible_check_mode": check, "_ansible_diff": True, **options}
         if module != "backup_info":
             arguments["state_dir"] = str(self.state)
-        command = [sys.executable, "-m", f"ansible_collections.amanat.dbops.plugins.modules.{module}"]
-        done = subprocess.run(
-            command,
-            input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-            env={**os.environ, "PYTHONPATH": str(ROOT / "collections"), **(environ or {})},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.stdout, done.stderr
-        result: dict[str, Any] = json.loads(done.stdout)
-        return result
+        return modules.call(module, arguments, environ)[0]
 
     def run(self, module: str, **options: Any) -> dict[str, Any]:
         result = self.call(module, **options)

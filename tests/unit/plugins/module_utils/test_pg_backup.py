@@ -14,7 +14,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils import _manifest, _pg
 from ansible_collections.amanat.dbops.plugins.module_utils._command import Answer
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
-from ansible_collections.amanat.dbops.plugins.module_utils._pg_backup import Backup, Plan, cores, estimate, require_space, require_writable
+from ansible_collections.amanat.dbops.plugins.module_utils._pg_backup import Backup, Plan, estimate, require_space, require_writable
 from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine, Place
 from ansible_collections.amanat.dbops.plugins.module_utils._psql import Server
 from ansible_collections.amanat.dbops.plugins.module_utils._read_through import hash_files
@@ -106,25 +106,6 @@ def test_from_a_client_container_the_server_is_on_the_loopback() -> None:
     assert plan_for("/b").environ()["PGHOST"] == "db"
     assert plan_for("/b").environ()["PGAPPNAME"] == "amanat.dbops w1"
     assert plan_for("/b").environ()["PGOPTIONS"] == "-c client_connection_check_interval=1s"
-
-
-@pytest.mark.parametrize(
-    ("host", "limits", "jobs"),
-    [
-        (8, {}, 8),
-        (8, {"NanoCpus": 0, "CpuQuota": 0, "CpusetCpus": ""}, 8),
-        (8, {"NanoCpus": 2_500_000_000}, 3),
-        (8, {"NanoCpus": 100_000_000}, 1),
-        (8, {"CpuQuota": 400_000, "CpuPeriod": 200_000}, 2),
-        (8, {"CpuQuota": 300_000, "CpuPeriod": 0}, 3),
-        (8, {"CpuQuota": -1}, 8),
-        (8, {"CpusetCpus": "0-2,5"}, 4),
-        (8, {"CpusetCpus": "1", "NanoCpus": 4_000_000_000}, 1),
-        (2, {"NanoCpus": 4_000_000_000}, 2),
-    ],
-)
-def test_a_dump_uses_the_processors_that_the_server_may_use(host: int, limits: dict[str, Any], jobs: int) -> None:
-    assert cores(host, limits) == jobs
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
-from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine, Place
+from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine, Place, cores
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -138,3 +138,22 @@ def test_a_comma_in_a_directory_is_no_end_of_a_field() -> None:
 def test_the_network_on_which_a_name_means_the_server(engine: Callable[[str], Engine], networks: str, expected: str) -> None:
     facts = f'[{{"Id": "c0ffee", "State": {{"Running": true}}, "NetworkSettings": {{"Networks": {networks}}}}}]'
     assert engine(f"echo '{facts}'").network("pg") == expected
+
+
+@pytest.mark.parametrize(
+    ("host", "limits", "jobs"),
+    [
+        (8, {}, 8),
+        (8, {"NanoCpus": 0, "CpuQuota": 0, "CpusetCpus": ""}, 8),
+        (8, {"NanoCpus": 2_500_000_000}, 3),
+        (8, {"NanoCpus": 100_000_000}, 1),
+        (8, {"CpuQuota": 400_000, "CpuPeriod": 200_000}, 2),
+        (8, {"CpuQuota": 300_000, "CpuPeriod": 0}, 3),
+        (8, {"CpuQuota": -1}, 8),
+        (8, {"CpusetCpus": "0-2,5"}, 4),
+        (8, {"CpusetCpus": "1", "NanoCpus": 4_000_000_000}, 1),
+        (2, {"NanoCpus": 4_000_000_000}, 2),
+    ],
+)
+def test_a_dump_uses_the_processors_that_the_server_may_use(host: int, limits: dict[str, Any], jobs: int) -> None:
+    assert cores(host, limits) == jobs
