@@ -13,7 +13,7 @@ options:
   backup_dir:
     description: Directory on the target that holds the backups. Whatever writes the first one creates it with mode 0700.
     type: path
-    default: /var/backups/dbops
+    required: true
   series:
     description: Backups that rotate together. Defaults to C(<database>_pg).
     type: str

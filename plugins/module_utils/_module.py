@@ -49,7 +49,7 @@ JOB_OPTIONS: dict[str, Any] = {
 
 # Options of the doc fragment `_backups`.
 BACKUPS_OPTIONS: dict[str, Any] = {
-    "backup_dir": {"type": "path", "default": "/var/backups/dbops"},
+    "backup_dir": {"type": "path", "required": True},
     "series": {"type": "str"},
 }
 

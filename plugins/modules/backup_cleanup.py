@@ -30,18 +30,18 @@ options:
   path:
     description: The directory. One that is not there is an error.
     type: path
-    default: /var/backups/dbops
+    required: true
 """
 
 EXAMPLES = r"""
 - name: Look what is left over
   amanat.dbops.backup_cleanup:
-    path: /var/backups/dbops
+    path: /var/backups/dbops/production/nickapp
   register: leftovers
 
 - name: Remove what a killed backup left
   amanat.dbops.backup_cleanup:
-    path: /var/backups/dbops
+    path: /var/backups/dbops/production/nickapp
     names: [.amanat_pg_2026-11-22T120000Z.pgdir.partial]
     confirm: [.amanat_pg_2026-11-22T120000Z.pgdir.partial]
 """
@@ -189,7 +189,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"path": {"type": "path", "default": "/var/backups/dbops"}, **_leftovers.OPTIONS},
+        argument_spec={"path": {"type": "path", "required": True}, **_leftovers.OPTIONS},
         supports_check_mode=True,
     )
     main_of(module, body)

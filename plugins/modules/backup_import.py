@@ -54,6 +54,7 @@ EXAMPLES = r"""
     stack: development/nickapp
     postgres_container: amanat-postgres
     pg_url: "{{ dbops_pg_url }}"
+    backup_dir: /var/backups/dbops/production/nickapp
     source: /srv/backups/amanat_dev_pg_2026-06-06.dump
 """
 

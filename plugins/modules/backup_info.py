@@ -23,7 +23,7 @@ options:
   path:
     description: The directory. One that is not there is an error.
     type: path
-    default: /var/backups/dbops
+    required: true
   series:
     description: The series to tell of. All that the directory holds where none is named.
     type: list
@@ -38,7 +38,7 @@ options:
 EXAMPLES = r"""
 - name: Look for nights without a backup
   amanat.dbops.backup_info:
-    path: /var/backups/dbops
+    path: /var/backups/dbops/production/nickapp
     interval: 26h
   register: backups
 """
@@ -180,7 +180,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "path": {"type": "path", "default": "/var/backups/dbops"},
+            "path": {"type": "path", "required": True},
             "series": {"type": "list", "elements": "str"},
             "interval": {"type": "str"},
         },

@@ -31,7 +31,7 @@ options:
   path:
     description: The directory. One that is not there is an error.
     type: path
-    default: /var/backups/dbops
+    required: true
   series:
     description: The series to rotate. All that the directory holds where none is named.
     type: list
@@ -124,7 +124,7 @@ options:
 EXAMPLES = r"""
 - name: Keep a week of days, five weeks and a year of months
   amanat.dbops.backup_rotate:
-    path: /var/backups/dbops
+    path: /var/backups/dbops/production/nickapp
     keep_daily: 7
     keep_weekly: 5
     keep_monthly: 12
@@ -309,7 +309,7 @@ def _ignored(found: _catalogue.Catalogue) -> list[dict[str, Any]]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "path": {"type": "path", "default": "/var/backups/dbops"},
+            "path": {"type": "path", "required": True},
             "series": {"type": "list", "elements": "str"},
             **{option: {"type": "int"} for option in _retention.COUNTS},
             **{option: {"type": "str"} for option in _retention.DURATIONS},

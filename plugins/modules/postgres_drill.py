@@ -70,6 +70,7 @@ EXAMPLES = r"""
     stack: production/nickapp
     postgres_container: amanat-postgres
     pg_url: "{{ dbops_pg_url }}"
+    backup_dir: /var/backups/dbops/production/nickapp
     memory: 2g
     assertions:
       - name: there are users

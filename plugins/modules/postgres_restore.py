@@ -88,6 +88,7 @@ EXAMPLES = r"""
     stack: production/nickapp
     postgres_container: amanat-postgres
     pg_url: "{{ dbops_pg_url }}"
+    backup_dir: /var/backups/dbops/production/nickapp
   register: restored
 
 - name: Have two tables back as they were
@@ -95,6 +96,7 @@ EXAMPLES = r"""
     stack: production/nickapp
     postgres_container: amanat-postgres
     pg_url: "{{ dbops_pg_url }}"
+    backup_dir: /var/backups/dbops/production/nickapp
     backup: amanat_pg_2026-11-22T170102Z.pgdir
     tables:
       - public.users
@@ -105,6 +107,7 @@ EXAMPLES = r"""
     stack: development/nickapp
     postgres_container: amanat-postgres
     pg_url: "{{ dbops_pg_url }}"
+    backup_dir: /var/backups/dbops/production/nickapp
     backup: amanat_pg_2026-11-22T170102Z.pgdir
     transform:
       - name: anonymise.sql

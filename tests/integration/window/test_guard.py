@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,23 +34,36 @@ def test_after_an_operation_that_went_well_nothing_of_its_guard_is_left(embedded
     ask(embedded, "DROP TABLE made_by_window")
 
 
+def feed_sql(embedded: Stack, script: str) -> dict[str, Any]:
+    """A task that feeds a script to psql, in the database postgres."""
+    elsewhere = "{{ dbops_pg_url | regex_replace('/[^/]*$', '/postgres') }}"
+    return {
+        "name": "Feed a script",
+        "ansible.builtin.command": {"argv": [f"{embedded.state['postgres']['bin']}/psql", "-XAtq", elsewhere], "stdin": script},
+        "changed_when": True,
+        "no_log": True,
+    }
+
+
+def test_a_rollback_point_that_cannot_be_dropped_is_a_warning(embedded: Stack, tmp_path: Path) -> None:
+    keep = "SELECT format('ALTER DATABASE %I IS_TEMPLATE true', datname) FROM pg_database WHERE datname ~ '__old_' \\gexec"
+    outcome = embedded.play(
+        "maintenance", dbops_operation="custom", dbops_tasks=write_tasks(tmp_path / "tasks.yml", feed_sql(embedded, keep))
+    )
+    assert outcome.code == 0, outcome.out
+    (kept,) = beside(embedded)
+    (warning,) = embedded.report()["warnings"]
+    assert warning.startswith(f"The rollback point {kept} could not be dropped: ")
+    assert embedded.report()["rollback_point"]["state"] == "kept"
+    ask(embedded, f'ALTER DATABASE "{kept}" IS_TEMPLATE false', "postgres")
+    ask(embedded, f'DROP DATABASE "{kept}"', "postgres")
+
+
 def test_a_failed_return_leaves_the_door_shut_until_a_person_acknowledges(embedded: Stack, tmp_path: Path) -> None:
     """Whoever takes the rollback point away leaves data of which nobody can say what they are."""
-    state = embedded.state["postgres"]
-    elsewhere = "{{ dbops_pg_url | regex_replace('/[^/]*$', '/postgres') }}"
     gone = "SELECT format('DROP DATABASE %I', datname) FROM pg_database WHERE datname ~ '__old_' \\gexec"
-    drop = {"cmd": " ".join(["psql", "-XAtq", elsewhere]), "stdin": gone}
-    tasks = write_tasks(
-        tmp_path / "tasks.yml",
-        {
-            "name": "Take the rollback point away",
-            "ansible.builtin.command": drop,
-            "environment": {"PATH": state["bin"]},
-            "changed_when": True,
-            "no_log": True,
-        },
-        {"name": "Fail", "ansible.builtin.fail": {"msg": "half done"}},
-    )
+    fail = {"name": "Fail", "ansible.builtin.fail": {"msg": "half done"}}
+    tasks = write_tasks(tmp_path / "tasks.yml", feed_sql(embedded, gone), fail)
     outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks=tasks)
     assert outcome.code == 2, outcome.out
     assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} needs_a_person: window ")
@@ -112,6 +126,18 @@ def test_a_restore_replaces_the_database_by_the_backup_that_was_chosen(embedded:
     assert (point["name"], point["state"]) == (replaced, "kept")
     assert ask(embedded, "SELECT to_regclass('since') IS NOT NULL", replaced) == "t"
     ask(embedded, f'DROP DATABASE "{replaced}"', "postgres")
+
+
+def test_what_was_restored_in_vain_is_dropped(embedded: Stack) -> None:
+    """Services that cannot be stopped end a window after the load and before the swap."""
+    commands = {verb: embedded.state["backend"][verb] for verb in ("start", "status")}
+    backend = {"name": "backend", "kind": "command", **commands, "stop": ["false"]}
+    outcome = embedded.play("restore", dbops_swap=True, dbops_confirm=embedded.key, dbops_services=[backend])
+    assert outcome.code == 2, outcome.out
+    assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} rolled_back: window ")
+    assert "Restore the backup and compare it" in outcome.out
+    assert embedded.report()["warnings"] == []
+    assert beside(embedded) == []
 
 
 def test_a_lost_database_is_restored_without_a_window(embedded: Stack) -> None:
