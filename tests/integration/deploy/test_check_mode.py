@@ -15,6 +15,7 @@ from .conftest import NETWORK, POSTGRES, REDIS, Deployment, exists
 def test_the_first_deploy_is_predicted(deployment: Deployment) -> None:
     outcome = deployment.play("--check", "--diff")
     assert outcome.code == 0, outcome.out
+    assert "FutureWarning" not in outcome.out
     assert "dbops deploy development/deploy changed: would change: PostgreSQL: " in outcome.last_line
     for line in ("+shared_preload_libraries = 'pg_stat_statements'", "+save 3600 1 300 100 60 10000"):
         assert line in outcome.out
