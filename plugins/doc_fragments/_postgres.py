@@ -36,4 +36,12 @@ options:
     description:
       - Password of O(login_user). A server's own socket usually asks for none.
     type: str
+  allowed_servers:
+    description:
+      - The servers of this environment, hosts as O(pg_url) names them, with or without a port, and system identifiers.
+      - Where it names hosts, no other is connected to. Where it names system identifiers, nothing destructive is done on another
+        server; without any, only on the one on which the database was stamped.
+    type: list
+    elements: str
+    default: []
 """

@@ -16,12 +16,13 @@ from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import _manifest
+from . import _identity, _manifest
 from ._errors import OperationError
 from ._job import Job, Progress, clean
 from ._pg_url import PgUrl
 from ._place import Engine, Place, cores
 from ._psql import Server
+from ._redis_cli import Redis
 from ._stack import Stack
 
 # Options of the doc fragment `_target`.
@@ -39,6 +40,20 @@ POSTGRES_OPTIONS: dict[str, Any] = {
     "pg_url": {"type": "str", "required": True, "no_log": True},
     "login_user": {"type": "str"},
     "login_password": {"type": "str", "no_log": True},
+    "allowed_servers": {"type": "list", "elements": "str", "default": []},
+}
+
+# Options of the doc fragment `_audit`.
+AUDIT_OPTIONS: dict[str, Any] = {
+    "by": {"type": "dict", "default": {}, "options": {name: {"type": "str"} for name in ("user", "controller", "job_id", "revision")}},
+}
+
+# Options of the doc fragment `_redis`.
+REDIS_OPTIONS: dict[str, Any] = {
+    "redis_container": {"type": "str", "default": ""},
+    "redis_bin_dir": {"type": "str", "default": ""},
+    "redis_url": {"type": "str", "default": "", "no_log": True},
+    "redis_password": {"type": "str", "default": "", "no_log": True},
 }
 
 # Options of the doc fragment `_job`.
@@ -108,7 +123,9 @@ def jobs_of(module: AnsibleModule, container: dict[str, Any]) -> int:
 
 
 def url_of(module: AnsibleModule) -> PgUrl:
-    return PgUrl.parse(module.params["pg_url"])
+    url = PgUrl.parse(module.params["pg_url"])
+    _identity.require_host(url, module.params["allowed_servers"])
+    return url
 
 
 def server_of(module: AnsibleModule) -> Server:
@@ -124,6 +141,15 @@ def server_of(module: AnsibleModule) -> Server:
         del env["PGHOST"], env["PGPORT"]
         env.pop("PGSSLMODE", None)
     return Server(place, env)
+
+
+def redis_of(module: AnsibleModule) -> Redis:
+    """The server as the operator reaches it: inside its container, else by the host and port of its URL."""
+    params = module.params
+    place = Place(engine_of(module), params["redis_container"], params["redis_bin_dir"])
+    if place.container:
+        place.engine.container(place.container)
+    return Redis.of(place, params["redis_url"], params["redis_password"])
 
 
 def series_of(module: AnsibleModule) -> str:

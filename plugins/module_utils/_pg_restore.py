@@ -20,13 +20,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from . import _pg_clone, _pg_digest, _pg_space, _stamp
+from . import _audit, _pg_clone, _pg_digest, _pg_space, _stamp
 from ._backup_dir import in_use
 from ._client import Client
 from ._door import verifier
 from ._errors import OperationError
 from ._files import make_private_directory
-from ._globals import create_roles, roles_in
+from ._globals import create_roles, plain_roles, roles_in
 from ._job import Progress
 from ._pg_load import Copy, Target, damage, differs, globals_text, run_sql
 from ._pg_sessions import sessions
@@ -66,6 +66,7 @@ class Plan:
     transform: tuple[tuple[str, str], ...] = ()
     create_roles: bool = False
     passwords: dict[str, str] = field(default_factory=dict, repr=False)
+    by: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -187,6 +188,7 @@ class Restore:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.about: dict[str, Any] = {}
+        self.globals = ""
         self.missing: list[str] = []
         self.notes: list[str] = []
 
@@ -196,8 +198,9 @@ class Restore:
         require_same_environment(plan.stack, manifest["environment"], manifest["name"], plan.transform)
         self.about = plan.server.rows(_SERVER)[0]
         present = set(self.about["roles"])
-        text = globals_text(plan.directory, manifest) if plan.create_roles else ""
-        self.missing = sorted(set(manifest["roles"]) & roles_in(text) - present)
+        self.globals = globals_text(plan.directory, manifest) if plan.create_roles else ""
+        # The owner of the stamp's table is ours to make: without it a new server would refuse every stamped backup.
+        self.missing = sorted(set(manifest["roles"]) & (roles_in(self.globals) | {_stamp.OWNER}) - present)
         require_fit(manifest, self.about, present | set(self.missing))
         require_tables(manifest, plan.tables)
         taken = _pg_clone.existing(plan.server, [plan.name, plan.loading])
@@ -289,7 +292,10 @@ class Restore:
         if not self.missing:
             return
         plan = self.plan
-        made = create_roles(globals_text(plan.directory, plan.manifest), self.missing, self.about["roles"])
+        made = [
+            *plain_roles(set(self.missing) - roles_in(self.globals)),
+            *create_roles(self.globals, self.missing, self.about["roles"]),
+        ]
         for role in self.missing:
             if plan.passwords.get(role):
                 secret = verifier(plan.passwords[role], secrets.token_bytes(16))
@@ -326,9 +332,12 @@ class Restore:
         stamp = _stamp.read(loaded)
         if stamp:
             require_same_environment(plan.stack, stamp.partition("/")[0], plan.manifest["name"], plan.transform)
-        if stamp != str(plan.stack):
-            _stamp.write(loaded, plan.stack)
-        return stamp != str(plan.stack)
+        if stamp == str(plan.stack):
+            return False
+        _stamp.write(loaded, plan.stack)
+        facts = {"database": plan.name, "backup": plan.manifest["name"], "transform": [name for name, _sql in plan.transform]}
+        _audit.record(plan.stack, "stamped", plan.by, old=stamp, new=str(plan.stack), **facts)
+        return True
 
     # -- what is told ----------------------------------------------------------------------------------------------
 

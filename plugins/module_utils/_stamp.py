@@ -8,17 +8,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from ._errors import OperationError
-from ._psql import Server, quote_literal
+from ._identity import IDENTIFIER
+from ._psql import Server, quote_identifier, quote_literal
 from ._stack import ENVIRONMENTS, Stack
 
 SCHEMA = "dbops"
 TABLE = "dbops.environment"
 
-# One row and no second: the primary key admits one value only.
-CREATE = f"""
+# Owns the table, so that the application cannot write it. Nobody logs in as it.
+OWNER = "dbops_owner"
+
+# One row and no second: the primary key admits one value only. Whoever may connect may read it: it is no secret, and one who
+# cannot read it is refused.
+_CREATE = f"""
 CREATE SCHEMA IF NOT EXISTS {SCHEMA};
 CREATE TABLE IF NOT EXISTS {TABLE} (
   the_only_row boolean PRIMARY KEY DEFAULT true CHECK (the_only_row),
@@ -28,17 +34,80 @@ CREATE TABLE IF NOT EXISTS {TABLE} (
   stamped_by text NOT NULL DEFAULT session_user
 );
 COMMENT ON TABLE {TABLE} IS 'Where this database belongs. Written by amanat.dbops; a destructive action elsewhere is refused.';
+REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC;
+REVOKE ALL ON TABLE {TABLE} FROM PUBLIC;
+GRANT USAGE ON SCHEMA {SCHEMA} TO PUBLIC;
+GRANT SELECT ON TABLE {TABLE} TO PUBLIC;
 """
+
+# Two stamps at the same time, of two databases of one server, want the same role.
+CREATE_OWNER = f"""
+DO $$ BEGIN CREATE ROLE {OWNER} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+"""
+_OWN = f"""
+ALTER SCHEMA {SCHEMA} OWNER TO {OWNER};
+ALTER TABLE {TABLE} OWNER TO {OWNER};
+"""
+
+# What stands under the table's name, and whether there is nothing of anybody's: one question, as each is a process in a container.
+_LOOK = f"""
+SELECT ({IDENTIFIER}) AS identifier,
+       NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                   WHERE c.relkind IN ('r', 'p', 'm', 'f') AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%')
+         AND NOT EXISTS (SELECT FROM pg_largeobject_metadata) AS empty,
+       (SELECT json_build_object('kind', c.relkind, 'filtered', c.relrowsecurity, 'columns',
+                 (SELECT json_object_agg(a.attname, format_type(a.atttypid, a.atttypmod)) FROM pg_attribute a
+                  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = '{SCHEMA}' AND c.relname = 'environment') AS relation
+"""
+
+# {application}: the role of PG_URL.
+_ABOUT = f"""
+SELECT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS operator_is_superuser, current_user AS operator,
+       coalesce((SELECT rolsuper FROM pg_roles WHERE rolname = {{application}}), false) AS application_is_superuser,
+       (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = to_regclass('{TABLE}')) AS owner,
+       (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = '{SCHEMA}') AS schema_owner,
+       (SELECT coalesce(json_agg(pubname ORDER BY pubname), '[]') FROM pg_publication p WHERE puballtables
+          OR EXISTS (SELECT FROM pg_publication_namespace pn JOIN pg_namespace n ON n.oid = pn.pnnspid
+                     WHERE pn.pnpubid = p.oid AND n.nspname = '{SCHEMA}')) AS publications
+"""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a database says of itself: its stamp or "", whether it holds nothing at all, and its server's identity."""
+
+    stamp: str
+    empty: bool
+    identifier: str
+
+
+def find(server: Server) -> Found:
+    """What there is. A stamp that cannot be read raises; a database that does not exist is empty, and on no server."""
+    try:
+        about = server.rows(_LOOK)[0]
+    except OperationError as error:
+        if error.slug != "database-missing":
+            raise
+        return Found("", True, "")
+    return Found(_read(server, about["relation"]), about["empty"], about["identifier"])
 
 
 def read(server: Server) -> str:
     """The stamp as `<environment>/<name>`, or "" where there is none. An unreadable one raises."""
-    if server.value(f"SELECT to_regclass('{TABLE}') IS NULL AS missing"):
+    return find(server).stamp
+
+
+def _read(server: Server, relation: dict[str, Any] | None) -> str:
+    if relation is None:
         return ""
+    columns = relation["columns"] or {}
+    if relation["kind"] != "r" or relation["filtered"] or any(columns.get(name) != "text" for name in ("environment", "name")):
+        raise _unreadable(f"{TABLE} is not the table that this collection makes")
     try:
-        rows: list[dict[str, Any]] = server.rows(f"SELECT environment, name FROM {TABLE}")
+        rows: list[dict[str, Any]] = server.rows(f"SELECT environment, name FROM {TABLE} LIMIT 2")
     except OperationError as error:
-        raise _unreadable(error.what) from None
+        raise _unreadable(error.what.rstrip(".")) from None
     if len(rows) != 1 or rows[0]["environment"] not in ENVIRONMENTS or not rows[0]["name"]:
         raise _unreadable(f"{TABLE} holds {rows!r}")
     return f"{rows[0]['environment']}/{rows[0]['name']}"
@@ -49,23 +118,72 @@ def _unreadable(why: str) -> OperationError:
         "stamp-unreadable",
         f"The database's environment stamp cannot be read: {why}.",
         "Nothing was changed: what cannot be read counts as a no.",
-        f"Look at {TABLE} and give the operator's role SELECT on it.",
-    )
-
-
-def is_empty(server: Server) -> bool:
-    """Whether the database holds no table of anybody's: a new one."""
-    return bool(
-        server.value(
-            "SELECT NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%') AS empty"
-        )
+        f"Look at {TABLE}: give the operator's role SELECT on it, or, when you know where the database belongs,"
+        f" drop it and stamp the database again.",
     )
 
 
 def write(server: Server, stack: Stack) -> None:
+    """Stamp the database; a superuser gives the table an owner that the application is not."""
     values = f"{quote_literal(stack.environment)}, {quote_literal(stack.name)}"
-    server.execute(f"BEGIN; {CREATE} DELETE FROM {TABLE}; INSERT INTO {TABLE} (environment, name) VALUES ({values}); COMMIT;")
+    superuser = server.value("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+    server.execute(
+        f"BEGIN; {_CREATE} {CREATE_OWNER + _OWN if superuser else ''}"
+        f" DELETE FROM {TABLE}; INSERT INTO {TABLE} (environment, name) VALUES ({values}); COMMIT;"
+    )
+
+
+@dataclass(frozen=True)
+class About:
+    """Who may write the stamp, and who would get it."""
+
+    application: str
+    operator: str
+    operator_is_superuser: bool
+    application_is_superuser: bool
+    owner: str | None
+    schema_owner: str | None
+    publications: list[str]
+
+    @classmethod
+    def of(cls, server: Server, application: str) -> About:
+        return cls(application, **server.rows(_ABOUT.format(application=quote_literal(application)))[0])
+
+    @property
+    def is_exposed(self) -> bool:
+        """The table can be taken from a role that may be the application's."""
+        return self.operator_is_superuser and self.owner is not None and {self.owner, self.schema_owner} != {OWNER}
+
+    def require_unpublished(self, consent: bool) -> None:
+        """A new table of a publication breaks the subscribers that do not have it."""
+        if not self.publications or self.owner is not None or consent:
+            return
+        raise OperationError(
+            "stamp-published",
+            f"The stamp would be published by {', '.join(map(repr, self.publications))}: FOR ALL TABLES (or of the schema {SCHEMA})"
+            " takes it in, and a subscriber without such a table stops.",
+            "Nothing was changed.",
+            f"Create {TABLE} there first, or name tables in the publication; or consent: -e dbops_publish_stamp=true",
+        )
+
+    def warning(self) -> str:
+        """How the application could write the stamp all the same; "" where it cannot."""
+        who = quote_identifier(self.application)
+        if self.application_is_superuser:
+            return (
+                f"The application's role {who} is a superuser, so it can write the environment stamp and everything else. The way out:"
+                " another role in PG_URL, which owns its database and no more, and dbops_postgres_user for whoever operates;"
+                " deploy makes it with postgres_application_owner (docs/stamp.md)."
+            )
+        if self.application in (self.owner or self.operator, self.schema_owner):
+            return (
+                f"The application's role {who} owns the environment stamp and can write it, and {quote_identifier(self.operator)} is no"
+                " superuser. The way out: name one in dbops_postgres_user and stamp the database again (docs/stamp.md)."
+            )
+        return ""
+
+
+# -- what has to agree; pure ---------------------------------------------------------------------------------------
 
 
 def check(stack: Stack, stamp: str, confirmation: str, *, needs_confirmation: bool) -> None:
@@ -73,21 +191,38 @@ def check(stack: Stack, stamp: str, confirmation: str, *, needs_confirmation: bo
     if not stamp:
         raise OperationError(
             "stamp-missing",
-            f"The database carries no environment stamp, so nobody can say that it is {stack}.",
+            f"There is no environment stamp, so nobody can say that this is {stack}.",
             "Nothing was changed.",
             f"If it is: ansible-playbook playbooks/stamp.yml -e dbops_confirm={stack}",
         )
     if stamp != str(stack):
         raise OperationError(
             "stamp-mismatch",
-            f"The inventory says {stack}, the database says {stamp}.",
+            f"The inventory says {stack}, the stamp says {stamp}.",
             "Nothing was changed.",
             "Correct the inventory or the connection: one of the two is not what you think.",
         )
-    if needs_confirmation and confirmation != str(stack):
+    if needs_confirmation:
+        require_typed(stack, confirmation, f"This changes {stack}")
+
+
+def require_typed(stack: Stack, confirmation: str, what: str) -> None:
+    if confirmation != str(stack):
         raise OperationError(
             "confirm-missing" if not confirmation else "confirm-mismatch",
-            f"This changes {stack}, and dbops_confirm is {confirmation!r}.",
+            f"{what}, and dbops_confirm is {confirmation!r}.",
             "Nothing was changed.",
             f"Type what you mean: -e dbops_confirm={stack}",
         )
+
+
+def require_old(stack: Stack, stamp: str, old: str) -> None:
+    """Whoever takes a database from one environment into another knows which one it leaves."""
+    if stamp in ("", str(stack)) or stamp == old:
+        return
+    raise OperationError(
+        "stamp-mismatch",
+        f"The stamp says {stamp}; {stack} would be written, and dbops_old_stamp is {old!r}.",
+        "Nothing was changed.",
+        f"If {stamp} is to become {stack}: -e dbops_confirm={stack} -e dbops_old_stamp={stamp}",
+    )

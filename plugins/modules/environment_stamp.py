@@ -6,30 +6,43 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: environment_stamp
-short_description: Read, check and set the environment stamp of a database
+short_description: Read, check and set the environment stamp of a database or of Redis
 version_added: 0.1.0
 description:
   - A database carries a stamp that says where it belongs, in the table C(dbops.environment). It travels with dumps.
-  - Nothing destructive happens unless inventory, stamp and confirmation agree; a stamp that is missing, unreadable or
-    unknown means no.
+    Redis carries it in the key C(dbops:environment); where that is missing, the stamp of PostgreSQL decides.
+  - Nothing destructive happens unless inventory, stamp, server and confirmation agree; what is missing, unreadable or
+    unknown means no. A database that is missing or empty counts as new, so that disaster recovery is never locked out.
+  - Refusals and stamps are recorded in C(audit.jsonl) in the stack's directory on the target.
 author:
   - amanat.dbops contributors (@amanat)
 extends_documentation_fragment:
   - amanat.dbops._target
   - amanat.dbops._postgres
+  - amanat.dbops._redis
+  - amanat.dbops._audit
 attributes:
   check_mode:
     support: full
-    description: Says what the stamp would become.
+    description: Says what the stamp would become, and refuses what would be refused. Nothing is recorded.
   diff_mode:
     support: full
     description: Shows the old and the new stamp.
+  idempotent:
+    support: full
+    description: A second run changes nothing.
 options:
+  service:
+    description: Whose stamp is meant.
+    type: str
+    choices: [postgres, redis]
+    default: postgres
   state:
     description:
       - V(read) only reads it.
-      - V(checked) fails unless the stamp is that of O(stack) and O(confirm) says so too.
-      - V(present) stamps the database. One that is not empty needs O(confirm), and so does another stamp.
+      - V(checked) fails unless the stamp is that of O(stack), the server is known, and O(confirm) says so too.
+      - V(present) stamps it, and records the server. A database that is not empty needs O(confirm), another stamp O(old) as well;
+        so does, with O(confirm), another server than the one that is recorded.
     type: str
     choices: [read, checked, present]
     required: true
@@ -39,10 +52,19 @@ options:
     default: ''
   confirm_in:
     description:
-      - The environments in which V(checked) asks for O(confirm). Elsewhere the stamp alone decides.
+      - The environments in which V(checked) asks for O(confirm). Elsewhere stamp and server alone decide.
     type: list
     elements: str
     default: [production]
+  old:
+    description: The stamp that V(present) is to replace, V(<environment>/<name>), as the operator typed it.
+    type: str
+    default: ''
+  publish:
+    description:
+      - Whether the stamp's table may be made in a database with a publication that would take it in, C(FOR ALL TABLES) or of its schema.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -53,60 +75,180 @@ EXAMPLES = r"""
     pg_url: "{{ dbops_pg_url }}"
     state: checked
     confirm: "{{ dbops_confirm }}"
+
+- name: A copy of production becomes the staging database
+  amanat.dbops.environment_stamp:
+    stack: staging/nickapp
+    postgres_container: amanat-postgres
+    pg_url: "{{ dbops_pg_url }}"
+    state: present
+    old: production/nickapp
+    confirm: staging/nickapp
 """
 
 RETURN = r"""
 stamp:
-  description: The stamp that the database carries afterwards, empty where it carries none.
+  description: The stamp that is carried afterwards, empty where there is none. In check mode the one that would be.
+  returned: success
+  type: str
+old:
+  description: The stamp that was carried before, empty where there was none.
   returned: success
   type: str
 empty:
-  description: Whether the database holds no table at all.
-  returned: when O(state=read)
+  description: Whether the database holds nothing at all, or is not there.
+  returned: when O(service=postgres)
   type: bool
+system_identifier:
+  description: Identity of the server's cluster, empty where there is no such database.
+  returned: when O(service=postgres)
+  type: str
+recorded_server:
+  description: Identity of the server on which the database was stamped, empty where none is recorded. In check mode as it would be.
+  returned: when O(service=postgres)
+  type: str
 """
 
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _stamp
+from ansible_collections.amanat.dbops.plugins.module_utils import _audit, _identity, _redis_stamp, _stamp
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    AUDIT_OPTIONS,
     POSTGRES_OPTIONS,
+    REDIS_OPTIONS,
     TARGET_OPTIONS,
     main_of,
+    redis_of,
     server_of,
     stack_of,
+    url_of,
 )
 
 
-def _set(module: AnsibleModule, stamp: str, empty: bool) -> dict[str, Any]:
+def _result(found: _stamp.Found, recorded: str, **known: Any) -> dict[str, Any]:
+    about = {"old": found.stamp, "stamp": found.stamp, "empty": found.empty, "system_identifier": found.identifier}
+    return {"changed": False, **about, "recorded_server": recorded, **known}
+
+
+def _require_confirmation(module: AnsibleModule) -> None:
     stack = stack_of(module)
-    if stamp == str(stack):
-        return {"changed": False, "stamp": stamp}
-    if (stamp or not empty) and module.params["confirm"] != str(stack):
-        raise OperationError(
-            "confirm-missing" if not module.params["confirm"] else "confirm-mismatch",
-            f"The database {f'is stamped {stamp}' if stamp else 'holds data and no stamp'}; {stack} would be written.",
-            "Nothing was changed.",
-            f"If that is meant: -e dbops_confirm={stack}",
-        )
-    if not module.check_mode:
-        _stamp.write(server_of(module), stack)
-    return {"changed": True, "stamp": str(stack), "diff": {"before": f"{stamp}\n", "after": f"{stack}\n"}}
+    if stack.environment in module.params["confirm_in"]:
+        _stamp.require_typed(stack, module.params["confirm"], f"This changes {stack}")
+
+
+def _listed(warning: str) -> list[str]:
+    return [warning] if warning else []
+
+
+def _read(module: AnsibleModule) -> dict[str, Any]:
+    found = _stamp.find(server_of(module))
+    warning = _stamp.About.of(server_of(module), url_of(module).user).warning() if found.identifier else ""
+    return _result(found, _identity.Record.of(stack_of(module)).identifier, warnings=_listed(warning))
+
+
+def _check(module: AnsibleModule) -> dict[str, Any]:
+    stack, params = stack_of(module), module.params
+    found, record = _stamp.find(server_of(module)), _identity.Record.of(stack)
+    if found.empty and not found.stamp:
+        _require_confirmation(module)
+        return _result(found, record.identifier)
+    _stamp.check(stack, found.stamp, "", needs_confirmation=False)
+    record.require(found.identifier, params["allowed_servers"])
+    _require_confirmation(module)
+    return _result(found, record.identifier)
+
+
+def _set(module: AnsibleModule) -> dict[str, Any]:
+    stack, params = stack_of(module), module.params
+    server, record = server_of(module), _identity.Record.of(stack)
+    found = _stamp.find(server)
+    about = _stamp.About.of(server, url_of(module).user)
+    _identity.require_listed(found.identifier, params["allowed_servers"])
+    write, keep = found.stamp != str(stack) or about.is_exposed, record.identifier != found.identifier
+    if write or keep:
+        if found.stamp != str(stack) or keep:
+            _require_meant(module, found, record)
+        about.require_unpublished(params["publish"])
+    if not module.check_mode and (write or keep):
+        if keep:  # first: a stamp whose server nobody knows would have to be typed once more
+            record.keep(found.identifier)
+        if write:
+            _stamp.write(server, stack)
+        servers = {"system_identifier": found.identifier, "old_system_identifier": record.identifier}
+        _audit.record(stack, "stamped", params["by"], old=found.stamp, new=str(stack), database=server.database, **servers)
+    diff = {"before": f"{found.stamp} on {record.identifier}\n", "after": f"{stack} on {found.identifier}\n"}
+    # Of who owns it now: this may just have taken it from the application.
+    warning = (about if module.check_mode or not write else _stamp.About.of(server, about.application)).warning()
+    return _result(found, found.identifier, changed=write or keep, stamp=str(stack), diff=diff, warnings=_listed(warning))
+
+
+def _require_meant(module: AnsibleModule, found: _stamp.Found, record: _identity.Record) -> None:
+    """Only a new database is stamped without a word."""
+    if found.empty and not found.stamp:
+        return
+    stack = stack_of(module)
+    _stamp.require_old(stack, found.stamp, module.params["old"])
+    if not found.stamp:
+        what = f"The database holds data and no stamp; {stack} would be written"
+    elif found.stamp == str(stack):
+        known = f"instead of {record.identifier}" if record.identifier else "of which nothing was recorded"
+        what = f"The database is stamped {stack}; its server, {found.identifier}, {known}, would be recorded"
+    else:
+        what = f"The database is stamped {found.stamp}; {stack} would be written"
+    _stamp.require_typed(stack, module.params["confirm"], what)
+
+
+# -- Redis -----------------------------------------------------------------------------------------------------------
+
+
+def _redis_read(module: AnsibleModule) -> dict[str, Any]:
+    stamp = _redis_stamp.read(redis_of(module))
+    return {"changed": False, "old": stamp, "stamp": stamp}
+
+
+def _redis_check(module: AnsibleModule) -> dict[str, Any]:
+    stamp = _redis_stamp.read(redis_of(module))
+    _stamp.check(stack_of(module), stamp or _stamp.find(server_of(module)).stamp, "", needs_confirmation=False)
+    _require_confirmation(module)
+    return {"changed": False, "old": stamp, "stamp": stamp}
+
+
+def _redis_set(module: AnsibleModule) -> dict[str, Any]:
+    stack, params, redis = stack_of(module), module.params, redis_of(module)
+    old = _redis_stamp.read(redis)
+    if not old:
+        _stamp.check(stack, _stamp.find(server_of(module)).stamp, "", needs_confirmation=False)
+    elif old != str(stack):
+        _stamp.require_old(stack, old, params["old"])
+        _stamp.require_typed(stack, params["confirm"], f"Redis is stamped {old}; {stack} would be written")
+    changed = old != str(stack) or not _redis_stamp.is_kept(redis)
+    if changed and not module.check_mode:
+        _redis_stamp.write(redis, stack)
+        _audit.record(stack, "stamped", params["by"], old=old, new=str(stack), service="redis")
+    return {"changed": changed, "old": old, "stamp": str(stack), "diff": {"before": f"{old}\n", "after": f"{stack}\n"}}
+
+
+_ACTIONS = {
+    ("postgres", "read"): _read,
+    ("postgres", "checked"): _check,
+    ("postgres", "present"): _set,
+    ("redis", "read"): _redis_read,
+    ("redis", "checked"): _redis_check,
+    ("redis", "present"): _redis_set,
+}
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
-    server = server_of(module)
-    stamp = _stamp.read(server)
-    if module.params["state"] == "present":
-        return _set(module, stamp, _stamp.is_empty(server))
-    if module.params["state"] == "checked":
-        stack = stack_of(module)
-        needed = stack.environment in module.params["confirm_in"]
-        _stamp.check(stack, stamp, module.params["confirm"], needs_confirmation=needed)
-        return {"changed": False, "stamp": stamp}
-    return {"changed": False, "stamp": stamp, "empty": _stamp.is_empty(server)}
+    params = module.params
+    try:
+        return _ACTIONS[params["service"], params["state"]](module)
+    except OperationError as error:
+        if params["state"] != "read" and not module.check_mode and error.slug != "stack-malformed":
+            facts = {"slug": error.slug, "what": error.what, "service": params["service"], "confirm": params["confirm"]}
+            _audit.record(stack_of(module), "refused", params["by"], state=params["state"], **facts)
+        raise
 
 
 def main() -> None:
@@ -114,9 +256,14 @@ def main() -> None:
         argument_spec={
             **TARGET_OPTIONS,
             **POSTGRES_OPTIONS,
+            **REDIS_OPTIONS,
+            **AUDIT_OPTIONS,
+            "service": {"type": "str", "default": "postgres", "choices": ["postgres", "redis"]},
             "state": {"type": "str", "required": True, "choices": ["read", "checked", "present"]},
             "confirm": {"type": "str", "default": ""},
             "confirm_in": {"type": "list", "elements": "str", "default": ["production"]},
+            "old": {"type": "str", "default": ""},
+            "publish": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - amanat.dbops._target
   - amanat.dbops._postgres
   - amanat.dbops._job
+  - amanat.dbops._audit
   - amanat.dbops._backups
 attributes:
   check_mode:
@@ -203,6 +204,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils._choice import choose
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    AUDIT_OPTIONS,
     BACKUPS_OPTIONS,
     JOB_OPTIONS,
     POSTGRES_OPTIONS,
@@ -246,6 +248,7 @@ def _plan(module: AnsibleModule) -> Plan:
         transform=tuple((entry["name"], entry["sql"]) for entry in params["transform"]),
         create_roles=params["create_roles"],
         passwords=params["role_passwords"],
+        by=params["by"],
     )
 
 
@@ -271,6 +274,7 @@ def main() -> None:
             **POSTGRES_OPTIONS,
             **JOB_OPTIONS,
             **BACKUPS_OPTIONS,
+            **AUDIT_OPTIONS,
             "backup": {"type": "str", "default": "newest"},
             "moment": {"type": "str"},
             "tables": {"type": "list", "elements": "str", "default": []},

@@ -15,6 +15,7 @@ author:
   - amanat.dbops contributors (@amanat)
 extends_documentation_fragment:
   - amanat.dbops._target
+  - amanat.dbops._audit
 attributes:
   check_mode:
     support: full
@@ -58,23 +59,6 @@ options:
     description: When the checks before O(state=open) began, UTC as in C(2026-11-22T17:01:02.345Z).
     type: str
     default: ''
-  by:
-    description: Who opens or acknowledges it.
-    type: dict
-    default: {}
-    suboptions:
-      user:
-        description: The person's login on the controller.
-        type: str
-      controller:
-        description: The controller's host name.
-        type: str
-      job_id:
-        description: The job of AWX, where it runs there.
-        type: str
-      revision:
-        description: The revision of the inventory or project.
-        type: str
   record:
     description: What the journal shall say from now on; its keys replace those of the journal.
     type: dict
@@ -129,7 +113,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._files import (
     read_json,
     write_json,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._module import TARGET_OPTIONS, file_failure, main_of, stack_of
+from ansible_collections.amanat.dbops.plugins.module_utils._module import AUDIT_OPTIONS, TARGET_OPTIONS, file_failure, main_of, stack_of
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import NAME, Stack
 
 
@@ -264,7 +248,6 @@ def body(module: AnsibleModule) -> dict[str, Any]:
 
 
 def main() -> None:
-    who = {name: {"type": "str"} for name in ("user", "controller", "job_id", "revision")}
     module = AnsibleModule(
         argument_spec={
             **TARGET_OPTIONS,
@@ -275,7 +258,7 @@ def main() -> None:
             "result": {"type": "str", "choices": ["closed", "rolled_back", "aborted", "failed"]},
             "minutes": {"type": "int", "default": 60},
             "preflight_began": {"type": "str", "default": ""},
-            "by": {"type": "dict", "default": {}, "options": who},
+            **AUDIT_OPTIONS,
             "record": {"type": "dict", "default": {}},
         },
         required_if=[

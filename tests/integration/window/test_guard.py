@@ -108,7 +108,7 @@ def test_a_restore_replaces_the_database_by_the_backup_that_was_chosen(embedded:
     ask(embedded, "CREATE TABLE since (); DELETE FROM notifications")
     restore = {"dbops_swap": True, "dbops_backup": "newest"}  # the window's own backup will be newer
     refused = embedded.play("restore", **restore)
-    assert refused.last_line.startswith(f"dbops maintenance {embedded.key} refused: [confirm-missing] This replaces the database")
+    assert refused.last_line.startswith(f"dbops maintenance {embedded.key} refused: [confirm-missing] This changes")
     tables = embedded.play("restore", dbops_confirm=embedded.key, dbops_tables=["public.users"], **restore)
     assert "[restore-tables-swap]" in tables.last_line
     plan = embedded.play("restore", "--check", **restore)

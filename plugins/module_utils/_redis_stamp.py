@@ -1,0 +1,41 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""The environment stamp inside Redis. It can be evicted or flushed, so a missing one says nothing, and PostgreSQL's decides."""
+
+from __future__ import annotations
+
+from ._errors import OperationError
+from ._redis_cli import Redis
+from ._stack import ENVIRONMENTS, NAME, Stack
+
+KEY = "dbops:environment"
+
+
+def read(redis: Redis) -> str:
+    """The stamp as `<environment>/<name>`, or "" where there is none. An unreadable one raises."""
+    kind = redis.execute("TYPE", KEY)
+    if kind == "none":
+        return ""
+    stamp = redis.execute("GET", KEY) if kind == "string" else ""
+    environment, _slash, name = stamp.partition("/")
+    if environment not in ENVIRONMENTS or not NAME.fullmatch(name):
+        raise OperationError(
+            "stamp-unreadable",
+            f"The environment stamp of Redis cannot be read: {KEY} is a {kind}{f', {stamp!r}' if stamp else ''}.",
+            "Nothing was changed: what cannot be read counts as a no.",
+            f"Look at it; when you know where this Redis belongs, delete {KEY}, and the stamp of PostgreSQL decides.",
+        )
+    return stamp
+
+
+def is_kept(redis: Redis) -> bool:
+    """Whether the key is there for good."""
+    return redis.execute("PTTL", KEY) == "-1"
+
+
+def write(redis: Redis, stack: Stack) -> None:
+    redis.execute("SET", KEY, str(stack))
