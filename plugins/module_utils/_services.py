@@ -203,7 +203,7 @@ class ComposeService(ContainerService):
     def _project(self) -> str:
         if self.spec.get("project_name"):
             return str(self.spec["project_name"])
-        answer = self._run(self._compose(["config", "--format", "json"], self._files()), "reading the project")
+        answer = self._run(self.project_command(["config", "--format", "json"]), "reading the project")
         return str(json.loads(answer)["name"])
 
     def _files(self) -> list[str]:
@@ -226,6 +226,10 @@ class ComposeService(ContainerService):
         flags += [part for file in env_files for part in ("--env-file", file)]
         flags += [part for profile in self.spec.get("profiles") or [] for part in ("--profile", profile)]
         return Command(self.engine.argv("compose", *flags, *arguments))
+
+    def project_command(self, arguments: list[str]) -> Command:
+        """A command of Compose on the project as its files describe it."""
+        return self._compose(arguments, self._files())
 
     def recreate(self, release: str, _restart_policy: str) -> None:
         """The project's own definition with another image, and nothing else re-created."""

@@ -8,11 +8,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from ._errors import OperationError
-from ._identity import IDENTIFIER
+from ._identity import IDENTIFIER, Record
 from ._psql import Server, quote_identifier, quote_literal
 from ._stack import ENVIRONMENTS, Stack
 
@@ -58,7 +59,8 @@ SELECT ({IDENTIFIER}) AS identifier,
        (SELECT json_build_object('kind', c.relkind, 'filtered', c.relrowsecurity, 'columns',
                  (SELECT json_object_agg(a.attname, format_type(a.atttypid, a.atttypmod)) FROM pg_attribute a
                   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))
-        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = '{SCHEMA}' AND c.relname = 'environment') AS relation
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = '{SCHEMA}' AND c.relname = 'environment') AS relation
 """
 
 # {application}: the role of PG_URL.
@@ -111,6 +113,18 @@ def _read(server: Server, relation: dict[str, Any] | None) -> str:
     if len(rows) != 1 or rows[0]["environment"] not in ENVIRONMENTS or not rows[0]["name"]:
         raise _unreadable(f"{TABLE} holds {rows!r}")
     return f"{rows[0]['environment']}/{rows[0]['name']}"
+
+
+def agree(stack: Stack, server: Server, allowed: Collection[str]) -> Found:
+    """The one check before anything destructive: the stamp is the stack's own, and the server is the one that is known.
+
+    A database that is missing or empty counts as new: disaster recovery is never locked out, and there is nothing to destroy.
+    """
+    found = find(server)
+    if found.stamp or not found.empty:
+        check(stack, found.stamp)
+        Record.of(stack).require(found.identifier, allowed)
+    return found
 
 
 def _unreadable(why: str) -> OperationError:
@@ -186,8 +200,8 @@ class About:
 # -- what has to agree; pure ---------------------------------------------------------------------------------------
 
 
-def check(stack: Stack, stamp: str, confirmation: str, *, needs_confirmation: bool) -> None:
-    """Inventory, stamp and confirmation agree, or nothing destructive happens."""
+def check(stack: Stack, stamp: str) -> None:
+    """Inventory and stamp agree."""
     if not stamp:
         raise OperationError(
             "stamp-missing",
@@ -202,11 +216,10 @@ def check(stack: Stack, stamp: str, confirmation: str, *, needs_confirmation: bo
             "Nothing was changed.",
             "Correct the inventory or the connection: one of the two is not what you think.",
         )
-    if needs_confirmation:
-        require_typed(stack, confirmation, f"This changes {stack}")
 
 
 def require_typed(stack: Stack, confirmation: str, what: str) -> None:
+    """The operator has typed the stack's name, and nothing else."""
     if confirmation != str(stack):
         raise OperationError(
             "confirm-missing" if not confirmation else "confirm-mismatch",

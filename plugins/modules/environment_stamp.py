@@ -149,15 +149,10 @@ def _read(module: AnsibleModule) -> dict[str, Any]:
 
 
 def _check(module: AnsibleModule) -> dict[str, Any]:
-    stack, params = stack_of(module), module.params
-    found, record = _stamp.find(server_of(module)), _identity.Record.of(stack)
-    if found.empty and not found.stamp:
-        _require_confirmation(module)
-        return _result(found, record.identifier)
-    _stamp.check(stack, found.stamp, "", needs_confirmation=False)
-    record.require(found.identifier, params["allowed_servers"])
+    stack = stack_of(module)
+    found = _stamp.agree(stack, server_of(module), module.params["allowed_servers"])
     _require_confirmation(module)
-    return _result(found, record.identifier)
+    return _result(found, _identity.Record.of(stack).identifier)
 
 
 def _set(module: AnsibleModule) -> dict[str, Any]:
@@ -210,7 +205,7 @@ def _redis_read(module: AnsibleModule) -> dict[str, Any]:
 
 def _redis_check(module: AnsibleModule) -> dict[str, Any]:
     stamp = _redis_stamp.read(redis_of(module))
-    _stamp.check(stack_of(module), stamp or _stamp.find(server_of(module)).stamp, "", needs_confirmation=False)
+    _stamp.check(stack_of(module), stamp or _stamp.find(server_of(module)).stamp)
     _require_confirmation(module)
     return {"changed": False, "old": stamp, "stamp": stamp}
 
@@ -219,7 +214,7 @@ def _redis_set(module: AnsibleModule) -> dict[str, Any]:
     stack, params, redis = stack_of(module), module.params, redis_of(module)
     old = _redis_stamp.read(redis)
     if not old:
-        _stamp.check(stack, _stamp.find(server_of(module)).stamp, "", needs_confirmation=False)
+        _stamp.check(stack, _stamp.find(server_of(module)).stamp)
     elif old != str(stack):
         _stamp.require_old(stack, old, params["old"])
         _stamp.require_typed(stack, params["confirm"], f"Redis is stamped {old}; {stack} would be written")

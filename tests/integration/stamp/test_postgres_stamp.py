@@ -155,7 +155,8 @@ def test_the_confirmation_is_that_of_this_stack(stamped: str, caller: Caller) ->
         pytest.param("ALTER TABLE dbops.environment DROP COLUMN name", id="a column is missing"),
         pytest.param("ALTER TABLE dbops.environment ENABLE ROW LEVEL SECURITY", id="rows that policies may hide"),
         pytest.param(
-            "DROP TABLE dbops.environment; CREATE VIEW dbops.environment AS SELECT 'development'::text AS environment, 'backups'::text AS name",
+            "DROP TABLE dbops.environment;"
+            " CREATE VIEW dbops.environment AS SELECT 'development'::text AS environment, 'backups'::text AS name",
             id="a view",
         ),
     ],
@@ -251,7 +252,7 @@ def test_a_plain_application_can_read_the_stamp_and_not_write_it(
         "ALTER TABLE dbops.environment OWNER TO CURRENT_USER",
         "CREATE TABLE dbops.other ()",
     ):
-        with pytest.raises(AssertionError, match="must be owner|permission denied"):
+        with pytest.raises(AssertionError, match=r"must be owner|permission denied"):
             postgres.sql(database, f"SET ROLE {plain_role}; {attempt}")
     # By itself, the application can check the stamp, but is told that it cannot set it.
     alone = {"pg_url": as_application(caller, database, plain_role)["pg_url"]}

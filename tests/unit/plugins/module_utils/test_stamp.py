@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils import _stamp
+from ansible_collections.amanat.dbops.plugins.module_utils import _identity, _stamp
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._pg_url import PgUrl
 from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine, Place
 from ansible_collections.amanat.dbops.plugins.module_utils._psql import Server
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
@@ -19,78 +21,141 @@ from hypothesis import strategies as st
 STACK = Stack.parse("production/nickapp", "/var/lib/dbops")
 
 
+TABLE = {"kind": "r", "filtered": False, "columns": {"environment": "text", "name": "text"}}
+OURS = [{"environment": "production", "name": "nickapp"}]
+
+
 class Stamped(Server):
     """A server that answers the questions for its stamp; an exception is raised instead."""
 
+    relation: Any
     table: Any
-
-    def value(self, query: str) -> Any:
-        assert "to_regclass" in query
-        return self.table is None
+    empty: bool
 
     def rows(self, query: str) -> list[dict[str, Any]]:
-        assert "dbops.environment" in query
+        if "pg_control_system" in query:
+            return [{"identifier": "7579000000000000001", "empty": self.empty, "relation": self.relation}]
+        assert "FROM dbops.environment" in query
         if isinstance(self.table, OperationError):
             raise self.table
         return self.table
 
 
-def stamped(table: Any) -> Stamped:
+def stamped(table: Any, relation: Any = TABLE, *, empty: bool = False) -> Stamped:
     server = Stamped(Place(Engine()), {"PGDATABASE": "amanat"})
-    object.__setattr__(server, "table", table)
+    for key, value in {"table": table, "relation": relation, "empty": empty}.items():
+        object.__setattr__(server, key, value)
     return server
 
 
-@pytest.mark.parametrize(("table", "stamp"), [(None, ""), ([{"environment": "production", "name": "nickapp"}], "production/nickapp")])
-def test_a_stamp_is_read(table: Any, stamp: str) -> None:
-    assert _stamp.read(stamped(table)) == stamp
+@pytest.mark.parametrize(("server", "stamp"), [(stamped([], None), ""), (stamped(OURS), "production/nickapp")])
+def test_a_stamp_is_read(server: Stamped, stamp: str) -> None:
+    assert _stamp.read(server) == stamp
 
 
 @pytest.mark.parametrize(
-    "table",
+    "server",
     [
-        [],
-        [{"environment": "production", "name": "a"}, {"environment": "development", "name": "a"}],
-        [{"environment": "live", "name": "a"}],
-        [{"environment": "production", "name": ""}],
-        OperationError("sql-failed", "permission denied for schema dbops"),
+        stamped([]),
+        stamped([{"environment": "production", "name": "a"}, {"environment": "development", "name": "a"}]),
+        stamped([{"environment": "live", "name": "a"}]),
+        stamped([{"environment": "production", "name": ""}]),
+        stamped(OperationError("sql-failed", "permission denied for schema dbops")),
+        stamped(OURS, {**TABLE, "kind": "v"}),
+        stamped(OURS, {**TABLE, "filtered": True}),
+        stamped(OURS, {**TABLE, "columns": None}),
+        stamped(OURS, {**TABLE, "columns": {"environment": "text", "name": "integer"}}),
     ],
 )
-def test_what_cannot_be_read_is_a_no(table: Any) -> None:
+def test_what_cannot_be_read_is_a_no(server: Stamped) -> None:
+    for question in (_stamp.read, lambda asked: _stamp.agree(STACK, asked, [])):
+        with pytest.raises(OperationError) as caught:
+            question(server)
+        assert caught.value.slug == "stamp-unreadable"
+
+
+def test_what_is_new_is_not_asked_for_a_stamp(tmp_path: Path) -> None:
+    stack = Stack.parse("production/nickapp", str(tmp_path))
+    assert _stamp.agree(stack, stamped([], None, empty=True), []).empty
     with pytest.raises(OperationError) as caught:
-        _stamp.read(stamped(table))
-    assert caught.value.slug == "stamp-unreadable"
+        _stamp.agree(stack, stamped([], None), [])
+    assert caught.value.slug == "stamp-missing"
 
 
 @pytest.mark.parametrize(
-    ("stamp", "confirmation", "needed", "slug"),
+    ("recorded", "allowed", "slug"),
     [
-        ("production/nickapp", "", False, None),
-        ("production/nickapp", "anything", False, None),
-        ("production/nickapp", "production/nickapp", True, None),
-        ("production/nickapp", "", True, "confirm-missing"),
-        ("production/nickapp", "production", True, "confirm-mismatch"),
-        ("production/nickapp", "yes", True, "confirm-mismatch"),
-        ("production/nickapp", "Production/nickapp", True, "confirm-mismatch"),
-        ("", "production/nickapp", True, "stamp-missing"),
-        ("", "", False, "stamp-missing"),
-        # What is confirmed does not help a database that says it belongs elsewhere.
-        ("development/nickapp", "production/nickapp", True, "stamp-mismatch"),
-        ("development/nickapp", "development/nickapp", True, "stamp-mismatch"),
-        ("production/other", "production/nickapp", False, "stamp-mismatch"),
+        ("7579000000000000001", [], None),
+        ("", ["7579000000000000001"], None),
+        ("7579000000000000001", ["7579000000000000002", "7579000000000000001"], None),
+        # Hosts on the list say nothing of the server behind them.
+        ("", [], "server-unknown"),
+        ("", ["postgres"], "server-unknown"),
+        ("7579000000000000002", [], "server-changed"),
+        ("7579000000000000002", ["postgres"], "server-changed"),
+        # What the inventory names goes before what was recorded.
+        ("7579000000000000001", ["7579000000000000002"], "server-not-allowed"),
     ],
 )
-def test_the_three_agree_or_it_is_refused(stamp: str, confirmation: str, needed: bool, slug: str | None) -> None:
+def test_the_server_is_known_or_it_is_refused(tmp_path: Path, recorded: str, allowed: list[str], slug: str | None) -> None:
+    stack = Stack.parse("production/nickapp", str(tmp_path))
+    if recorded:
+        _identity.Record.of(stack).keep(recorded)
     if slug is None:
-        _stamp.check(STACK, stamp, confirmation, needs_confirmation=needed)
+        assert _stamp.agree(stack, stamped(OURS), allowed).stamp == str(stack)
         return
     with pytest.raises(OperationError) as caught:
-        _stamp.check(STACK, stamp, confirmation, needs_confirmation=needed)
+        _stamp.agree(stack, stamped(OURS), allowed)
     assert caught.value.slug == slug
     assert caught.value.next_step
 
 
+@pytest.mark.parametrize(
+    ("allowed", "is_allowed"),
+    [
+        ([], True),
+        (["7579000000000000001"], True),
+        (["Postgres"], True),
+        (["postgres:5432"], True),
+        (["elsewhere", "postgres"], True),
+        (["postgres:5433"], False),
+        (["postgres.example"], False),
+        (["elsewhere", "7579000000000000001"], False),
+    ],
+)
+def test_a_host_is_on_the_list_where_that_names_hosts(allowed: list[str], is_allowed: bool) -> None:
+    url = PgUrl.parse("postgres://amanat:x@postgres/amanat")
+    if is_allowed:
+        _identity.require_host(url, allowed)
+        return
+    with pytest.raises(OperationError) as caught:
+        _identity.require_host(url, allowed)
+    assert caught.value.slug == "server-not-allowed"
+
+
 @given(stamp=st.text(), confirmation=st.text())
 def test_no_other_text_passes(stamp: str, confirmation: str) -> None:
-    with pytest.raises(OperationError):
-        _stamp.check(STACK, stamp, confirmation, needs_confirmation=True)
+    for question in (lambda: _stamp.check(STACK, stamp), lambda: _stamp.require_typed(STACK, confirmation, "This changes it")):
+        with pytest.raises(OperationError):
+            question()
+
+
+@pytest.mark.parametrize(
+    ("stamp", "old", "passes"),
+    [
+        ("", "", True),
+        ("production/nickapp", "", True),
+        ("production/nickapp", "staging/nickapp", True),
+        ("staging/nickapp", "staging/nickapp", True),
+        ("staging/nickapp", "", False),
+        ("staging/nickapp", "staging/other", False),
+    ],
+)
+def test_a_stamp_that_is_left_is_named(stamp: str, old: str, passes: bool) -> None:
+    if passes:
+        _stamp.require_old(STACK, stamp, old)
+        return
+    with pytest.raises(OperationError) as caught:
+        _stamp.require_old(STACK, stamp, old)
+    assert caught.value.slug == "stamp-mismatch"
+    assert "dbops_old_stamp=staging/nickapp" in caught.value.next_step
