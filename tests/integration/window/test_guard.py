@@ -148,7 +148,9 @@ def test_a_lost_database_is_restored_without_a_window(embedded: Stack) -> None:
     foreseen = embedded.play("restore", "--check", dbops_swap=True)
     assert foreseen.code == 0, foreseen.out
     assert beside(embedded) == []
-    outcome = embedded.play("restore", dbops_swap=True)
+    refused = embedded.play("restore", dbops_swap=True)
+    assert "refused: [confirm-missing]" in refused.last_line
+    outcome = embedded.play("restore", dbops_swap=True, dbops_confirm=embedded.key)
     assert outcome.code == 0, outcome.out
     assert outcome.last_line.endswith(", and gave it the name of the lost database · next: start the services")
     assert beside(embedded) == []
@@ -160,7 +162,7 @@ def test_what_destroys_data_is_shown_and_outside_development_confirmed(embedded:
     """The last test of this stack: afterwards it runs release 2."""
     destructive = {"dbops_operation": "migrate", "dbops_release_image": embedded.release("2-destructive")}
     staging = {"dbops_environment": "staging"}
-    assert embedded.play("stamp", dbops_confirm="staging/embedded", **staging).code == 0
+    assert embedded.play("stamp", dbops_confirm="staging/embedded", dbops_old_stamp=embedded.key, **staging).code == 0
     outcome = embedded.play("maintenance", **destructive, **staging)
     assert outcome.last_line.startswith(
         "dbops maintenance staging/embedded refused: [confirm-missing] The release's pending migrations destroy data: "
@@ -170,7 +172,7 @@ def test_what_destroys_data_is_shown_and_outside_development_confirmed(embedded:
     assert "Destroys data: 0019_" in outcome.out
     assert "Rollback point: " in outcome.out
     assert "To run it: -e dbops_confirm=staging/embedded" in outcome.out
-    assert embedded.play("stamp", dbops_confirm=embedded.key).code == 0
+    assert embedded.play("stamp", dbops_confirm=embedded.key, dbops_old_stamp="staging/embedded").code == 0
     outcome = embedded.play("maintenance", **destructive)
     assert outcome.code == 0, outcome.out
     assert beside(embedded) == []
