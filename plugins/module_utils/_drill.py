@@ -18,14 +18,9 @@ from . import _manifest, _pg_digest
 from ._backup_dir import in_use, record
 from ._errors import OperationError
 from ._files import make_private_directory, write_json
-from ._globals import create_roles, plain_roles, roles_in
 from ._job import Progress
-from ._pg_load import Copy, Target, damage, globals_text
-from ._pg_verify import reader
-from ._place import Place
-from ._psql import Server, quote_identifier
-from ._stack import Stack
-from ._throwaway import USER, Limits, Throwaway, image_here
+from ._pg_load import Copy, damage
+from ._rebuild import Rebuilding, rebuild
 from ._window import stamp
 
 DATABASE = "drill"
@@ -48,17 +43,9 @@ class Assertion:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Rebuilding):
     """What one drill needs to know. Without assertions the usual ones are made."""
 
-    stack: Stack
-    place: Place
-    directory: str
-    manifest: dict[str, Any]
-    image: str
-    limits: Limits
-    jobs: int
-    run: str
     assertions: tuple[Assertion, ...] = ()
 
 
@@ -67,25 +54,6 @@ def usual_assertions(manifest: dict[str, Any]) -> tuple[Assertion, ...]:
         Assertion("number of tables", f"SELECT count(*) FROM ({_pg_digest.TABLES}) AS dumped", str(len(manifest["tables"]))),
         Assertion("foreign keys are valid", "SELECT count(*) = 0 FROM pg_constraint WHERE contype = 'f' AND NOT convalidated"),
     )
-
-
-def image_for(place: Place, manifest: dict[str, Any], given: str) -> str:
-    """The image of the throw-away server: the one that is named, else the one that wrote the backup, else the server's."""
-    if not given and manifest["image_digest"]:
-        found = place.engine.inspect("image", manifest["image_digest"])
-        if found:
-            return str(found["Id"])
-    return image_here(place, given or reader(place, manifest))
-
-
-def furnish(server: Server, manifest: dict[str, Any], text: str) -> None:
-    """Give a new server the roles and tablespaces that a dump needs. text: all globals, "" where nobody knows them."""
-    needed = set(manifest["roles"]) - {USER}
-    roles = [*plain_roles(needed - roles_in(text)), *create_roles(text, needed, [USER])]
-    server.execute("\n".join(["BEGIN;", *roles, "COMMIT;"]))
-    # In the directory of its data: where they are on the server that was dumped is of no meaning here.
-    spaces = [f"CREATE TABLESPACE {quote_identifier(name)} LOCATION '';" for name in manifest["tablespaces"]]
-    server.execute("\n".join(["SET allow_in_place_tablespaces = on;", *spaces]))
 
 
 class Drill:
@@ -152,9 +120,8 @@ class Drill:
             raise Failed(reason)
         reading = time.monotonic() - clock
         progress.say("starting a throw-away server", now=True)
-        labels = {"stack": str(plan.stack), "run": plan.run}
-        with Throwaway(plan.place.engine, plan.image, plan.directory, plan.limits, labels) as throwaway:
-            copy = Copy(Target(throwaway.server, throwaway, plan.jobs, run=plan.run), manifest, DATABASE, progress)
+        with plan.throwaway() as throwaway:
+            copy = plan.copy(throwaway, DATABASE, progress)
             clock = time.monotonic()
             try:
                 self._load(copy)
@@ -172,20 +139,11 @@ class Drill:
 
     def _load(self, copy: Copy) -> None:
         """All that a restore does."""
-        manifest = self.plan.manifest
-        furnish(copy.target.server, manifest, globals_text(self.plan.directory, manifest))
-        clock = time.monotonic()
-        copy.create()
-        copy.load(manifest["name"])
-        self.report["load_seconds"] = round(time.monotonic() - clock, 3)
-        facts = copy.facts()
-        wrong = copy.differences(facts)
-        if not wrong:
-            copy.analyze()
-            wrong = copy.publish(DATABASE)
-        if wrong:
-            raise Failed(*wrong)
-        if not _pg_digest.same_major(manifest, facts):
+        rebuilt = rebuild(copy, self.plan.directory, DATABASE)
+        self.report["load_seconds"] = rebuilt.load_seconds
+        if rebuilt.wrong:
+            raise Failed(*rebuilt.wrong)
+        if not _pg_digest.same_major(self.plan.manifest, rebuilt.facts):
             self.report["notes"].append("The schema was not compared: each major version writes it in its own words.")
 
     def _assert(self, copy: Copy) -> None:

@@ -142,6 +142,7 @@ class Place:
         labels: dict[str, str] | None = None,
         as_caller: bool = True,
         read_only: bool = False,
+        init: bool = True,
         options: tuple[str, ...] = (),
     ) -> Command:
         """A short-lived container. It ends when its main process does, and that one when its input closes.
@@ -150,9 +151,10 @@ class Place:
         mounts: host directory to container path.
         as_caller: files get the owner of this process; otherwise the image's own user works.
         read_only: nothing can be written to the mounts.
+        init: the engine's own first process reaps what the command leaves; where the namespace has a first process, it does.
         options: whatever else the engine's `run` is told.
         """
-        flags = ["run", "--rm", "--interactive", "--init", "--pull", "never", "--name", name, "--network", network]
+        flags = ["run", "--rm", "--interactive", *(["--init"] if init else []), "--pull", "never", "--name", name, "--network", network]
         if as_caller:
             flags += ["--user", "0:0" if self.engine.rootless() else f"{os.getuid()}:{os.getgid()}"]
         protection = ["readonly"] if read_only else []

@@ -26,7 +26,7 @@ USER = "dbops_throwaway"  # the server's superuser; no dump needs a role of this
 
 _DATA = "/throwaway"
 
-# Nothing in it has to outlive a crash. It asks nobody for a password, and only its own socket leads to it.
+# Nothing in it has to outlive a crash. It asks nobody for a password, and by itself only its own socket leads to it.
 _SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",
@@ -112,12 +112,12 @@ class Throwaway:
     """The server, and its programs beside a backup directory that they can only read."""
 
     def __init__(self, engine: Engine, image: str, directory: str, limits: Limits, labels: dict[str, str]) -> None:
-        self._name = f"dbops-drill-{secrets.token_hex(6)}"
-        self._place = Place(engine, self._name)
+        self.name = f"dbops-drill-{secrets.token_hex(6)}"
+        self.labels = labels
+        self._place = Place(engine, self.name)
         self._image = image
         self._directory = directory
         self._limits = limits
-        self._labels = labels
         self._log: Any = None
         self._holder: Any = None
 
@@ -127,13 +127,13 @@ class Throwaway:
         script += [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         memory, volume = self._limits.memory, f"type=volume,destination={_DATA}"
         command = self._place.client(
-            self._name,
+            self.name,
             script,
             {},
             image=self._image,
             network="none",
             mounts={self._directory: MOUNT},
-            labels=self._labels,
+            labels=self.labels,
             as_caller=False,
             read_only=True,
             options=(
@@ -157,7 +157,7 @@ class Throwaway:
 
     def __exit__(self, *_: object) -> None:
         """Its container, and the volume with the data."""
-        self._place.engine.run("rm", "--force", "--volumes", self._name)
+        self._place.engine.run("rm", "--force", "--volumes", self.name)
         with contextlib.suppress(BrokenPipeError):
             self._holder.stdin.close()
         self._holder.wait()
@@ -169,7 +169,7 @@ class Throwaway:
         return replace(Server(self._place, {"PGUSER": USER, "PGDATABASE": "postgres"}), timeout=24 * 3600.0)
 
     def command(self, argv: list[str], env: dict[str, str]) -> Command:
-        return self._place.inside(self._name, argv, env)
+        return self._place.inside(self.name, argv, env)
 
     def path(self, name: str) -> str:
         return f"{MOUNT}/{name}"

@@ -146,13 +146,11 @@ report:
   type: str
 """
 
-import math
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _manifest
-from ansible_collections.amanat.dbops.plugins.module_utils._choice import choose
-from ansible_collections.amanat.dbops.plugins.module_utils._drill import Assertion, Drill, Plan, image_for
+from ansible_collections.amanat.dbops.plugins.module_utils._drill import Assertion, Drill, Plan
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     BACKUPS_OPTIONS,
@@ -160,28 +158,15 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
     main_of,
-    place_of,
     run_as_job,
-    series_of,
-    stack_of,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._throwaway import THROWAWAY_OPTIONS, limits_of
+from ansible_collections.amanat.dbops.plugins.module_utils._rebuild import rebuilding_of
+from ansible_collections.amanat.dbops.plugins.module_utils._throwaway import THROWAWAY_OPTIONS
 
 
 def _plan(module: AnsibleModule) -> Plan:
-    params, place = module.params, place_of(module)
-    manifest = choose(params["backup_dir"], series_of(module), params["backup"])
-    return Plan(
-        stack=stack_of(module),
-        place=place,
-        directory=params["backup_dir"],
-        manifest=manifest,
-        image=image_for(place, manifest, params["image"]),
-        limits=limits_of(params),
-        jobs=params["jobs"] or math.ceil(params["cpus"]),
-        run=params["job"] or "drill",
-        assertions=tuple(Assertion(**entry) for entry in params["assertions"]),
-    )
+    assertions = tuple(Assertion(**entry) for entry in module.params["assertions"])
+    return Plan(**rebuilding_of(module), assertions=assertions)
 
 
 def _predict(plan: Plan) -> dict[str, Any]:
