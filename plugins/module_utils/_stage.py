@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
+import re
 import subprocess
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from ._backup_dir import in_use
-from ._command import Answer, Command, run, start_tied
+from ._command import Answer, run, start_tied
 from ._errors import OperationError
+from ._guest import Guest, new_name
 from ._job import Progress
-from ._pg_load import differs
+from ._pg_load import Target, differs
 from ._pg_url import PgUrl
 from ._psql import Server, quote_identifier, quote_literal
 from ._rebuild import Rebuilding, rebuild
@@ -39,6 +40,18 @@ done
 echo ready
 wait
 """
+
+
+def attempts_in(snmp: str) -> int:
+    """The kernel's counters of a namespace without routes: whatever was not for itself. Pure."""
+    found = 0
+    lines = snmp.splitlines()
+    for names, values in zip(lines, lines[1:]):
+        if names.startswith(("Ip: F", "Udp: I")):
+            counters = dict(zip(names.split()[1:], values.split()[1:]))
+            found += int(counters.get("OutNoRoutes", 0)) + int(counters.get("OutDatagrams", 0))
+    match = re.search(r"^Ip6OutNoRoutes\s+(\d+)", snmp, re.MULTILINE)
+    return found + (int(match[1]) if match else 0)
 
 
 @dataclass(frozen=True)
@@ -103,21 +116,27 @@ class Stage:
         return f"postgres://{names}{'?' if parameters else ''}{parameters}"
 
     @property
+    def target(self) -> Target:
+        """The same with the programs of the server's image."""
+        return Target(self._throwaway.server, self._throwaway, self.plan.jobs, run=self.plan.run)
+
+    @property
     def redis_url(self) -> str:
         """REDIS_URL here; "" where there is none."""
         return f"redis://:{PASSWORD}@127.0.0.1:6379" if self.plan.redis_image else ""
 
     # -- running them --------------------------------------------------------------------------------------------
 
-    def run(self, image: str, argv: list[str], env: dict[str, str], timeout: float, workdir: str = "") -> Answer:
+    def run(self, image: str, argv: list[str], env: dict[str, str], timeout: float, workdir: str = "", user: str = "") -> Answer:
         """Run a program of an image to its end. One that overruns `timeout` seconds answers 124; nothing of it is left."""
-        name = self._name()
-        try:
-            answer = run(self._guest(name, argv, env, image, workdir), timeout=timeout, tied=True)
-        finally:
-            self.plan.place.engine.run("rm", "--force", "--volumes", name)
+        answer = self._guest().run(argv, env, image, timeout, workdir=workdir, user=user)
         self.require_alive()
         return answer
+
+    def attempts(self) -> int:
+        """Packets so far that had nowhere to go: what programs here sent to other hosts, or asked of a name server."""
+        snmp = run(self._throwaway.command(["cat", "/proc/net/snmp", "/proc/net/snmp6"], {}), timeout=60).out
+        return attempts_in(snmp)
 
     def require_alive(self) -> None:
         if not self._throwaway.is_alive():
@@ -128,33 +147,16 @@ class Stage:
                 "Give it more memory (postgres_throwaway_memory) or space, then run it again.",
             )
 
-    def _name(self) -> str:
-        return f"dbops-stage-{secrets.token_hex(6)}"
-
-    def _guest(self, name: str, argv: list[str], env: dict[str, str], image: str, workdir: str = "") -> Command:
-        """A container in the server's namespaces. It reaches nothing else, and ends with it: the kernel ends all processes of a
-        namespace whose first one is gone."""
-        plan, memory = self.plan, self.plan.limits.memory
-        return plan.place.client(
-            name,
-            argv,
-            env,
-            image=image,
-            network=f"container:{self._throwaway.name}",
-            labels=self._throwaway.labels,
-            as_caller=False,
-            init=False,
-            options=(
-                *("--pid", f"container:{self._throwaway.name}", "--memory", memory, "--memory-swap", memory),
-                *("--cpus", f"{plan.limits.cpus:g}", *(("--workdir", workdir) if workdir else ())),
-            ),
-        )
+    def _guest(self) -> Guest:
+        name, limits = self._throwaway.name, self.plan.limits
+        options = ("--memory", limits.memory, "--memory-swap", limits.memory, "--cpus", f"{limits.cpus:g}")
+        return Guest(self.plan.place, name, (f"container:{name}",), self._throwaway.labels, options)
 
     @contextlib.contextmanager
     def _redis(self, image: str) -> Any:
         """An empty Redis."""
-        name = self._name()
-        command = self._guest(name, ["sh", "-c", _REDIS, "redis", PASSWORD], {}, image)
+        name = new_name()
+        command = self._guest().command(name, ["sh", "-c", _REDIS, "redis", PASSWORD], image)
         holder: Any = start_tied(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         try:
             if not holder.stdout.readline():

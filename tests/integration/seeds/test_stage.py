@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Callable
 
 import pytest
-
 from ansible_collections.amanat.dbops.plugins.module_utils._stage import PASSWORD
 
 from tests.integration.backup.conftest import Caller, Postgres

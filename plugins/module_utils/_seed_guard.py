@@ -1,0 +1,117 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Whether a seed may run. Pure.
+
+What its rehearsals did decides; its name can only forbid, or spare a person from ordering the rehearsal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ._errors import OperationError
+from ._seed import Seed, is_one_of
+
+DEVELOPMENT = "development"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """allow: it may run now. rehearse: a rehearsal comes first, and may turn a no into a yes."""
+
+    allow: bool
+    reasons: list[str] = field(default_factory=list)
+    rehearse: bool = False
+    slug: str = ""
+    next: str = ""
+
+    @property
+    def word(self) -> str:
+        return "allow" if self.allow else "refuse"
+
+    def require(self, seed: Seed) -> None:
+        if not self.allow:
+            raise OperationError(self.slug, f"{seed.name} is refused: {'; '.join(self.reasons)}.", "Nothing was changed.", self.next)
+
+
+def decide(
+    seed: Seed,
+    *,
+    stack: str,
+    stamp: str,
+    record: Mapping[str, Any] | None,
+    allowed: Collection[str],
+    never: Collection[str],
+) -> Verdict:
+    """stack: `<environment>/<name>` of the inventory; stamp: what the database says, "" for nothing that can be read."""
+    if stamp != stack:
+        said = f"the database says {stamp}" if stamp else "the database carries no stamp that can be read"
+        slug = "stamp-mismatch" if stamp else "stamp-missing"
+        return Verdict(False, [f"the inventory says {stack}, {said}"], slug=slug, next="Correct the inventory, or playbooks/stamp.yml")
+    development = stack.partition("/")[0] == DEVELOPMENT
+    if is_one_of(seed, never):
+        if development:
+            return Verdict(True, ["it is known to destroy data, which development may lose"])
+        why = f"it is known to destroy data and never runs in {stack.partition('/')[0]}, rehearsed or not"
+        return Verdict(False, [why], slug="seed-never", next="Run it in development. dbops_seeds_never names such seeds.")
+    if record:
+        wrong = judge(record, seed)
+        if not wrong:
+            return Verdict(True, [f"exactly this seed and image came through a rehearsal with {record['backup']}"])
+        cure = f"Mend it, or declare the tables that are its own in dbops_seeds; the report is {record['report']}."
+        return Verdict(False, wrong, slug="seed-unsafe", next=cure)
+    why = "exactly this seed has not been rehearsed with exactly this image"
+    order = f"ansible-playbook playbooks/rehearse.yml -e dbops_seed={seed.name}"
+    if development or is_one_of(seed, allowed):
+        return Verdict(False, [why], rehearse=True, slug="seed-not-rehearsed", next=order)
+    unknown = "dbops_seeds_allowed does not name it"
+    return Verdict(False, [unknown, why], slug="seed-not-rehearsed", next=f"{order}, read the report, then run it.")
+
+
+def judge(record: Mapping[str, Any], seed: Seed) -> list[str]:
+    """Why the rehearsal is no proof that the seed is safe and idempotent; [] where it is."""
+    wrong: list[str] = []
+    runs = record["runs"]
+    for number, run in enumerate(runs, start=1):
+        wrong += [f"run {number}: {why}" for why in _of_run(run)]
+    if wrong or len(runs) < 2:
+        return wrong or ["its rehearsal did not run twice"]
+    first, second = runs
+    own = set(seed.tables)
+    for change in first["changes"]:
+        if change["deleted"]:
+            wrong.append(f"{_rows(change['deleted'])} of {change['table']} were deleted")
+        if change["table"] not in own:
+            wrong += [
+                f"{_rows(change[kind])} of {change['table']}, which is none of its own tables, were {kind}"
+                for kind in ("changed", "added")
+                if change[kind]
+            ]
+    wrong += [f"{what} changed" for what in first["beside"]]
+    for change in second["changes"]:
+        what = ", ".join(f"{_rows(change[kind])} {kind}" for kind in ("deleted", "changed", "added") if change[kind])
+        wrong.append(f"its second run was to change nothing: {change['table']}: {what}")
+    return wrong + [f"its second run was to change nothing: {what} changed" for what in second["beside"]]
+
+
+def _rows(number: int) -> str:
+    return "1 row" if number == 1 else f"{number} rows"
+
+
+def _of_run(run: Mapping[str, Any]) -> list[str]:
+    wrong = []
+    if run["code"] == 124:
+        wrong.append(f"it did not end within {run['timeout']:g} s and was ended")
+    elif run["code"]:
+        wrong.append(f"it ended with {run['code']}")
+    elif run["complaint"]:
+        wrong.append(f"it ended with 0 and yet said: {run['complaint']}")
+    if run["attempts"]:
+        wrong.append("it tried to reach another host")
+    return wrong

@@ -1,0 +1,145 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""A seed run twice on a stage, and what it did there: the proof by behaviour."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from . import _manifest, _seed_record
+from ._command import Answer
+from ._files import make_private_directory, write_json
+from ._job import Progress
+from ._psql import Server
+from ._seed_changes import Snapshot
+from ._seed_env import replaced, without_secrets
+from ._seed_guard import judge
+from ._seed_program import Program
+from ._stage import PASSWORD, Plan, Stage
+from ._window import stamp
+
+SAID = 4000  # characters of a program's output that are kept
+
+# What no program says that did what it was told to. Warnings of the runtime are none of it.
+_COMPLAINT = re.compile(r"^.*\b(?:error|exception|fatal|panic|failed|unhandled|uncaught)\b.*$", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Rehearsing:
+    """What one rehearsal of a seed needs to know. timeout: seconds of each run."""
+
+    stage: Plan
+    program: Program = field(repr=False)
+    timeout: float
+
+
+def complaint_in(errors: str) -> str:
+    """The first line of a program's error output that says that something went wrong."""
+    found = _COMPLAINT.search(errors)
+    return found[0].strip()[:300] if found else ""
+
+
+def told(answer: Answer, env: dict[str, str]) -> str:
+    """The end of what it said, without the secrets that it was given."""
+    return without_secrets(answer.out + answer.err, env)[-SAID:]
+
+
+class Rehearsal:
+    def __init__(self, plan: Rehearsing) -> None:
+        self.plan = plan
+
+    def make(self, progress: Progress) -> dict[str, Any]:
+        program, stack = self.plan.program, self.plan.stage.stack
+        began, clock = datetime.now(timezone.utc), time.monotonic()
+        with Stage(self.plan.stage, progress) as stage:
+            runs = self._runs(stage, progress)
+        ended = datetime.now(timezone.utc)
+        report = os.path.join(stack.reports, f"seed_{_manifest.safe_series(program.seed.name)}_{ended.strftime(_manifest.STAMP)}.json")
+        record = {
+            "stack": str(stack),
+            "seed": program.seed.name,
+            "argv": program.argv,
+            "files": list(program.seed.files),
+            "tables": list(program.seed.tables),
+            "sha256": program.sha256,
+            "image": program.image,
+            "backup": self.plan.stage.manifest["name"],
+            "started": stamp(began),
+            "ended": stamp(ended),
+            "seconds": round(time.monotonic() - clock, 3),
+            "hints": program.hints,
+            "runs": runs,
+            "report": report,
+        }
+        reasons = judge(record, program.seed)
+        make_private_directory(stack.reports)
+        write_json(report, {**record, "passed": not reasons, "reasons": reasons})
+        _seed_record.write(stack, program, record)
+        return {"changed": True, **result(record, program)}
+
+    def _runs(self, stage: Stage, progress: Progress) -> list[dict[str, Any]]:
+        env = self.plan.program.given(replaced(self.plan.program.env, stage.url, stage.redis_url, PASSWORD))
+        runs: list[dict[str, Any]] = []
+        progress.say("remembering every row", now=True)
+        before = Snapshot(stage.target, stage.server.database, 0)
+        for number in (1, 2):
+            progress.say("running the seed", now=True, run=number)
+            run = self._run(stage, env)
+            progress.say("comparing every row", now=True, run=number)
+            after = Snapshot(stage.target, stage.server.database, number)
+            with stage.target.session(stage.server.database) as session:
+                runs.append({**run, **after.changes_since(before, session)})
+            if run["code"]:
+                break
+            before = after
+        return runs
+
+    def _run(self, stage: Stage, env: dict[str, str]) -> dict[str, Any]:
+        program, clock = self.plan.program, time.monotonic()
+        attempts = stage.attempts()
+        answer = stage.run(program.image, program.argv, env, self.plan.timeout, program.workdir, program.user)
+        end_sessions(stage.server, "usename <> current_user")
+        return {
+            "code": answer.code,
+            "timeout": self.plan.timeout,
+            "seconds": round(time.monotonic() - clock, 3),
+            "attempts": stage.attempts() - attempts,
+            "complaint": complaint_in(answer.err) if answer.ok else "",
+            "said": told(answer, {}),
+        }
+
+
+def end_sessions(server: Server, condition: str) -> int:
+    """End what a program that is gone has left in the server; how many sessions that were. Those of its own accord need no ending."""
+    mine = f"FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND {condition}"
+    ended = int(server.value(f"SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) AS ended {mine}"))
+    until = time.monotonic() + 20
+    while server.value(f"SELECT count(*) AS left {mine}") and time.monotonic() < until:
+        time.sleep(0.1)
+    return ended
+
+
+def result(record: dict[str, Any], program: Program) -> dict[str, Any]:
+    """What modules return of a record."""
+    reasons = judge(record, program.seed)
+    return {
+        "seed": program.seed.name,
+        "sha256": program.sha256,
+        "image": program.image,
+        "passed": not reasons,
+        "reasons": reasons,
+        "hints": program.hints,
+        "backup": record["backup"],
+        "runs": record["runs"],
+        "seconds": record["seconds"],
+        "report": record["report"],
+    }

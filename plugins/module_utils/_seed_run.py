@@ -1,0 +1,151 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""A seed run on the live database, and the rows that are other ones afterwards."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from . import _manifest, _seed_guard, _seed_record, _stamp
+from ._command import Answer
+from ._errors import OperationError
+from ._files import make_private_directory, write_json
+from ._guest import Guest, holder
+from ._job import Progress
+from ._pg_digest import SETTINGS, TABLES, table_facts
+from ._place import Place
+from ._psql import Server, quote_literal
+from ._seed_program import Program
+from ._seed_rehearsal import complaint_in, end_sessions, told
+from ._session import Session
+from ._stack import Stack
+from ._window import stamp
+
+
+def verdict_on(
+    program: Program, server: Server, stack: Stack, allowed: list[str], never: list[str]
+) -> tuple[_seed_guard.Verdict, dict[str, Any] | None]:
+    """Whether the seed may run now on that database, and its record."""
+    record = _seed_record.read(stack, program)
+    return _seed_guard.decide(
+        program.seed, stack=str(stack), stamp=_stamp.read(server), record=record, allowed=allowed, never=never
+    ), record
+
+
+@dataclass(frozen=True)
+class Running:
+    """What one run needs to know. timeout: seconds."""
+
+    stack: Stack
+    place: Place
+    server: Server = field(repr=False)
+    program: Program = field(repr=False)
+    timeout: float
+    run: str
+
+
+class Run:
+    def __init__(self, plan: Running) -> None:
+        self.plan = plan
+        self.notes: list[str] = []
+
+    def make(self, progress: Progress) -> dict[str, Any]:
+        plan, program = self.plan, self.plan.program
+        began, clock = datetime.now(timezone.utc), time.monotonic()
+        progress.say("counting every row", now=True)
+        before = self._facts()
+        progress.say("running the seed", now=True)
+        answer = self._program()
+        progress.say("comparing every row", now=True)
+        tables = compare(before, self._facts(), program.seed.tables)
+        own = [entry for entry in tables if entry["own"] or not program.seed.tables]
+        if len(own) < len(tables):
+            names = ", ".join(entry["table"] for entry in tables if not entry["own"])
+            self.notes.append(f"{names} changed meanwhile as well: what the services wrote cannot be told from what the seed did")
+        complaint = complaint_in(answer.err)
+        if answer.ok and complaint:
+            self.notes.append(f"it ended with 0 and yet said: {complaint}")
+        ended = datetime.now(timezone.utc)
+        name = f"seeded_{_manifest.safe_series(program.seed.name)}_{ended.strftime(_manifest.STAMP)}.json"
+        report = {
+            "stack": str(plan.stack),
+            "seed": program.seed.name,
+            "argv": program.argv,
+            "sha256": program.sha256,
+            "image": program.image,
+            "started": stamp(began),
+            "ended": stamp(ended),
+            "seconds": round(time.monotonic() - clock, 3),
+            "code": answer.code,
+            "said": told(answer, program.env),
+            "tables": tables,
+            "notes": self.notes,
+        }
+        make_private_directory(plan.stack.reports)
+        path = os.path.join(plan.stack.reports, name)
+        write_json(path, report)
+        if not answer.ok:
+            raise self._failed(answer, tables, path)
+        keys = ("seed", "sha256", "image", "tables", "notes", "seconds")
+        return {"changed": bool(own), "report": path, **{key: report[key] for key in keys}}
+
+    def _facts(self) -> list[dict[str, Any]]:
+        """Rows and digest of every table, as they are at one moment."""
+        server = self.plan.server
+        with Session(server.command(), server.database) as session:
+            session.execute(f"{SETTINGS} BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;")
+            return table_facts(session, session.rows(TABLES), digest=lambda _table: True)
+
+    def _program(self) -> Answer:
+        """In a container of its own, of exactly the image that was rehearsed: whatever was done to the service's own is not in it."""
+        plan, program = self.plan, self.plan.program
+        labels = {"stack": str(plan.stack), "run": plan.run}
+        with holder(plan.place, program.image, labels) as host:
+            guest = Guest(plan.place, host, program.networks, labels)
+            env = program.given(program.env)
+            return guest.run(program.argv, env, program.image, plan.timeout, workdir=program.workdir, user=program.user, overran=self._end)
+
+    def _end(self, name: str) -> None:
+        """Its container is ended with SIGKILL, and whatever the server still does for it by us. Told apart by its address."""
+        engine = self.plan.place.engine
+        facts = engine.inspect("container", name) or {"NetworkSettings": {"Networks": {}}}
+        networks = facts["NetworkSettings"]["Networks"].values()
+        addresses = [address for network in networks for address in (network["IPAddress"], network.get("GlobalIPv6Address")) if address]
+        engine.run("kill", name)
+        if not addresses:
+            self.notes.append("it shared the address of its service: what the server still does for it ends by itself")
+            return
+        theirs = ", ".join(quote_literal(address) for address in addresses)
+        end_sessions(self.plan.server, f"host(client_addr) IN ({theirs})")
+
+    def _failed(self, answer: Answer, tables: list[dict[str, Any]], report: str) -> OperationError:
+        changed = "; ".join(f"{entry['table']}: {entry['before']} rows before, {entry['after']} after" for entry in tables)
+        overran = answer.code == 124
+        how = f"did not end within {self.plan.timeout:g} s and was ended" if overran else f"ended with {answer.code}: {answer.reason}"
+        return OperationError(
+            "seed-timeout" if overran else "seed-failed",
+            f"{self.plan.program.seed.name} {told(Answer(0, how, ''), self.plan.program.env)}.",
+            f"{f'Rows that changed meanwhile: {changed}' if changed else 'Nothing was changed'}; the report is {report}.",
+            "Read what it said; the backup that was made before is the newest one: playbooks/backup_info.yml."
+            if changed
+            else "Read what it said, mend it, then run it again.",
+        )
+
+
+def compare(before: list[dict[str, Any]], after: list[dict[str, Any]], own: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The tables that are not what they were. Pure."""
+    old, new = ({f"{table['schema']}.{table['table']}": (table["rows"], table["digest"]) for table in facts} for facts in (before, after))
+    gone = (None, None)
+    return [
+        {"table": name, "before": old.get(name, gone)[0], "after": new.get(name, gone)[0], "own": name in own}
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]

@@ -1,0 +1,227 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: seed_rehearse
+short_description: Run a seed twice on a copy of the database that nobody else reaches
+version_added: 0.1.0
+description:
+  - Restores the newest backup in a throw-away server without a network, runs the seed there twice in the image of its service, with
+    every address and secret of the service's environment replaced, and compares every row of every table by its key.
+  - A seed came through when both runs ended well within the time-out, tried to reach nobody, the first one deleted nothing and
+    wrote to no table but its own, and the second one changed nothing.
+  - What was found is kept for exactly its files and exactly its image, and written into a report.
+  - The work is a job on the target. It outlives a lost connection, and nothing of it outlives the job.
+author:
+  - amanat.dbops contributors (@amanat)
+extends_documentation_fragment:
+  - amanat.dbops._target
+  - amanat.dbops._postgres
+  - amanat.dbops._services
+  - amanat.dbops._seed
+  - amanat.dbops._job
+  - amanat.dbops._backups
+  - amanat.dbops._throwaway
+attributes:
+  check_mode:
+    support: full
+    description: Says which seed, which image and which backup would be taken.
+  diff_mode:
+    support: none
+    description: A rehearsal replaces nothing.
+  idempotent:
+    support: none
+    details: Every run rehearses again.
+    description: A second run changes nothing.
+options:
+  backup:
+    description: Name of the backup. V(newest) and V(oldest) are those of the series that can be used.
+    type: str
+    default: newest
+  redis_image:
+    description: Image of a throw-away Redis beside the server. Without one nothing answers to the address of Redis.
+    type: str
+    default: ''
+  redis_container:
+    description: Container whose image is taken where O(redis_image) is empty.
+    type: str
+    default: ''
+  timeout:
+    description: Seconds that each run of the seed may take.
+    type: float
+    default: 600.0
+"""
+
+EXAMPLES = r"""
+- name: Find out what a seed does
+  amanat.dbops.seed_rehearse:
+    stack: production/nickapp
+    postgres_container: amanat-postgres
+    pg_url: "{{ dbops_pg_url }}"
+    services: "{{ dbops_services }}"
+    seed: seedCities
+    seeds:
+      - name: seedCities
+        tables: [public.cities]
+"""
+
+RETURN = r"""
+passed:
+  description: Whether it is safe and idempotent; V(false) in check mode.
+  returned: success
+  type: bool
+reasons:
+  description: Why it is not.
+  returned: success
+  type: list
+  elements: str
+seed:
+  description: Name of the seed.
+  returned: success
+  type: str
+sha256:
+  description: SHA-256 of its files and its command.
+  returned: success
+  type: str
+image:
+  description: Id of the image that it ran in.
+  returned: success
+  type: str
+hints:
+  description: Words in it that are worth a look.
+  returned: success
+  type: list
+  elements: str
+backup:
+  description: Name of the backup that was restored.
+  returned: success
+  type: str
+runs:
+  description: What each run did; empty in check mode.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: Its exit code; 124 for one that did not end in time.
+      type: int
+    seconds:
+      description: How long it took.
+      type: float
+    attempts:
+      description: How often something in it tried to reach another host.
+      type: int
+    complaint:
+      description: The first line of its error output that speaks of an error, although it ended with 0.
+      type: str
+    said:
+      description: The end of its output.
+      type: str
+    changes:
+      description: Rows C(added), C(changed) and C(deleted) by C(table), where there are any.
+      type: list
+      elements: dict
+    beside:
+      description: What else is another, such as the schema.
+      type: list
+      elements: str
+    sequences:
+      description: Sequences that moved. They may.
+      type: list
+      elements: dict
+seconds:
+  description: How long all of it took; 0 in check mode.
+  returned: success
+  type: float
+report:
+  description: Path of the report on the target; empty in check mode.
+  returned: success
+  type: str
+"""
+
+from typing import Any, Callable
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
+from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    BACKUPS_OPTIONS,
+    JOB_OPTIONS,
+    POSTGRES_OPTIONS,
+    TARGET_OPTIONS,
+    engine_of,
+    main_of,
+    run_as_job,
+    url_of,
+)
+from ansible_collections.amanat.dbops.plugins.module_utils._rebuild import rebuilding_of
+from ansible_collections.amanat.dbops.plugins.module_utils._seed_module import SEED_OPTIONS, program_from
+from ansible_collections.amanat.dbops.plugins.module_utils._seed_rehearsal import Rehearsal, Rehearsing
+from ansible_collections.amanat.dbops.plugins.module_utils._stage import Plan
+from ansible_collections.amanat.dbops.plugins.module_utils._throwaway import THROWAWAY_OPTIONS
+
+
+def _redis_image(module: AnsibleModule) -> str:
+    params = module.params
+    if params["redis_image"] or not params["redis_container"]:
+        return str(params["redis_image"])
+    container = engine_of(module).inspect("container", params["redis_container"])
+    return str(container["Image"]) if container else ""
+
+
+def _plan(module: AnsibleModule) -> Rehearsing:
+    program = program_from(module)
+    stage = Plan(**rebuilding_of(module), url=url_of(module), redis_image=_redis_image(module))
+    return Rehearsing(stage, program, module.params["timeout"])
+
+
+def _predict(plan: Rehearsing) -> dict[str, Any]:
+    program = plan.program
+    return {
+        "changed": True,
+        "passed": False,
+        "reasons": [],
+        "seed": program.seed.name,
+        "sha256": program.sha256,
+        "image": program.image,
+        "hints": program.hints,
+        "backup": plan.stage.manifest["name"],
+        "runs": [],
+        "seconds": 0.0,
+        "report": "",
+    }
+
+
+def body(module: AnsibleModule) -> dict[str, Any]:
+    if module.check_mode:
+        return _predict(_plan(module))
+
+    def prepare() -> Callable[[Progress], dict[str, Any]]:
+        return Rehearsal(_plan(module)).make
+
+    return run_as_job(module, prepare)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **TARGET_OPTIONS,
+            **POSTGRES_OPTIONS,
+            **SEED_OPTIONS,
+            **JOB_OPTIONS,
+            **THROWAWAY_OPTIONS,
+            **BACKUPS_OPTIONS,
+            "backup": {"type": "str", "default": "newest"},
+            "redis_image": {"type": "str", "default": ""},
+            "redis_container": {"type": "str", "default": ""},
+            "timeout": {"type": "float", "default": 600.0},
+        },
+        supports_check_mode=True,
+    )
+    main_of(module, body)
+
+
+if __name__ == "__main__":
+    main()

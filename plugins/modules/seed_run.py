@@ -1,0 +1,156 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: seed_run
+short_description: Run a seed on the database, where its guard allows it
+version_added: 0.1.0
+description:
+  - Asks what M(amanat.dbops.seed_guard_info) asks, and refuses what that refuses. Then the seed runs in a container of its own, of
+    the very image that was rehearsed, with the environment and in the networks of its service.
+  - Rows are counted and compared before and after; it is changed only if rows are.
+  - A seed that does not end in time is ended, and so are its container and its sessions in the server.
+  - The work is a job on the target. It outlives a lost connection.
+author:
+  - amanat.dbops contributors (@amanat)
+extends_documentation_fragment:
+  - amanat.dbops._target
+  - amanat.dbops._postgres
+  - amanat.dbops._services
+  - amanat.dbops._seed
+  - amanat.dbops._job
+attributes:
+  check_mode:
+    support: full
+    description: Refuses what would be refused. Whether rows would change is not known; it says so by V(changed=true).
+  diff_mode:
+    support: none
+    description: The report names the tables.
+  idempotent:
+    support: full
+    description: A second run of a seed that came through its rehearsal changes nothing.
+options:
+  timeout:
+    description: Seconds that the seed may take.
+    type: float
+    default: 600.0
+"""
+
+EXAMPLES = r"""
+- name: Seed the categories
+  amanat.dbops.seed_run:
+    stack: production/nickapp
+    postgres_container: amanat-postgres
+    pg_url: "{{ dbops_pg_url }}"
+    services: "{{ dbops_services }}"
+    seed: seedCategories
+"""
+
+RETURN = r"""
+seed:
+  description: Name of the seed.
+  returned: success
+  type: str
+sha256:
+  description: SHA-256 of its files and its command.
+  returned: success
+  type: str
+image:
+  description: Id of the image that it ran in.
+  returned: success
+  type: str
+tables:
+  description:
+    - The tables that are not what they were. Those that are not the seed's own do not count as changed by it, unless it declares none.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    table:
+      description: Its name.
+      type: str
+    before:
+      description: Its rows before.
+      type: int
+    after:
+      description: Its rows afterwards.
+      type: int
+    own:
+      description: Whether it is one of the seed's own.
+      type: bool
+notes:
+  description: What else is worth knowing, one sentence each.
+  returned: success
+  type: list
+  elements: str
+seconds:
+  description: How long all of it took; 0 in check mode.
+  returned: success
+  type: float
+report:
+  description: Path of the report on the target; empty in check mode.
+  returned: success
+  type: str
+"""
+
+from typing import Any, Callable
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
+from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    JOB_OPTIONS,
+    POSTGRES_OPTIONS,
+    TARGET_OPTIONS,
+    main_of,
+    place_of,
+    run_as_job,
+    server_of,
+    stack_of,
+)
+from ansible_collections.amanat.dbops.plugins.module_utils._seed_module import SEED_OPTIONS, program_from, verdict_from
+from ansible_collections.amanat.dbops.plugins.module_utils._seed_run import Run, Running
+
+
+def _plan(module: AnsibleModule) -> Running:
+    program = program_from(module)
+    verdict, _record = verdict_from(module, program)
+    verdict.require(program.seed)
+    params = module.params
+    return Running(stack_of(module), place_of(module), server_of(module), program, params["timeout"], params["job"] or "seed")
+
+
+def _predict(plan: Running) -> dict[str, Any]:
+    program = plan.program
+    known = {"seed": program.seed.name, "sha256": program.sha256, "image": program.image}
+    return {"changed": True, **known, "tables": [], "notes": [], "seconds": 0.0, "report": ""}
+
+
+def body(module: AnsibleModule) -> dict[str, Any]:
+    if module.check_mode:
+        return _predict(_plan(module))
+
+    def prepare() -> Callable[[Progress], dict[str, Any]]:
+        return Run(_plan(module)).make
+
+    return run_as_job(module, prepare)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **TARGET_OPTIONS,
+            **POSTGRES_OPTIONS,
+            **SEED_OPTIONS,
+            **JOB_OPTIONS,
+            "timeout": {"type": "float", "default": 600.0},
+        },
+        supports_check_mode=True,
+    )
+    main_of(module, body)
+
+
+if __name__ == "__main__":
+    main()
