@@ -50,28 +50,31 @@ def decide(
     never: Collection[str],
 ) -> Verdict:
     """stack: `<environment>/<name>` of the inventory; stamp: what the database says, "" for nothing that can be read."""
+    environment = stack.partition("/")[0]
     if stamp != stack:
         said = f"the database says {stamp}" if stamp else "the database carries no stamp that can be read"
-        slug = "stamp-mismatch" if stamp else "stamp-missing"
-        return Verdict(False, [f"the inventory says {stack}, {said}"], slug=slug, next="Correct the inventory, or playbooks/stamp.yml")
-    development = stack.partition("/")[0] == DEVELOPMENT
+        cure = "Correct the inventory, or playbooks/stamp.yml."
+        return _refused("stamp-mismatch" if stamp else "stamp-missing", [f"the inventory says {stack}, {said}"], cure)
     if is_one_of(seed, never):
-        if development:
+        if environment == DEVELOPMENT:
             return Verdict(True, ["it is known to destroy data, which development may lose"])
-        why = f"it is known to destroy data and never runs in {stack.partition('/')[0]}, rehearsed or not"
-        return Verdict(False, [why], slug="seed-never", next="Run it in development. dbops_seeds_never names such seeds.")
+        why = f"it is known to destroy data and never runs in {environment}, rehearsed or not"
+        return _refused("seed-never", [why], "Run it in development. dbops_seeds_never names such seeds.")
     if record:
         wrong = judge(record, seed)
         if not wrong:
             return Verdict(True, [f"exactly this seed and image came through a rehearsal with {record['backup']}"])
         cure = f"Mend it, or declare the tables that are its own in dbops_seeds; the report is {record['report']}."
-        return Verdict(False, wrong, slug="seed-unsafe", next=cure)
+        return _refused("seed-unsafe", wrong, cure)
     why = "exactly this seed has not been rehearsed with exactly this image"
     order = f"ansible-playbook playbooks/rehearse.yml -e dbops_seed={seed.name}"
-    if development or is_one_of(seed, allowed):
-        return Verdict(False, [why], rehearse=True, slug="seed-not-rehearsed", next=order)
-    unknown = "dbops_seeds_allowed does not name it"
-    return Verdict(False, [unknown, why], slug="seed-not-rehearsed", next=f"{order}, read the report, then run it.")
+    if environment == DEVELOPMENT or is_one_of(seed, allowed):
+        return _refused("seed-not-rehearsed", [why], order, rehearse=True)
+    return _refused("seed-not-rehearsed", ["dbops_seeds_allowed does not name it", why], f"{order}, read the report, then run it.")
+
+
+def _refused(slug: str, reasons: list[str], cure: str, *, rehearse: bool = False) -> Verdict:
+    return Verdict(False, reasons, rehearse, slug, cure)
 
 
 def judge(record: Mapping[str, Any], seed: Seed) -> list[str]:

@@ -55,6 +55,7 @@ def test_programs_on_a_stage(make_database: Callable[..., str], caller: Caller, 
         assert where.out == "/usr/share\n"
 
 
+@pytest.mark.faults
 @pytest.mark.usefixtures("nothing_left")
 def test_a_stage_ends_with_whoever_made_it(make_database: Callable[..., str], caller: Caller, postgres: Postgres) -> None:
     """A program that ignores every polite request ends as well, and so does what it left running."""

@@ -1,0 +1,124 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Seeds are believed by what they do: rehearsed on a copy, refused or run, and nothing of them stays behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.integration.backup.jobs import await_true
+from tests.integration.plays import engine, images
+from tests.integration.seeds.conftest import SECRET, report
+
+
+def left() -> str:
+    return engine("ps", "--all", "--quiet", "--filter", "name=dbops-stage-", "--filter", "label=amanat.dbops.stack")
+
+
+def test_the_seeds_of_the_runbook(make_shop: Any) -> None:
+    """Rehearsed once, run twice: the second run changes nothing, and says so. Whatever it prints, no secret is kept."""
+    shop = make_shop("production/shop")
+    guard = shop.guard("seedCategories")
+    assert (guard["verdict"], guard["rehearse"], guard["slug"]) == ("refuse", True, "seed-not-rehearsed")
+    shop.refused("seedCategories", "seed-not-rehearsed")
+    before = shop.content()
+    rehearsed = shop.rehearse("seedCategories")
+    assert (rehearsed["passed"], rehearsed["reasons"]) == (True, [])
+    assert [run["changes"] for run in rehearsed["runs"]] == [
+        [{"table": "public.categories", "added": 12, "changed": 0, "deleted": 0}],
+        [],
+    ]
+    assert report(rehearsed["report"])["passed"] is True
+    assert shop.content() == before, "a rehearsal touches nothing"
+    assert shop.guard("seedCategories")["verdict"] == "allow"
+    shop.sql("INSERT INTO categories (name, slug, position) VALUES ('Own', 'own', 77)")
+    done = shop.seed("seedCategories")
+    assert (done["changed"], done["tables"]) == (True, [{"table": "public.categories", "before": 1, "after": 13, "own": True}])
+    report(done["report"])
+    before = shop.content()
+    again = shop.seed("seedCategories")
+    assert (again["changed"], again["tables"]) == (False, [])
+    assert shop.content() == before
+    assert not left()
+
+
+@pytest.mark.slow
+def test_what_it_calls_itself_is_not_believed(make_shop: Any) -> None:
+    shop = make_shop(image="lying")
+    rehearsed = shop.rehearse("seedCategories")
+    assert rehearsed["passed"] is False
+    assert "200 rows of public.users were deleted" in rehearsed["reasons"]
+    assert "TRUNCATE" in rehearsed["hints"]
+    before = shop.content()
+    assert "200 rows of public.users were deleted" in shop.refused("seedCategories", "seed-unsafe")
+    assert shop.content() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("seed", "reason"),
+    [
+        ("meddles", "1 row of public.users, which is none of its own tables, were changed"),
+        ("repeats", "its second run was to change nothing: public.categories: 1 row added"),
+        ("opens", "run 1: it did not end within 4 s and was ended"),
+        ("reaches", "run 1: it tried to reach another host"),
+        ("needs", "run 1: it ended with 1"),
+        ("pretends", 'run 1: it ended with 0 and yet said: seed failed: relation "no_such_table" does not exist'),
+        ("alters", "the schema changed"),
+        ("hangs", "run 1: it did not end within 4 s and was ended"),
+    ],
+)
+def test_what_does_not_come_through(seed: str, reason: str, make_shop: Any) -> None:
+    shop = make_shop()
+    before = shop.content()
+    rehearsed = shop.rehearse(seed, timeout=4.0)
+    assert rehearsed["passed"] is False
+    assert reason in rehearsed["reasons"]
+    shop.refused(seed, "seed-unsafe")
+    assert shop.content() == before
+    assert not left()
+
+
+@pytest.mark.slow
+def test_its_environment_is_another(make_shop: Any) -> None:
+    """The names stay; whatever leads or lets in anywhere does not. A Redis answers where one is asked for."""
+    shop = make_shop()
+    rehearsed = shop.rehearse("tells", redis_image=images("redis")["redis"])
+    said = rehearsed["runs"][0]["said"].splitlines()
+    assert said == [f"postgres://amanat:throwaway@127.0.0.1:5432/{shop.database} throwaway 127.0.0.1 production", "redis answers"]
+    assert rehearsed["passed"] is True
+
+
+def test_what_is_known_to_destroy(make_shop: Any) -> None:
+    """seed:all and seed:users run in development alone, by whatever name; and never where the stamp says otherwise."""
+    shop = make_shop("production/shop", backed_up=False)
+    before = shop.content()
+    for seed in ("seed:all", "seed:users", "seedAll", "seedUsers"):
+        shop.refused(seed, "seed-never")
+    other = [{"name": "harmless", "argv": ["npm", "run", "seed:users"], "files": ["package.json"]}]
+    shop.refused("harmless", "seed-never", seeds=other)
+    shop.refused("seedAll", "stamp-mismatch", stack="development/shop")
+    shop.refused("seedNothing", "seed-unknown")
+    assert shop.content() == before
+    free = make_shop("development/shop", backed_up=False)
+    done = free.seed("seed:users")
+    assert done["changed"] is True
+    assert {"table": "public.users", "before": 200, "after": 12, "own": False} in done["tables"]
+
+
+@pytest.mark.slow
+def test_one_that_hangs_is_ended(make_shop: Any) -> None:
+    """Its process, all that it started, its session and its transaction; the service beside it stays."""
+    shop = make_shop(backed_up=False)
+    shop.sql("INSERT INTO categories (name, slug, position) VALUES ('Own', 'own', 77)")
+    before = shop.content()
+    shop.refused("hangs", "seed-timeout", timeout=3.0, seeds_never=["hangs"])
+    assert shop.content() == before
+    assert shop.sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%7777%' AND pid <> pg_backend_pid()") == "0"
+    assert shop.sql("SELECT count(*) FROM pg_locks WHERE mode = 'RowExclusiveLock'") == "0"
+    await_true(lambda: not left())
+    assert engine("inspect", "--format", "{{.State.Running}}", shop.backend) == "true"
+    assert SECRET not in engine("logs", shop.backend)

@@ -1,0 +1,85 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The environment of a rehearsal holds the names of the real one, and nothing that leads or lets in anywhere."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils._seed_env import replaced, without_secrets
+from ansible_collections.amanat.dbops.plugins.module_utils._seed_rehearsal import complaint_in
+from ansible_collections.amanat.dbops.plugins.module_utils._stage import attempts_in
+from hypothesis import given
+from hypothesis import strategies as st
+
+PG, REDIS, SECRET = "postgres://u:throwaway@127.0.0.1:5432/d", "redis://:throwaway@127.0.0.1:6379", "throwaway"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("PG_URL", "postgres://amanat:pw@postgres:5432/amanat", PG),
+        ("REPLICA", "postgresql://replica/amanat", PG),
+        ("REDIS_URL", "rediss://:pw@redis:6379", REDIS),
+        ("API", "https://api.example.com/v1", "https://replaced.invalid"),
+        ("CONNECTION_STRING", "Server=db;Pwd=x", SECRET),
+        ("PGPASSWORD", "pw", SECRET),
+        ("STRIPE", "sk1live1aaaaaaaaaaaaaaaaaaaa", SECRET),
+        ("NOTE", "the password is pw-of-amanat", SECRET),
+        ("PGHOST", "postgres", "127.0.0.1"),
+        ("QUEUE", "rabbit", "127.0.0.1"),
+        ("NODE_ENV", "production", "production"),
+        ("PORT", "5000", "5000"),
+        ("PATH", "/usr/local/sbin:/usr/local/bin", "/usr/local/sbin:/usr/local/bin"),
+        ("NODE_OPTIONS", "--max-old-space-size=4096", "--max-old-space-size=4096"),
+        ("EMPTY_TOKEN", "", ""),
+    ],
+)
+def test_what_a_variable_becomes(name: str, value: str, expected: str) -> None:
+    env = {"OTHER": "amqp://u:pw-of-amanat@rabbit", name: value}
+    assert replaced(env, PG, REDIS, SECRET)[name] == expected
+
+
+def test_without_a_redis_its_address_leads_nowhere() -> None:
+    assert replaced({"REDIS_URL": "redis://redis"}, PG, "", SECRET) == {"REDIS_URL": "redis://replaced.invalid:6379"}
+
+
+@given(st.dictionaries(st.text(min_size=1), st.text()))
+def test_names_stay(env: dict[str, str]) -> None:
+    new = replaced(env, PG, REDIS, SECRET)
+    assert new.keys() == env.keys()
+    assert not [value for value in new.values() if "://" in value and value not in (PG, REDIS) and "replaced.invalid" not in value]
+
+
+def test_output_without_secrets() -> None:
+    env = {"PG_URL": "postgres://amanat:p%40ss@postgres:5432/amanat", "JWT_SECRET": "abcd1234", "PORT": "5000"}
+    said = "postgres://amanat:p%40ss@postgres:5432/amanat p@ss abcd1234 5000 postgres"
+    assert without_secrets(said, env) == "*** *** *** 5000 postgres"
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    [
+        ("", ""),
+        ("(node:1) DeprecationWarning: old", ""),
+        ("starting\n  Error: relation is missing\n    at x", "Error: relation is missing"),
+        ("seed failed: no", "seed failed: no"),
+    ],
+)
+def test_complaints(errors: str, expected: str) -> None:
+    assert complaint_in(errors) == expected
+
+
+SNMP = """Ip: Forwarding DefaultTTL InReceives OutNoRoutes
+Ip: 1 64 9 3
+Udp: InDatagrams NoPorts InErrors OutDatagrams
+Udp: 0 0 0 2
+UdpLite: InDatagrams NoPorts InErrors OutDatagrams
+UdpLite: 0 0 0 7
+Ip6OutNoRoutes                  	4
+"""
+
+
+@pytest.mark.parametrize(("snmp", "found"), [(SNMP, 9), ("", 0), (SNMP.replace("Ip6", "Icmp6"), 5)])
+def test_attempts(snmp: str, found: int) -> None:
+    assert attempts_in(snmp) == found
