@@ -65,7 +65,8 @@ def find(name: str, specs: Sequence[Mapping[str, Any]]) -> Seed:
         if entry["name"] == name:
             spec.update({key: value for key, value in entry.items() if value})
     if ":" in name:  # a script of package.json
-        argv, files = ["npm", "run", "--silent", name], ["package.json"]
+        # By itself npm asks its registry for a newer npm.
+        argv, files = ["npm", "run", "--silent", "--no-update-notifier", name], ["package.json"]
     else:
         path = f"dist/seeds/{name}.js"
         argv, files = ["node", "-e", f"require('./{path}')"], [path]

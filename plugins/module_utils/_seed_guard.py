@@ -79,15 +79,16 @@ def _refused(slug: str, reasons: list[str], cure: str, *, rehearse: bool = False
 
 def judge(record: Mapping[str, Any], seed: Seed) -> list[str]:
     """Why the rehearsal is no proof that the seed is safe and idempotent; [] where it is."""
-    wrong: list[str] = []
     runs = record["runs"]
-    for number, run in enumerate(runs, start=1):
-        wrong += [f"run {number}: {why}" for why in _of_run(run)]
-    if wrong or len(runs) < 2:
-        return wrong or ["its rehearsal did not run twice"]
-    first, second = runs
-    own = set(seed.tables)
-    for change in first["changes"]:
+    wrong = [f"run {number}: {why}" for number, run in enumerate(runs, start=1) for why in _of_run(run)]
+    wrong += [why for run in runs[:1] for why in _of_first(run, set(seed.tables))]
+    wrong += [f"its second run was to change nothing: {what}" for run in runs[1:] for what in _changes(run)]
+    return wrong or ([] if len(runs) > 1 else ["its rehearsal did not run twice"])
+
+
+def _of_first(run: Mapping[str, Any], own: Collection[str]) -> list[str]:
+    wrong = []
+    for change in run["changes"]:
         if change["deleted"]:
             wrong.append(f"{_rows(change['deleted'])} of {change['table']} were deleted")
         if change["table"] not in own:
@@ -96,11 +97,14 @@ def judge(record: Mapping[str, Any], seed: Seed) -> list[str]:
                 for kind in ("changed", "added")
                 if change[kind]
             ]
-    wrong += [f"{what} changed" for what in first["beside"]]
-    for change in second["changes"]:
-        what = ", ".join(f"{_rows(change[kind])} {kind}" for kind in ("deleted", "changed", "added") if change[kind])
-        wrong.append(f"its second run was to change nothing: {change['table']}: {what}")
-    return wrong + [f"its second run was to change nothing: {what} changed" for what in second["beside"]]
+    return wrong + [f"{what} changed" for what in run["beside"]]
+
+
+def _changes(run: Mapping[str, Any]) -> list[str]:
+    kinds = ("deleted", "changed", "added")
+    return [
+        f"{change['table']}: {', '.join(f'{_rows(change[kind])} {kind}' for kind in kinds if change[kind])}" for change in run["changes"]
+    ] + [f"{what} changed" for what in run["beside"]]
 
 
 def _rows(number: int) -> str:

@@ -133,7 +133,7 @@ class Run:
         return OperationError(
             "seed-timeout" if overran else "seed-failed",
             f"{self.plan.program.seed.name} {told(Answer(0, how, ''), self.plan.program.env)}.",
-            f"{f'Rows that changed meanwhile: {changed}' if changed else 'Nothing was changed'}; the report is {report}.",
+            f"{f'Rows that changed meanwhile: {changed}' if changed else 'No row changed'}; the report is {report}.",
             "Read what it said; the backup that was made before is the newest one: playbooks/backup_info.yml."
             if changed
             else "Read what it said, mend it, then run it again.",

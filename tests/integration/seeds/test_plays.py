@@ -78,6 +78,7 @@ def test_what_is_refused_is_told(make_shop: Any, type_in: Any) -> None:
     assert done.code == 2
     assert done.last_line.startswith("dbops rehearse production/shop failed: [seed-unsafe] repeats did not come through"), done.out
     done = type_in("rehearse", shop, *meant, "-e", "dbops_seed=seed:all")
+    assert "another host" not in done.last_line
     assert "rows of public.users were deleted" in done.last_line, done.out
     for check in ((), ("--check",)):
         done = type_in("seed", shop, *meant, "-e", "dbops_seed=seed:all", *check)
