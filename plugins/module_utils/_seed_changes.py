@@ -66,12 +66,13 @@ class Snapshot:
         """Hash one table's rows; the name of the copy."""
         copy = f"{_OURS}.at_{self._number}_{at}"
         row = 't::text COLLATE "C"'
-        key = ", ".join(f"t.{quote_identifier(column)}" for column in table["key"])
-        key = f'ROW({key})::text COLLATE "C"' if key else row
-        session.execute(
-            f"CREATE UNLOGGED TABLE {copy} AS SELECT hashtextextended({key}, 0) AS k, hashtextextended({key}, 1) AS l,"
-            f" min(hashtextextended({row}, 2)) AS h, count(*) AS n FROM ONLY {name_of(table)} t GROUP BY 1, 2; ANALYZE {copy};"
-        )
+        columns = ", ".join(f"t.{quote_identifier(column)}" for column in table["key"])
+        key = f'ROW({columns})::text COLLATE "C"' if columns else row
+        hashes = f"hashtextextended({key}, 0) AS k, hashtextextended({key}, 1) AS l"
+        # Only where a whole row is the key may the same one be there twice.
+        rows = f"hashtextextended({row}, 2) AS h, 1::bigint AS n" if columns else "0::bigint AS h, count(*) AS n"
+        grouped = "" if columns else "GROUP BY 1, 2"
+        session.execute(f"CREATE UNLOGGED TABLE {copy} AS SELECT {hashes}, {rows} FROM ONLY {name_of(table)} t {grouped}; ANALYZE {copy};")
         return copy
 
     def changes_since(self, before: Snapshot, session: Session) -> dict[str, Any]:

@@ -42,8 +42,9 @@ class Program:
         return list(self.seed.argv)
 
     def given(self, env: dict[str, str]) -> dict[str, str]:
-        """What the image does not say already."""
-        return {name: value for name, value in env.items() if self.inherited.get(name) != value}
+        """What the image does not say already, and that the server is to end the statement of a client that is gone."""
+        options = f"{env.get('PGOPTIONS', '')} -c client_connection_check_interval=1s".strip()
+        return {name: value for name, value in {**env, "PGOPTIONS": options}.items() if self.inherited.get(name) != value}
 
 
 def program_of(seed: Seed, specs: list[dict[str, Any]], context: Context) -> Program:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.backup.jobs import await_true
+from tests.integration.backup.conftest import STACK
+from tests.integration.backup.jobs import await_true, killed_when
 from tests.integration.plays import engine, images
 from tests.integration.seeds.conftest import SECRET, report
 
@@ -122,3 +123,24 @@ def test_one_that_hangs_is_ended(make_shop: Any) -> None:
     await_true(lambda: not left())
     assert engine("inspect", "--format", "{{.State.Running}}", shop.backend) == "true"
     assert SECRET not in engine("logs", shop.backend)
+
+
+@pytest.mark.faults
+def test_a_killed_run_takes_its_seed_along(make_shop: Any) -> None:
+    """Whatever ends the job on the target: no process, no container and no session of the seed outlives it."""
+    shop = make_shop(STACK, backed_up=False)
+    before = shop.content()
+    asleep = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%7777%' AND pid <> pg_backend_pid()"
+    options = shop.options("hangs", backup_dir=None, seeds_never=["hangs"])
+    died = killed_when(lambda: shop.sql(asleep) == "1", shop.caller, "seed_run", shop.database, **options)
+    assert died["slug"] == "job-died"
+    await_true(lambda: not left())
+    await_true(lambda: shop.sql(asleep) == "0")
+    assert shop.content() == before
+
+
+def test_what_has_no_image_is_not_shut_in(make_shop: Any) -> None:
+    shop = make_shop(backed_up=False)
+    commands = {"start": ["true"], "stop": ["true"], "status": ["true"]}
+    shop.refused("seedCategories", "seed-no-image", services=[{"name": "backend", "kind": "command", **commands}])
+    shop.refused("seedCategories", "seed-no-image", seeds=[{"name": "seedCategories", "service": "frontend"}])
