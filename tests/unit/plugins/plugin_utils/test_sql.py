@@ -5,18 +5,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible.errors import AnsibleError
-from ansible_collections.amanat.dbops.plugins.plugin_utils import _sql
-from ansible_collections.amanat.dbops.plugins.plugin_utils._sql import destructive_statements
+from ansible_collections.amanat.dbops.plugins.plugin_utils import _sql, _squawk
+from ansible_collections.amanat.dbops.plugins.plugin_utils._sql import judge, parsed
+from ansible_collections.amanat.dbops.plugins.plugin_utils._sql_rules import KINDS, UNTOLD, kind_of_squawk
 from hypothesis import given
 from hypothesis import strategies as st
 
 BREAKPOINT = "--> statement-breakpoint"
 
+
+def destroyed(text: str) -> list[dict[str, Any]]:
+    """Line and reason of what PostgreSQL's grammar alone finds in it, without what no transaction allows."""
+    mine = [finding for finding in parsed(text) if KINDS.get(finding["rule"]) != "impossible"]
+    return [{"line": finding["line"], "reason": finding["reason"]} for finding in mine]
+
+
 DESTRUCTIVE = [
     ("TRUNCATE users", "truncates a table"),
-    ("TRUNCATE users, payments RESTART IDENTITY CASCADE", "truncates a table"),
+    ("TRUNCATE users, payments RESTART IDENTITY CASCADE", "truncates a table and all that refer to it"),
     ("DELETE FROM users", "deletes every row of users"),
     ('DELETE FROM "public"."users"', "deletes every row of users"),
     ("DELETE FROM users USING payments", "deletes every row of users"),
@@ -26,7 +36,6 @@ DESTRUCTIVE = [
     ("UPDATE users SET name = '' WHERE now() > '2020-01-01'", "updates every row of users"),
     ('ALTER TABLE "users" DROP COLUMN "name"', "drops column name of users"),
     ("ALTER TABLE users ADD COLUMN a int, DROP COLUMN name", "drops column name of users"),
-    ("ALTER TABLE users DROP COLUMN a, DROP COLUMN b", "drops column a of users, drops column b of users"),
     ("ALTER TABLE users ALTER COLUMN name SET DATA TYPE varchar(10)", "changes the type of column name of users"),
     ("ALTER TABLE users ALTER name TYPE text", "changes the type of column name of users"),
     ("DROP TABLE users", "drops a table"),
@@ -34,14 +43,23 @@ DESTRUCTIVE = [
     ("DROP SCHEMA app CASCADE", "drops a schema"),
     ("DROP TYPE mood", "drops a type"),
     ("DROP SEQUENCE numbers", "drops a sequence"),
-    ("DROP EXTENSION hstore", "drops a extension"),
+    ("DROP EXTENSION hstore", "drops an extension"),
     ("DROP DATABASE amanat", "drops a database"),
     ("DROP OWNED BY app", "drops everything that a role owns"),
     ("ALTER TABLE users RENAME TO people", "renames what the running release may still use"),
     ("ALTER TABLE users RENAME COLUMN name TO title", "renames what the running release may still use"),
     ("ALTER TYPE mood RENAME VALUE 'a' TO 'b'", "renames what the running release may still use"),
     ("ALTER TABLE users SET SCHEMA archive", "moves what the running release may still use to another schema"),
-    ("DO $$ BEGIN EXECUTE 'DROP TABLE users'; END $$", "runs code that nobody can judge beforehand (DO)"),
+    ("DO $$ BEGIN EXECUTE 'DROP TABLE users'; END $$", "runs SQL that is made only at run time, so that nobody can judge it beforehand"),
+    (
+        "DO $$ DECLARE r record; BEGIN FOR r IN EXECUTE 'DELETE FROM users RETURNING *' LOOP END LOOP; END $$",
+        "runs SQL that is made only at run time, so that nobody can judge it beforehand",
+    ),
+    ("DO $$ BEGIN IF true THEN DELETE FROM users; END IF; END $$", "deletes every row of users"),
+    ("DO $$ BEGIN PERFORM 1; EXCEPTION WHEN others THEN DROP TABLE users; END $$", "drops a table"),
+    ("DO LANGUAGE plpython3u $$ plpy.execute('DROP TABLE users') $$", "runs code that nobody can judge beforehand (DO)"),
+    ("DO $$ no PL/pgSQL $$", "runs code that nobody can judge beforehand (DO)"),
+    ("DO $$ BEGIN CALL clean_up(); END $$", "runs code that nobody can judge beforehand (CALL)"),
     ("CALL clean_up()", "runs code that nobody can judge beforehand (CALL)"),
     # Inside of something harmless.
     ("WITH gone AS (DELETE FROM users RETURNING *) SELECT count(*) FROM gone", "deletes every row of users"),
@@ -64,6 +82,9 @@ HARMLESS = [
     *("DELETE FROM users WHERE id = 1", "UPDATE users SET name = '' WHERE name IS NULL", "DELETE FROM users USING b WHERE b.id = users.id"),
     *("INSERT INTO users VALUES ('DROP TABLE users')", "SELECT 'TRUNCATE users;'", "COMMENT ON TABLE users IS 'DELETE FROM users'"),
     *("WITH gone AS (DELETE FROM users WHERE id = 1 RETURNING *) SELECT * FROM gone", "GRANT SELECT ON users TO app"),
+    # As older versions of drizzle-kit write it.
+    "DO $$ BEGIN CREATE TYPE mood AS ENUM ('a'); EXCEPTION WHEN duplicate_object THEN null; END $$",
+    "DO $$ BEGIN ALTER TABLE a ADD CONSTRAINT b FOREIGN KEY (x) REFERENCES c(y); EXCEPTION WHEN duplicate_object THEN null; END $$",
     # What is only defined does nothing yet.
     "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'DELETE FROM users'",
     "CREATE FUNCTION f() RETURNS void BEGIN ATOMIC DELETE FROM users; END",
@@ -73,12 +94,12 @@ HARMLESS = [
 
 @pytest.mark.parametrize(("statement", "reason"), DESTRUCTIVE)
 def test_what_destroys_is_found(statement: str, reason: str) -> None:
-    assert destructive_statements(statement) == [{"line": 1, "reason": reason}]
+    assert destroyed(statement) == [{"line": 1, "reason": reason}]
 
 
 @pytest.mark.parametrize("statement", HARMLESS)
 def test_what_destroys_nothing_is_not_held_up(statement: str) -> None:
-    assert destructive_statements(statement) == []
+    assert destroyed(statement) == []
 
 
 @pytest.mark.parametrize(
@@ -101,11 +122,48 @@ def test_what_destroys_nothing_is_not_held_up(statement: str) -> None:
     ],
 )
 def test_the_line_is_the_one_that_the_statement_begins_on(text: str, lines: list[int]) -> None:
-    assert [found["line"] for found in destructive_statements(text)] == lines
+    assert [found["line"] for found in destroyed(text)] == lines
+
+
+def test_each_thing_that_a_statement_destroys_is_told() -> None:
+    reasons = ["drops column a of users", "drops column b of users"]
+    assert [found["reason"] for found in parsed("ALTER TABLE users DROP COLUMN a, DROP COLUMN b")] == reasons
+
+
+IMPOSSIBLE = [
+    ("CREATE INDEX CONCURRENTLY i ON users (name)", "creates index i and works CONCURRENTLY, which no transaction allows"),
+    ("DROP INDEX CONCURRENTLY i", "drops an index and works CONCURRENTLY, which no transaction allows"),
+    ("REINDEX TABLE CONCURRENTLY users", "reindexes and works CONCURRENTLY, which no transaction allows"),
+    (
+        "ALTER TABLE users DETACH PARTITION old CONCURRENTLY",
+        "detaches a partition and works CONCURRENTLY, which no transaction allows",
+    ),
+    ("VACUUM users", "VACUUM cannot run inside a transaction"),
+    ("ALTER SYSTEM SET work_mem = '1GB'", "ALTER SYSTEM cannot run inside a transaction"),
+    ("CREATE DATABASE x", "CREATE DATABASE cannot run inside a transaction"),
+    ("DISCARD ALL", "DISCARD ALL cannot run inside a transaction"),
+    ("BEGIN", "begins or ends a transaction inside of drizzle's"),
+    ("COMMIT", "begins or ends a transaction inside of drizzle's"),
+    ("ROLLBACK", "begins or ends a transaction inside of drizzle's"),
+    ("DO $$ BEGIN COMMIT; END $$", "ends a transaction inside of drizzle's"),
+]
+
+
+@pytest.mark.parametrize(("statement", "reason"), IMPOSSIBLE)
+def test_what_drizzles_transaction_does_not_bear_is_found(statement: str, reason: str) -> None:
+    found = parsed(f"SELECT 1;\n{statement};")
+    assert [(each["line"], each["reason"], KINDS[each["rule"]]) for each in found] == [(2, reason, "impossible")]
+
+
+@pytest.mark.parametrize(
+    "statement", ["ANALYZE users", "SAVEPOINT a", "ROLLBACK TO a", "DISCARD PLANS", "REINDEX TABLE users", "DROP INDEX i"]
+)
+def test_what_a_transaction_bears_is_let_through(statement: str) -> None:
+    assert parsed(statement) == []
 
 
 def test_a_condition_behind_a_breakpoint_is_none() -> None:
-    found = destructive_statements(f"DELETE FROM users {BREAKPOINT}\nWHERE id = 1;")
+    found = destroyed(f"DELETE FROM users {BREAKPOINT}\nWHERE id = 1;")
     assert found[0] == {"line": 1, "reason": "deletes every row of users"}
     assert found[1]["line"] == 2
 
@@ -121,7 +179,7 @@ def test_a_condition_behind_a_breakpoint_is_none() -> None:
     ],
 )
 def test_what_cannot_be_parsed_counts_as_destructive(text: str, line: int) -> None:
-    (found,) = destructive_statements(text)
+    (found,) = destroyed(text)
     assert found["line"] == line
     assert found["reason"].startswith("cannot be parsed: ")
 
@@ -135,13 +193,13 @@ SAFE_LINES = st.sampled_from(
 def test_whatever_stands_around_it(before: list[str], after: list[str], choice: tuple[str, str]) -> None:
     statement, reason = choice
     head = "".join(f"{line}\n" for line in before)
-    found = destructive_statements(head + statement + ";\n" + "\n".join(after))
+    found = destroyed(head + statement + ";\n" + "\n".join(after))
     assert found == [{"line": head.count("\n") + 1, "reason": reason}]
 
 
 @given(st.text())
 def test_any_text_is_judged(text: str) -> None:
-    for found in destructive_statements(text):
+    for found in destroyed(text):
         assert 1 <= found["line"] <= text.count("\n") + 1
         assert found["reason"]
 
@@ -150,4 +208,60 @@ def test_a_missing_parser_is_a_refusal_not_a_pass(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(_sql, "pglast", None)
     monkeypatch.setattr(_sql, "_IMPORT_ERROR", ImportError("No module named 'pglast'"))
     with pytest.raises(AnsibleError, match=r"^\[pglast-missing\] .*No module named 'pglast'.* Next: "):
-        destructive_statements("SELECT 1")
+        parsed("SELECT 1")
+
+
+def judged(*texts: str) -> dict[str, list[dict[str, Any]]]:
+    return judge([{"name": f"000{n}", "file": f"000{n}.sql", "sql": text} for n, text in enumerate(texts)], 18)
+
+
+def test_both_tools_tell_of_a_statement_once() -> None:
+    found = judged("SELECT 1;\nDROP TABLE a; DROP TABLE b;", f"TRUNCATE a\n{BREAKPOINT}\nCREATE INDEX i ON a (b)")
+    assert [(each["file"], each["line"], each["rule"], each["tools"]) for each in found["destructive"]] == [
+        ("0000.sql", 2, "ban-drop-table", ["pglast", "squawk"]),
+        ("0000.sql", 2, "ban-drop-table", ["pglast", "squawk"]),
+        ("0001.sql", 1, "truncate", ["pglast"]),
+    ]
+    assert [(each["file"], each["line"], each["rule"], each["tools"]) for each in found["locking"]] == [
+        ("0001.sql", 3, "require-concurrent-index-creation", ["squawk"])
+    ]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    "comment",
+    ["-- squawk-ignore ban-drop-table", "-- squawk-ignore-file", "/* squawk-ignore-file */", "-- SQUAWK-IGNORE-FILE", "--squawk-ignore"],
+)
+def test_a_comment_silences_nobody_and_is_listed(comment: str, end: str) -> None:
+    found = judged(f"SELECT 'é';{end}{comment}{end}CREATE INDEX i ON a (b);{end}DROP TABLE users;{end}")
+    assert [(each["line"], each["tools"]) for each in found["destructive"]] == [(4, ["pglast", "squawk"])]
+    assert [each["line"] for each in found["locking"]] == [3]
+    assert [each["line"] for each in found["suppressed"]] == [2]
+
+
+def test_what_drizzle_sends_is_judged_not_what_the_file_looks_like() -> None:
+    """A breakpoint in a comment ends the comment: drizzle cuts there."""
+    found = judged(f"-- nothing {BREAKPOINT} ALTER TABLE a DROP COLUMN b")
+    assert [(each["line"], each["rule"], each["tools"]) for each in found["destructive"]] == [(1, "ban-drop-column", ["pglast", "squawk"])]
+
+
+def test_nothing_pending_needs_no_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_sql, "pglast", None)
+    assert not any(judged().values())
+
+
+def test_no_rule_is_both_told_and_untold() -> None:
+    assert not UNTOLD & KINDS.keys()
+    assert kind_of_squawk("a-rule-of-tomorrow") == "locking"
+
+
+def test_squawk_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_squawk.shutil, "which", lambda *_args, **_options: None)
+    with pytest.raises(AnsibleError, match=r"^\[squawk-missing\] .* Next: "):
+        judged("SELECT 1")
+
+
+def test_a_squawk_that_fails_is_a_refusal_not_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_squawk.shutil, "which", lambda *_args, **_options: "false")
+    with pytest.raises(AnsibleError, match=r"^\[squawk-failed\] "):
+        judged("SELECT 1")
