@@ -10,15 +10,9 @@ from __future__ import annotations
 class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
-  release:
-    description:
-      - The release whose migrations are meant. An image that is on the engine, or an absolute path of a directory on
-        the target.
-    type: str
-    required: true
   release_id:
     description:
-      - The identity that the image had when it was looked up first. With it, O(release) may be a tag that moves.
+      - The identity that the image had when it was looked up first. With it, the release may be a tag that moves.
       - Empty to look it up now.
     type: str
     default: ''

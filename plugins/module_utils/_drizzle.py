@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Callable
@@ -48,6 +49,18 @@ class Folder:
 
     layout: str
     migrations: tuple[Migration, ...]
+
+
+# Where drizzle cuts a migration into what it sends one by one (drizzle-orm/src/migrator.ts), comment or not.
+BREAKPOINT = "--> statement-breakpoint"
+
+
+def pieces(text: str) -> Iterator[tuple[int, str]]:
+    """What drizzle sends one by one, each with the line it begins on."""
+    line = 1
+    for piece in text.split(BREAKPOINT):
+        yield line, piece
+        line += piece.count("\n")
 
 
 def _unreadable(why: str) -> OperationError:

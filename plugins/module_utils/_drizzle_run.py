@@ -8,119 +8,218 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from dataclasses import dataclass, field
 from typing import Any, Callable
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from . import _drizzle
 from ._command import Answer, run
 from ._errors import OperationError
 from ._job import Progress
+from ._migration_lock import SESSIONS, MigrationLock
+from ._pg_log import Entry, ServerLog
 from ._psql import Server
 from ._release import Release
 
-# npm's remarks on its own configuration, and drizzle-kit's on the file it read.
-_NOISE = ("npm warn", "npm notice", "No config path provided", "Reading config file", "Using '")
+# npm's remarks on its own configuration, and drizzle-kit's on the file it read and on its patience.
+_NOISE = re.compile(r"npm warn|npm notice|No config path provided|Reading config file|Using '|\[.\] applying migrations\.\.\.")
+_TERMINAL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 DEFAULT_COMMAND = ["npx", "--no-install", "drizzle-kit", "migrate"]
 
+TABLES_IN_PUBLIC = (
+    "SELECT count(*) AS tables FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
+)
+
 
 def applied_rows(server: Server) -> list[dict[str, Any]]:
-    """The rows of drizzle's table, none where it does not exist yet."""
+    """The rows of drizzle's table, none where it does not exist yet. Only that of 1.x has names."""
     if server.value("SELECT to_regclass('drizzle.__drizzle_migrations') IS NULL AS missing"):
         return []
-    return server.rows("SELECT hash, created_at FROM drizzle.__drizzle_migrations ORDER BY created_at, id")
+    return server.rows(
+        "SELECT hash, created_at, to_jsonb(m)->>'name' AS name, to_jsonb(m) ? 'name' AS versioned"
+        " FROM drizzle.__drizzle_migrations m ORDER BY created_at, id"
+    )
+
+
+def look(release: Release, path: str, server: Server) -> tuple[_drizzle.Folder, dict[str, Any]]:
+    """The migrations of a release, and what a run of them would do."""
+    folder = _drizzle.read(release.folder(path))
+    return folder, _drizzle.compare(folder, applied_rows(server), int(time.time() * 1000))
+
+
+def environment(url: str, name: str, settings: dict[str, str]) -> dict[str, str]:
+    """Variables for a migrator: its sessions get the name, and the settings on top of those that the URL asks for.
+
+    Drivers prefer what stands in the URL, so that it keeps neither there.
+    """
+    parts = urlsplit(url)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    own = " ".join(value for key, value in query if key == "options")
+    kept = urlencode([(key, value) for key, value in query if key not in ("options", "application_name")], quote_via=quote)
+    options = " ".join([own, *(f"-c {key}={value}" for key, value in sorted(settings.items()))]).strip()
+    return {"PG_URL": urlunsplit(parts._replace(query=kept)), "PGAPPNAME": name, "PGOPTIONS": options}
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the migrations of a release. url: the secret PG_URL as the application gets it."""
+    """One run of the migrations of a release.
+
+    url: the secret PG_URL as the application gets it; lock_timeout, statement_timeout: seconds, for this run alone;
+    expected_tables: how many there have to be in `public` afterwards, 0 where nobody counts them.
+    """
 
     release: Release
     path: str
     server: Server
+    stack: str
     url: str = field(repr=False)
     command: list[str]
     timeout: float
+    lock_timeout: float = 10
+    statement_timeout: float = 3600
+    expected_tables: int = 0
 
-    def _compare(self) -> dict[str, list[str]]:
-        migrations = _drizzle.read(self.release.folder(self.path))
-        return _drizzle.compare(migrations, applied_rows(self.server), int(time.time() * 1000))
+    @property
+    def _lock(self) -> MigrationLock:
+        return MigrationLock(self.server, self.stack)
 
     def predict(self) -> dict[str, Any]:
-        verdict = self._compare()
+        self._lock.require_free()
+        return self._foresee()
+
+    def _foresee(self) -> dict[str, Any]:
+        folder, verdict = look(self.release, self.path, self.server)
         _drizzle.refuse(verdict)
         after = verdict["applied"] + verdict["pending"]
         return {
             "changed": bool(verdict["pending"]),
             "migrated": verdict["pending"],
+            "layout": folder.layout,
+            "tables": self.server.value(TABLES_IN_PUBLIC),
             "seconds": 0.0,
             "diff": {"before": "\n".join(verdict["applied"]) + "\n", "after": "\n".join(after) + "\n"},
         }
 
     def prepare(self) -> Callable[[Progress], dict[str, Any]]:
-        prediction = self.predict()
-        return lambda progress: self._migrate(prediction, progress)
+        self.predict()
+        return self._migrate
 
-    def _migrate(self, prediction: dict[str, Any], progress: Progress) -> dict[str, Any]:
-        if not prediction["changed"]:
-            return prediction
-        progress.say("migrating", now=True, pending=len(prediction["migrated"]))
-        clock = time.monotonic()
-        answer = self._drizzle_kit()
-        seconds = round(time.monotonic() - clock, 3)
+    def _migrate(self, progress: Progress) -> dict[str, Any]:
+        with self._lock.held():
+            prediction = self._foresee()  # only now nobody else migrates
+            seconds = 0.0
+            if prediction["changed"]:
+                progress.say("migrating", now=True, pending=len(prediction["migrated"]))
+                clock = time.monotonic()
+                self._apply(prediction["migrated"])
+                seconds = round(time.monotonic() - clock, 3)
+        tables = self.server.value(TABLES_IN_PUBLIC)
+        if self.expected_tables not in (0, tables):
+            raise OperationError(
+                "tables-unexpected",
+                f"The schema public has {tables} tables, and {self.expected_tables} are expected of this release.",
+                f"Applied: {', '.join(prediction['migrated']) or 'nothing'}.",
+                "Look at the release's migrations, or correct dbops_expected_tables.",
+            )
+        return {**prediction, "tables": tables, "seconds": seconds}
+
+    def _apply(self, predicted: list[str]) -> None:
+        before = look(self.release, self.path, self.server)[1]["applied"]
+        name = f"{SESSIONS}{secrets.token_hex(6)}"
+        log = ServerLog(self.server)
+        answer = self._drizzle_kit(name)
         try:
-            left = self._compare()["pending"]
+            folder, verdict = look(self.release, self.path, self.server)
         except OperationError as error:
             raise OperationError(
                 "migration-failed",
-                f"After migrating {', '.join(prediction['migrated'])} the database cannot be asked what was applied: {error.what}",
+                f"After migrating {', '.join(predicted)} the database cannot be asked what was applied: {error.what}",
                 "Whether the migrations were applied is not known.",
-                "Look at the database server, then compare: ansible-playbook playbooks/maintenance.yml --check",
+                "Look at the database server, then compare: ansible-playbook playbooks/migrate.yml --check",
             ) from None
-        if not answer.ok or left:
-            raise self._failure(answer, prediction["migrated"], left)
-        return {**prediction, "seconds": seconds}
+        done = [migration for migration in verdict["applied"] if migration not in before]
+        if answer.ok and done == predicted and not verdict["unknown_in_database"]:
+            return
+        if done:
+            state = f"Applied: {', '.join(done)}; still pending: {', '.join(verdict['pending']) or 'none'}."
+        else:
+            state = "None of the pending migrations was applied: they are one transaction, and it was rolled back."
+        said = "" if answer.ok else f" drizzle-kit ended with {answer.code}: {_last_words(answer, self.url)}."
+        if answer.ok and done == predicted:
+            said = f" Meanwhile the database has seen {', '.join(verdict['unknown_in_database'])}, which the release does not know."
+        elif answer.ok:
+            said = " drizzle-kit reported success, and the database has not seen what was foreseen."
+        pending = [migration for migration in folder.migrations if migration.name in predicted]
+        why = _cause(log, name, pending).replace(self.url, "PG_URL")
+        raise OperationError(
+            "migration-failed",
+            f"Migrating {', '.join(predicted)} failed.{said} {why}",
+            state,
+            "Correct the migration that is named, and build the release again; where a lock was waited for, end whoever holds it.",
+        )
 
-    def _drizzle_kit(self) -> Answer:
-        # It names the server's session, which may outlive whoever asked for it.
-        name = f"dbops-migrate-{secrets.token_hex(6)}"
-        env = {"PG_URL": self.url, "PGAPPNAME": name}
+    def _drizzle_kit(self, name: str) -> Answer:
+        settings = {
+            "lock_timeout": f"{int(self.lock_timeout * 1000)}ms",
+            "statement_timeout": f"{int(self.statement_timeout * 1000)}ms",
+        }
+        env = environment(self.url, name, settings)
         try:
             return self._run(name, env)
         finally:
+            # The server's session may outlive whoever asked for it.
             self.server.ask(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{name}';")
 
     def _run(self, name: str, env: dict[str, str]) -> Answer:
-        if self.release.is_directory:
-            return run(self.server.place.here(self.command, env), timeout=self.timeout, cwd=self.release.name)
         place = self.server.place
+        if self.release.is_directory:
+            return run(place.here(self.command, env), timeout=self.timeout, cwd=self.release.name, tied=True)
         image, network = self.release.image()["id"], place.engine.network(place.container)
         command = place.client(name, self.command, env, image=image, network=network, as_caller=False)
         try:
-            return run(command, timeout=self.timeout)
+            return run(command, timeout=self.timeout, tied=True)
         finally:
             # Ending the engine's client does not end the container.
             place.engine.run("rm", "--force", "--volumes", name)
 
-    def _failure(self, answer: Answer, predicted: list[str], left: list[str]) -> OperationError:
-        said = "" if answer.ok else f"drizzle-kit ended with {answer.code}: {_last_words(answer).replace(self.url, 'PG_URL')}."
-        if left == predicted:
-            state = "None of the pending migrations was applied: they are one transaction, and it was rolled back."
-        else:
-            done = [name for name in predicted if name not in left]
-            state = f"Applied: {', '.join(done) or 'all'}; still pending: {', '.join(left) or 'none'}."
-        return OperationError(
-            "migration-failed",
-            f"Migrating {', '.join(predicted)} failed. {said}".strip(),
-            state,
-            "Read the database server's log for the statement that failed.",
-        )
+
+def _cause(log: ServerLog, name: str, pending: list[_drizzle.Migration]) -> str:
+    """What the server's log says of the run. Neither its statements nor its details, which may hold anybody's data."""
+    try:
+        errors = [(entry, _where(entry.statement, pending)) for entry in log.errors()]
+    except OperationError as error:
+        return error.what
+    ours = [(entry, where) for entry, where in errors if where or name in entry.application or "__drizzle_migrations" in entry.statement]
+    if not ours:
+        return "The server's log names no statement of it."
+    entry, where = ours[0]  # whatever follows is its consequence
+    return f"The server's log says: {_words(entry)}{f', at {where}' if where else ''}."
 
 
-def _last_words(answer: Answer) -> str:
+def _words(entry: Entry) -> str:
+    hint = f" ({' '.join(entry.hint.split())})" if entry.hint else ""
+    message = re.sub(r" at character \d+$", "", " ".join(entry.message.split()))
+    return f"{message[:300]}{hint[:300]}"
+
+
+def _where(statement: str, pending: list[_drizzle.Migration]) -> str:
+    """File and line of a statement that the server logged."""
+    words = statement.split()
+    for migration in pending if words else []:
+        for line, piece in _drizzle.pieces(migration.sql):
+            if piece.split() == words:
+                begins = len(piece) - len(piece.lstrip())
+                return f"{migration.file} line {line + piece.count(chr(10), 0, begins)}"
+    return ""
+
+
+def _last_words(answer: Answer, url: str) -> str:
     """What drizzle-kit said of the failure, if anything: it writes to both streams, and often to none."""
-    lines = [line.strip() for line in f"{answer.out}\n{answer.err}".splitlines()]
-    said = [line for line in lines if line and not line.startswith(_NOISE)]
-    return " | ".join(said[-3:])[:600] or "it gave no reason"
+    lines = [line.strip() for line in _TERMINAL.sub("\n", f"{answer.out}\n{answer.err}").splitlines()]
+    said = [line for line in lines if line and not _NOISE.match(line)]
+    return " | ".join(said[-3:]).replace(url, "PG_URL")[:600] or "it gave no reason"

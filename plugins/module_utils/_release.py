@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""A release of the application: an image of the engine, or a directory on the target."""
+"""A release of the application: an image of the engine, a container that runs it, or a directory on the target."""
 
 from __future__ import annotations
 
@@ -18,14 +18,20 @@ from typing import Any
 from ._errors import OperationError
 from ._place import Engine
 
+MISSING = "migrations-missing"  # the slug of a release that has no such folder
+
 
 @dataclass(frozen=True)
 class Release:
-    """image_id: what `name` was resolved to before, so that a tag which moves is not followed."""
+    """name: the image, or an absolute path. image_id: what it was resolved to before, so that a tag which moves is not followed.
+
+    container: where the files are read instead, as they are in it now; `name` only tells of it then.
+    """
 
     name: str
     engine: Engine
     image_id: str = ""
+    container: str = ""
 
     @property
     def is_directory(self) -> bool:
@@ -45,13 +51,23 @@ class Release:
 
     def folder(self, path: str) -> dict[str, bytes]:
         """The files below a folder of the release, read without running anything of it."""
+        if self.container:
+            facts = self.engine.inspect("container", self.container)
+            if facts is None:
+                raise OperationError(
+                    "container-unknown",
+                    f"The engine knows no container {self.container!r}.",
+                    "Nothing was changed.",
+                    f"Correct its name; what there is: {' '.join(self.engine.argv('ps', '--all'))}",
+                )
+            return self._from_container(facts["Id"], os.path.join(facts["Config"]["WorkingDir"] or "/", path))
         if self.is_directory:
             return self._from_directory(os.path.join(self.name, path))
         return self._from_image(path)
 
     def _missing(self, path: str) -> OperationError:
         return OperationError(
-            "migrations-unreadable",
+            MISSING,
             f"The release {self.name!r} has no folder {path!r}.",
             "Nothing was changed.",
             "Correct dbops_release_image or dbops_migrations_path.",
@@ -82,23 +98,25 @@ class Release:
             )
         container = created.out.strip()
         try:
-            copy = subprocess.run(self.engine.argv("cp", f"{container}:{source}", "-"), capture_output=True, check=False)
-            if copy.returncode:
-                raise self._missing(source)
-            with tarfile.open(fileobj=io.BytesIO(copy.stdout)) as archive:
-                # The archive's first component is the folder itself.
-                return {
-                    member.name.partition("/")[2]: archive.extractfile(member).read()  # type: ignore[union-attr]
-                    for member in archive
-                    if member.isfile()
-                }
+            return self._from_container(container, source)
         finally:
             self.engine.run("rm", "--force", "--volumes", container)
+
+    def _from_container(self, container: str, source: str) -> dict[str, bytes]:
+        copy = subprocess.run(self.engine.argv("cp", f"{container}:{source}", "-"), capture_output=True, check=False)
+        if copy.returncode:
+            raise self._missing(source)
+        with tarfile.open(fileobj=io.BytesIO(copy.stdout)) as archive:
+            # The archive's first component is the folder itself.
+            return {
+                member.name.partition("/")[2]: archive.extractfile(member).read()  # type: ignore[union-attr]
+                for member in archive
+                if member.isfile()
+            }
 
 
 # Options of the doc fragment `_release`.
 RELEASE_OPTIONS: dict[str, Any] = {
-    "release": {"type": "str", "required": True},
     "release_id": {"type": "str", "default": ""},
     "migrations_path": {"type": "str", "default": "drizzle"},
 }

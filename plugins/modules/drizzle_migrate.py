@@ -9,7 +9,10 @@ module: drizzle_migrate
 short_description: Apply a release's drizzle migrations and prove that exactly those were applied
 version_added: 0.1.0
 description:
-  - Runs C(drizzle-kit migrate) of the release and compares the database with the release before and afterwards.
+  - Runs C(drizzle-kit migrate) of the release and compares the database with the release before and afterwards. It fails unless
+    exactly what was foreseen was applied.
+  - One run at a time works on a database. An advisory lock in the database C(postgres) sees to it, which ends with the run.
+  - drizzle-kit says nothing of most failures. Their cause is read from the server's log, where that can be read.
   - drizzle-kit applies all pending migrations in one transaction, so that a failure leaves none of them behind.
   - The work is a job on the target. It outlives a lost connection.
 author:
@@ -27,6 +30,11 @@ attributes:
     support: full
     description: Lists the migrations that are applied, before and after.
 options:
+  release:
+    description:
+      - The release whose migrations are applied. An image that is on the engine, or an absolute path of a directory on the target.
+    type: str
+    required: true
   command:
     description: The command that migrates, run in the release's directory.
     type: list
@@ -36,6 +44,20 @@ options:
     description: Seconds after which the run is ended. All pending migrations are one transaction, so nothing of it stays.
     type: float
     default: 3600.0
+  lock_timeout:
+    description:
+      - Seconds that a statement waits for a lock before the run fails. It holds for this run alone.
+      - Whoever waits for a lock makes everybody wait who wants the table after it.
+    type: float
+    default: 10.0
+  statement_timeout:
+    description: Seconds that one statement may take before the run fails. It holds for this run alone; 0 is no limit.
+    type: float
+    default: 3600.0
+  expected_tables:
+    description: Number of tables that the schema C(public) has to have afterwards. 0 where nobody counts them.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -53,6 +75,14 @@ migrated:
   returned: success
   type: list
   elements: str
+layout:
+  description: V(journal) for drizzle 0.x, V(folders) for 1.x.
+  returned: success
+  type: str
+tables:
+  description: Number of tables in the schema C(public), as they are now.
+  returned: success
+  type: int
 seconds:
   description: How long the run took; 0 in check mode.
   returned: success
@@ -81,9 +111,9 @@ def _run(module: AnsibleModule) -> Run:
         release=Release(params["release"], engine_of(module), params["release_id"]),
         path=params["migrations_path"],
         server=server_of(module),
+        stack=params["stack"],
         url=params["pg_url"],
-        command=params["command"],
-        timeout=params["timeout"],
+        **{key: params[key] for key in ("command", "timeout", "lock_timeout", "statement_timeout", "expected_tables")},
     )
 
 
@@ -100,8 +130,12 @@ def main() -> None:
             **POSTGRES_OPTIONS,
             **RELEASE_OPTIONS,
             **JOB_OPTIONS,
+            "release": {"type": "str", "required": True},
             "command": {"type": "list", "elements": "str", "default": DEFAULT_COMMAND},
             "timeout": {"type": "float", "default": 3600.0},
+            "lock_timeout": {"type": "float", "default": 10.0},
+            "statement_timeout": {"type": "float", "default": 3600.0},
+            "expected_tables": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )

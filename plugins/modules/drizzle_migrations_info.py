@@ -9,13 +9,15 @@ module: drizzle_migrations_info
 short_description: Compare the migrations of a release with those that a database has seen
 version_added: 0.1.0
 description:
-  - Reads drizzle's journal and files out of a release, without running anything of it, and compares them with the table
-    C(drizzle.__drizzle_migrations).
-  - The pending files are parsed with PostgreSQL's own grammar on the controller, which names statements that destroy data.
+  - Reads drizzle's migrations out of a release, without running anything of it, and compares them with the table
+    C(drizzle.__drizzle_migrations). It reads the journal of drizzle 0.x and the folders of 1.x.
+  - The pending files are judged on the controller, by PostgreSQL's own grammar and by squawk. Comments that silence squawk are
+    listed and not obeyed.
 author:
   - amanat.dbops contributors (@amanat)
 requirements:
   - pglast (on the controller)
+  - squawk-cli (on the controller)
 extends_documentation_fragment:
   - amanat.dbops._target
   - amanat.dbops._postgres
@@ -27,6 +29,29 @@ attributes:
   diff_mode:
     support: none
     description: It only reads.
+options:
+  release:
+    description:
+      - The release whose migrations are meant. An image that is on the engine, or an absolute path of a directory on the target.
+      - Exactly one of O(release), O(container) and O(service) is named.
+    type: str
+  container:
+    description: A container that runs the release; its files are read as they are in it now.
+    type: str
+  service:
+    description: The entry of O(services) whose container, or whose release where it is of kind V(command), is meant.
+    type: str
+  services:
+    description: The application's services, as M(amanat.dbops.stack_services_info#module) describes them.
+    type: list
+    elements: dict
+    default: []
+  missing_ok:
+    description:
+      - A release without such a folder has no migrations, and that is no failure. All lists are empty then, and what the database
+        has seen is not compared with them.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -36,9 +61,25 @@ EXAMPLES = r"""
     postgres_container: amanat-postgres
     pg_url: "{{ dbops_pg_url }}"
     release: registry.example/nickapp-backend:2
+
+- name: See whether the database has seen all that what runs now brings along
+  amanat.dbops.drizzle_migrations_info:
+    stack: production/nickapp
+    postgres_container: amanat-postgres
+    pg_url: "{{ dbops_pg_url }}"
+    service: backend
+    services: "{{ dbops_services }}"
 """
 
 RETURN = r"""
+layout:
+  description: V(journal) for drizzle 0.x, V(folders) for 1.x, V(none) where there are none.
+  returned: success
+  type: str
+release:
+  description: What was read, an image, a container or a directory.
+  returned: success
+  type: str
 applied:
   description: Migrations that the database has seen.
   returned: success
@@ -65,12 +106,54 @@ unknown_in_database:
   type: list
   elements: str
 future_dated:
-  description: Migrations dated in the future.
+  description: Migrations dated more than a day in the future.
+  returned: success
+  type: list
+  elements: str
+duplicated_when:
+  description: Pending migrations that share their time with another one, where drizzle goes by times.
   returned: success
   type: list
   elements: str
 destructive:
-  description: Statements of pending migrations that destroy or rewrite data.
+  description: Statements of pending migrations that destroy data, or take away what the running release may use.
+  returned: success
+  type: list
+  elements: dict
+  contains: &finding
+    migration:
+      description: Name of the migration.
+      type: str
+    file:
+      description: Its file, relative to the folder of the migrations.
+      type: str
+    line:
+      description: Line in its file.
+      type: int
+    rule:
+      description: Name of the rule, squawk's where it has one.
+      type: str
+    reason:
+      description: What the statement does.
+      type: str
+    tools:
+      description: Who found it, C(pglast), C(squawk) or both.
+      type: list
+      elements: str
+locking:
+  description: Statements of pending migrations that hold a lock while they read or write a table.
+  returned: success
+  type: list
+  elements: dict
+  contains: *finding
+impossible:
+  description: Statements of pending migrations that fail in drizzle's transaction, or end it in the middle.
+  returned: success
+  type: list
+  elements: dict
+  contains: *finding
+suppressed:
+  description: Comments in pending migrations that would silence squawk.
   returned: success
   type: list
   elements: dict
@@ -78,42 +161,100 @@ destructive:
     migration:
       description: Name of the migration.
       type: str
+    file:
+      description: Its file, relative to the folder of the migrations.
+      type: str
     line:
       description: Line in its file.
       type: int
-    reason:
-      description: What the statement does.
+    comment:
+      description: The comment.
       type: str
 """
 
-import time
+import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _drizzle
-from ansible_collections.amanat.dbops.plugins.module_utils._drizzle_run import applied_rows
+from ansible_collections.amanat.dbops.plugins.module_utils._drizzle_run import look
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
     engine_of,
     main_of,
     server_of,
+    stack_of,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._release import RELEASE_OPTIONS, Release
+from ansible_collections.amanat.dbops.plugins.module_utils._release import MISSING, RELEASE_OPTIONS, Release
+from ansible_collections.amanat.dbops.plugins.module_utils._services import Context, services_of
+
+
+def _of_service(module: AnsibleModule) -> Release:
+    """What a service runs now."""
+    engine, wanted = engine_of(module), module.params["service"]
+    found = [
+        service for service in services_of(module.params["services"], Context(engine, stack_of(module).directory)) if service.name == wanted
+    ]
+    facts = found[0].look() if found else {}
+    if facts.get("containers"):
+        return Release(facts["release"], engine, container=facts["containers"][0])
+    if os.path.isabs(facts.get("release", "")):
+        return Release(facts["release"], engine)
+    raise OperationError(
+        MISSING,
+        f"What the service {wanted!r} runs is not known: it is no container, and its status names no directory.",
+        "Nothing was changed.",
+        "Name an image, a directory or a container instead.",
+    )
+
+
+def _release(module: AnsibleModule) -> Release:
+    params = module.params
+    if params["service"]:
+        return _of_service(module)
+    engine = engine_of(module)
+    return Release(params["release"] or params["container"], engine, params["release_id"], params["container"] or "")
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
-    params = module.params
-    release = Release(params["release"], engine_of(module), params["release_id"])
-    migrations = _drizzle.read(release.folder(params["migrations_path"]))
-    verdict = _drizzle.compare(migrations, applied_rows(server_of(module)), int(time.time() * 1000))
-    pending = [migration for migration in migrations if migration.name in verdict["pending"]]
-    # The action plugin turns the texts into `destructive` and drops them.
-    return {"changed": False, **verdict, "pending_sql": {migration.name: migration.sql for migration in pending}}
+    server = server_of(module)
+    try:
+        release = _release(module)
+        folder, verdict = look(release, module.params["migrations_path"], server)
+    except OperationError as error:
+        if error.slug != MISSING or not module.params["missing_ok"]:
+            raise
+        folder = _drizzle.Folder("none", ())
+        verdict, release = _drizzle.compare(folder, [], 0), Release("", engine_of(module))
+    pending = [
+        {"name": migration.name, "file": migration.file, "sql": migration.sql}
+        for migration in folder.migrations
+        if migration.name in verdict["pending"]
+    ]
+    major = server.value("SELECT current_setting('server_version_num')::int / 10000 AS major")
+    # The action plugin turns this into what the statements do.
+    return {"changed": False, "release": release.name, **verdict, "to_judge": {"pending": pending, "postgres_major": major}}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**TARGET_OPTIONS, **POSTGRES_OPTIONS, **RELEASE_OPTIONS}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={
+            **TARGET_OPTIONS,
+            **POSTGRES_OPTIONS,
+            **RELEASE_OPTIONS,
+            "release": {"type": "str"},
+            "container": {"type": "str"},
+            "service": {"type": "str"},
+            "services": {"type": "list", "elements": "dict", "default": []},
+            "missing_ok": {"type": "bool", "default": False},
+        },
+        required_one_of=[("release", "container", "service")],
+        mutually_exclusive=[("release", "container", "service")],
+        required_by={"service": ("services",)},
+        supports_check_mode=True,
+    )
     main_of(module, body)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible.errors import AnsibleError
+from ansible_collections.amanat.dbops.plugins.module_utils._drizzle import pieces
 
 from ._sql_rules import DESTRUCTIVE, IMPOSSIBLE, KINDS, LOCKING, kind_of_squawk
 from ._squawk import squawk, suppressions
@@ -30,9 +31,6 @@ except ImportError as error:
     _IMPORT_ERROR: ImportError | None = error
 else:
     _IMPORT_ERROR = None
-
-# Where drizzle cuts a migration into what it sends one by one (drizzle-orm/src/migrator.ts), comment or not.
-BREAKPOINT = "--> statement-breakpoint"
 
 Reasons = list[tuple[str, str]]  # rule, and what the statement does
 
@@ -199,18 +197,10 @@ def _reasons_of(statements: Any) -> Reasons:
     return collector.found
 
 
-def _pieces(text: str) -> Iterator[tuple[int, str]]:
-    """What drizzle sends one by one, each with the line it begins on."""
-    line = 1
-    for piece in text.split(BREAKPOINT):
-        yield line, piece
-        line += piece.count("\n")
-
-
 def _as_sent(text: str) -> tuple[str, list[int]]:
     """The text as the server sees it, each piece ended by a semicolon, and for each of its lines the line of the file."""
     lines, origin = [], []
-    for first, piece in _pieces(text):
+    for first, piece in pieces(text):
         inside = piece.split("\n")
         lines += [*inside, ";"]
         origin += [*range(first, first + len(inside)), first + len(inside) - 1]
@@ -225,7 +215,7 @@ def parsed(text: str) -> list[dict[str, Any]]:
             " Next: install pglast for the Python that runs Ansible: pip install pglast"
         )
     found = []
-    for line, piece in _pieces(text):
+    for line, piece in pieces(text):
         try:
             statements = pglast.parse_sql(piece)
         except pglast.Error as error:

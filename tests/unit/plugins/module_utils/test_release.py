@@ -47,7 +47,7 @@ def test_a_folder_that_is_missing_or_empty_is_refused(tmp_path: Path, exists: bo
         (tmp_path / "drizzle" / "meta").mkdir(parents=True)
     with pytest.raises(OperationError) as caught:
         Release(str(tmp_path), Engine()).folder("drizzle")
-    assert caught.value.slug == "migrations-unreadable"
+    assert caught.value.slug == "migrations-missing"
     assert str(tmp_path / "drizzle") in caught.value.what
 
 
@@ -100,7 +100,7 @@ def test_the_files_of_an_image_are_copied_out_of_a_container_that_never_runs(tmp
 def test_an_image_without_the_folder_is_refused_and_its_container_removed(tmp_path: Path, engine: Engine) -> None:
     with pytest.raises(OperationError) as caught:
         Release("nickapp:2", engine).folder("migrations")
-    assert caught.value.slug == "migrations-unreadable"
+    assert caught.value.slug == "migrations-missing"
     assert asked(tmp_path)[-1] == "rm --force --volumes c0ffee"
 
 
