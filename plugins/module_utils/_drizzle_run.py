@@ -21,6 +21,8 @@ from ._errors import OperationError
 from ._job import Progress
 from ._migration_lock import SESSIONS, MigrationLock
 from ._pg_log import Entry, ServerLog
+from ._pg_login import log_in
+from ._pg_url import PgUrl
 from ._psql import Server
 from ._release import Release
 
@@ -90,7 +92,10 @@ class Run:
 
     def predict(self) -> dict[str, Any]:
         self._lock.require_free()
-        return self._foresee()
+        prediction = self._foresee()
+        # drizzle-kit says nothing of a login that is refused.
+        log_in(self.server.place, PgUrl.parse(self.url), "SELECT 1;")
+        return prediction
 
     def _foresee(self) -> dict[str, Any]:
         folder, verdict = look(self.release, self.path, self.server)

@@ -73,11 +73,9 @@ network:
   type: str
 """
 
-import secrets
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils._command import run
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     POSTGRES_OPTIONS,
@@ -87,7 +85,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     server_of,
     url_of,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._psql import CONNECT_TIMEOUT, PSQL, failure
+from ansible_collections.amanat.dbops.plugins.module_utils._pg_login import log_in
 
 ABOUT = """
 SELECT current_database() AS database, pg_database_size(current_database()) AS bytes,
@@ -103,22 +101,6 @@ FROM pg_control_system(), pg_database d WHERE d.datname = current_database();
 """
 
 
-def _log_in(module: AnsibleModule, image: str, network: str) -> str:
-    """Log in as the application does: its URL, from its network. Where that leads to."""
-    url = url_of(module)
-    place = place_of(module)
-    env = {**url.environ(), "PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT)}
-    if place.container:
-        name = f"dbops-login-{secrets.token_hex(4)}"
-        command = place.client(name, PSQL, env, image=image, network=network)
-    else:
-        command = place.here(PSQL, env)
-    answer = run(command, stdin=IDENTITY, timeout=60)
-    if not answer.ok:
-        raise failure(answer, url.database)
-    return answer.out
-
-
 def body(module: AnsibleModule) -> dict[str, Any]:
     url = url_of(module)
     place = place_of(module)
@@ -129,7 +111,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         network = place.engine.network(place.container)
     server = server_of(module)
     about = server.rows(ABOUT)[0]
-    if _log_in(module, facts.get("Image", ""), network) != server.execute(IDENTITY):
+    if log_in(place, url, IDENTITY) != server.execute(IDENTITY):
         # Else one server would be backed up and asked for its stamp, and another one migrated.
         raise OperationError(
             "pg-url-elsewhere",

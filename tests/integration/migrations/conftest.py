@@ -123,9 +123,10 @@ class Migrator:
         return self.caller.server.sql(self.database, sql)
 
     def content(self) -> str:
-        """All that a migration could have changed: the schema, every row, and drizzle's own table."""
+        """All that a migration could have changed. What a sequence gave away stays away, so its numbers are left out."""
         dump = self.caller.server.program(self.database, "pg_dump", "--inserts", "--restrict-key=x")
-        return subprocess.run(dump, stdout=subprocess.PIPE, text=True, check=True).stdout
+        text = subprocess.run(dump, stdout=subprocess.PIPE, text=True, check=True).stdout
+        return "\n".join(line for line in text.splitlines() if "setval(" not in line)
 
 
 @pytest.fixture
