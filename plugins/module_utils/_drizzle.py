@@ -197,7 +197,7 @@ def compare(folder: Folder, rows: list[Row], now: int) -> dict[str, Any]:
 
 
 # What makes a comparison a reason to refuse: the verdict's key, the slug, what drizzle would do, and the cure.
-_REFUSALS = (
+REFUSALS = (
     (
         "will_be_skipped",
         "migrations-skipped",
@@ -233,7 +233,7 @@ _REFUSALS = (
 
 def refuse(verdict: dict[str, Any]) -> None:
     """Raise when a run would not lead where the release says."""
-    for key, slug, why, cure in _REFUSALS:
+    for key, slug, why, cure in REFUSALS:
         names = verdict[key]
         if key == "future_dated":  # 1.x goes by names, and one that is applied has done its harm: see will_be_skipped
             names = [name for name in names if name in verdict["pending"] and verdict["layout"] == "journal"]

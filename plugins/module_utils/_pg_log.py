@@ -12,6 +12,7 @@ https://www.postgresql.org/docs/18/runtime-config-logging.html
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
 import io
 import json
@@ -88,8 +89,13 @@ _SEVERITY, _MESSAGE, _HINT, _QUERY, _APPLICATION = 11, 13, 15, 19, 22
 
 
 def from_csv(text: str) -> list[Entry]:
-    rows = [row for row in csv.reader(io.StringIO(text)) if len(row) > _APPLICATION and row[_SEVERITY] in _SEVERE]
-    return [Entry(row[_MESSAGE], row[_HINT], row[_QUERY], row[_APPLICATION]) for row in rows]
+    entries = []
+    # One that is cut off, as the first may be, or that is too long for the reader ends what can be told.
+    with contextlib.suppress(csv.Error):
+        for row in csv.reader(io.StringIO(text.replace("\r", " "))):
+            if len(row) > _APPLICATION and row[_SEVERITY] in _SEVERE:
+                entries.append(Entry(row[_MESSAGE], row[_HINT], row[_QUERY], row[_APPLICATION]))
+    return entries
 
 
 _READERS = {"jsonlog": from_json, "csvlog": from_csv, "stderr": from_stderr}

@@ -345,9 +345,19 @@ def _migrations(journal: Journal) -> Element | None:
     rows = [(code(name), _result("applied" if name in applied else "not applied")) for name in pending]
     rows += [(code(name), _result("applied, was not planned")) for name in applied if name not in pending]
     known = number(migrations.get("applied_before"))
-    words = h("p", f"{plural(known, 'migration')} applied before the window.") if known is not None else None
+    words = [f"{plural(known, 'migration')} applied before the window."] if known is not None else []
+    if number(migrations.get("seconds")) is not None:
+        words.append(
+            f"They took {duration(number(migrations.get('seconds')))}; public has {plural(migrations.get('tables'), 'table')} now."
+        )
     body = table("Migrations of the window", ("Migration", "Result"), rows) if rows else h("p", "None was pending.")
-    return section("Migrations", words, body)
+    titles = (("destructive", "Destroyed data"), ("locking", "Held locks"), ("suppressed", "Comments that were not obeyed"))
+    found = [
+        h("div", h("h3", title), h("ul", *(h("li", item) for item in texts(migrations.get(key)))))
+        for key, title in titles
+        if texts(migrations.get(key))
+    ]
+    return section("Migrations", h("p", " ".join(words)) if words else None, body, *found)
 
 
 def _health(journal: Journal) -> Element | None:
