@@ -63,6 +63,17 @@ def pieces(text: str) -> Iterator[tuple[int, str]]:
         line += piece.count("\n")
 
 
+def where(statement: str, migrations: list[Migration]) -> str:
+    """File and line of a statement as the server was sent it; "" where it is none of these migrations'."""
+    words = statement.split()
+    for migration in migrations if words else []:
+        for line, piece in pieces(migration.sql):
+            if piece.split() == words:
+                begins = len(piece) - len(piece.lstrip())
+                return f"{migration.file} line {line + piece.count(chr(10), 0, begins)}"
+    return ""
+
+
 def _unreadable(why: str) -> OperationError:
     return OperationError(
         "migrations-unreadable",

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import time
@@ -18,6 +19,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from . import _drizzle
 from ._command import Answer, run
 from ._errors import OperationError
+from ._files import read_json
 from ._job import Progress
 from ._migration_lock import SESSIONS, MigrationLock
 from ._pg_log import Entry, ServerLog
@@ -25,6 +27,7 @@ from ._pg_login import log_in
 from ._pg_url import PgUrl
 from ._psql import Server
 from ._release import Release
+from ._stack import Stack
 
 # npm's remarks on its own configuration, and drizzle-kit's on the file it read and on its patience.
 _NOISE = re.compile(r"npm warn|npm notice|No config path provided|Reading config file|Using '|\[.\] applying migrations\.\.\.")
@@ -54,6 +57,11 @@ def look(release: Release, path: str, server: Server) -> tuple[_drizzle.Folder, 
     return folder, _drizzle.compare(folder, applied_rows(server), int(time.time() * 1000))
 
 
+def timeouts(lock: float, statement: float) -> dict[str, str]:
+    """Settings of a session, of seconds."""
+    return {"lock_timeout": f"{round(lock * 1000)}ms", "statement_timeout": f"{round(statement * 1000)}ms"}
+
+
 def environment(url: str, name: str, settings: dict[str, str]) -> dict[str, str]:
     """Variables for a migrator: its sessions get the name, and the settings on top of those that the URL asks for.
 
@@ -67,6 +75,21 @@ def environment(url: str, name: str, settings: dict[str, str]) -> dict[str, str]
     return {"PG_URL": urlunsplit(parts._replace(query=kept)), "PGAPPNAME": name, "PGOPTIONS": options}
 
 
+REHEARSAL_VERSION = 1
+
+
+def rehearsal_path(stack: Stack, image_id: str) -> str:
+    """Where the last rehearsal of an image's migrations is kept."""
+    return os.path.join(stack.directory, "rehearsals", f"migrations-{image_id.rpartition(':')[2][:24]}.json")
+
+
+def rehearsed(stack: Stack, image_id: str, pending: list[str]) -> dict[str, Any]:
+    """The last rehearsal of exactly these migrations of this very image; {} where there is none that passed."""
+    record = read_json(rehearsal_path(stack, image_id)) or {}
+    fits = record.get("version") == REHEARSAL_VERSION and record.get("passed") and record.get("migrated") == pending
+    return record if fits else {}
+
+
 @dataclass(frozen=True)
 class Run:
     """One run of the migrations of a release.
@@ -78,7 +101,7 @@ class Run:
     release: Release
     path: str
     server: Server
-    stack: str
+    stack: Stack
     url: str = field(repr=False)
     command: list[str]
     timeout: float
@@ -88,7 +111,7 @@ class Run:
 
     @property
     def _lock(self) -> MigrationLock:
-        return MigrationLock(self.server, self.stack)
+        return MigrationLock(self.server, str(self.stack))
 
     def predict(self) -> dict[str, Any]:
         self._lock.require_free()
@@ -106,9 +129,16 @@ class Run:
             "migrated": verdict["pending"],
             "layout": folder.layout,
             "tables": self.server.value(TABLES_IN_PUBLIC),
+            "rehearsed": self._rehearsed(verdict["pending"]),
             "seconds": 0.0,
             "diff": {"before": "\n".join(verdict["applied"]) + "\n", "after": "\n".join(after) + "\n"},
         }
+
+    def _rehearsed(self, pending: list[str]) -> dict[str, Any]:
+        if self.release.is_directory or not pending:
+            return {}
+        record = rehearsed(self.stack, self.release.image()["id"], pending)
+        return {key: record[key] for key in ("at", "backup", "seconds", "locks", "rewrites", "bytes_before", "bytes_after") if record}
 
     def prepare(self) -> Callable[[Progress], dict[str, Any]]:
         self.predict()
@@ -128,7 +158,7 @@ class Run:
             raise OperationError(
                 "tables-unexpected",
                 f"The schema public has {tables} tables, and {self.expected_tables} are expected of this release.",
-                f"Applied: {', '.join(prediction['migrated']) or 'nothing'}.",
+                f"The run applied {', '.join(prediction['migrated']) or 'nothing'}.",
                 "Look at the release's migrations, or correct dbops_expected_tables.",
             )
         return {**prediction, "tables": tables, "seconds": seconds}
@@ -160,7 +190,7 @@ class Run:
         elif answer.ok:
             said = " drizzle-kit reported success, and the database has not seen what was foreseen."
         pending = [migration for migration in folder.migrations if migration.name in predicted]
-        why = _cause(log, name, pending).replace(self.url, "PG_URL")
+        why = cause(log, name, pending).replace(self.url, "PG_URL")
         raise OperationError(
             "migration-failed",
             f"Migrating {', '.join(predicted)} failed.{said} {why}",
@@ -169,11 +199,7 @@ class Run:
         )
 
     def _drizzle_kit(self, name: str) -> Answer:
-        settings = {
-            "lock_timeout": f"{int(self.lock_timeout * 1000)}ms",
-            "statement_timeout": f"{int(self.statement_timeout * 1000)}ms",
-        }
-        env = environment(self.url, name, settings)
+        env = environment(self.url, name, timeouts(self.lock_timeout, self.statement_timeout))
         try:
             return self._run(name, env)
         finally:
@@ -193,10 +219,10 @@ class Run:
             place.engine.run("rm", "--force", "--volumes", name)
 
 
-def _cause(log: ServerLog, name: str, pending: list[_drizzle.Migration]) -> str:
+def cause(log: ServerLog, name: str, pending: list[_drizzle.Migration]) -> str:
     """What the server's log says of the run. Neither its statements nor its details, which may hold anybody's data."""
     try:
-        errors = [(entry, _where(entry.statement, pending)) for entry in log.errors()]
+        errors = [(entry, _drizzle.where(entry.statement, pending)) for entry in log.errors()]
     except OperationError as error:
         return error.what
     ours = [(entry, where) for entry, where in errors if where or name in entry.application or "__drizzle_migrations" in entry.statement]
@@ -210,17 +236,6 @@ def _words(entry: Entry) -> str:
     hint = f" ({' '.join(entry.hint.split())})" if entry.hint else ""
     message = re.sub(r" at character \d+$", "", " ".join(entry.message.split()))
     return f"{message[:300]}{hint[:300]}"
-
-
-def _where(statement: str, pending: list[_drizzle.Migration]) -> str:
-    """File and line of a statement that the server logged."""
-    words = statement.split()
-    for migration in pending if words else []:
-        for line, piece in _drizzle.pieces(migration.sql):
-            if piece.split() == words:
-                begins = len(piece) - len(piece.lstrip())
-                return f"{migration.file} line {line + piece.count(chr(10), 0, begins)}"
-    return ""
 
 
 def _last_words(answer: Answer, url: str) -> str:

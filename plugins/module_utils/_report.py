@@ -346,10 +346,11 @@ def _migrations(journal: Journal) -> Element | None:
     rows += [(code(name), _result("applied, was not planned")) for name in applied if name not in pending]
     known = number(migrations.get("applied_before"))
     words = [f"{plural(known, 'migration')} applied before the window."] if known is not None else []
-    if number(migrations.get("seconds")) is not None:
-        words.append(
-            f"They took {duration(number(migrations.get('seconds')))}; public has {plural(migrations.get('tables'), 'table')} now."
-        )
+    seconds, rehearsed = number(migrations.get("seconds")), mapping(migrations.get("rehearsed"))
+    if rehearsed:
+        words.append(f"Rehearsed on {line(rehearsed.get('backup'))} in {duration(number(rehearsed.get('seconds')))}.")
+    if seconds is not None:
+        words.append(f"They took {duration(seconds)}; public has {plural(migrations.get('tables'), 'table')} now.")
     body = table("Migrations of the window", ("Migration", "Result"), rows) if rows else h("p", "None was pending.")
     titles = (("destructive", "Destroyed data"), ("locking", "Held locks"), ("suppressed", "Comments that were not obeyed"))
     found = [

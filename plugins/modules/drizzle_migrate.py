@@ -83,6 +83,12 @@ tables:
   description: Number of tables in the schema C(public), as they are now.
   returned: success
   type: int
+rehearsed:
+  description:
+    - What M(amanat.dbops.drizzle_rehearse#module) found out about exactly these migrations of this very image; empty where nobody
+      rehearsed them.
+  returned: success
+  type: dict
 seconds:
   description: How long the run took; 0 in check mode.
   returned: success
@@ -101,6 +107,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     main_of,
     run_as_job,
     server_of,
+    stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._release import RELEASE_OPTIONS, Release
 
@@ -111,7 +118,7 @@ def _run(module: AnsibleModule) -> Run:
         release=Release(params["release"], engine_of(module), params["release_id"]),
         path=params["migrations_path"],
         server=server_of(module),
-        stack=params["stack"],
+        stack=stack_of(module),
         url=params["pg_url"],
         **{key: params[key] for key in ("command", "timeout", "lock_timeout", "statement_timeout", "expected_tables")},
     )

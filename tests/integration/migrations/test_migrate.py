@@ -189,7 +189,7 @@ def test_two_runs_at_once(migrator: Migrator, releases: Releases, postgres: Post
 def test_a_number_of_tables_that_nobody_expected(migrator: Migrator, releases: Releases) -> None:
     message = migrator.refused(releases.image(journal(FIRST)), "tables-unexpected", expected_tables=32)
     assert "has 1 tables, and 32 are expected" in message
-    assert "Applied: 0000_users." in message
+    assert "The run applied 0000_users." in message
 
 
 def test_where_migrations_are_read_from(migrator: Migrator, releases: Releases, tmp_path: Path) -> None:

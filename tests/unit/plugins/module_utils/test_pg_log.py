@@ -83,7 +83,7 @@ class Log:
     ],
 )
 def test_the_cause_is_that_of_the_run(entries: list[Entry], said: str) -> None:
-    assert _drizzle_run._cause(Log(*entries), "dbops-migrate-1", PENDING).endswith(said)  # type: ignore[arg-type]
+    assert _drizzle_run.cause(Log(*entries), "dbops-migrate-1", PENDING).endswith(said)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
