@@ -9,22 +9,30 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from ._command import run
 from ._errors import OperationError
 from ._psql import Server
 
 
-def parse_free(text: str) -> int:
-    """Free bytes, from the last line of `df -P -k`."""
-    match = re.search(r"\s\d+\s+\d+\s+(\d+)\s+(?:\d+%|-)\s+/.*\s*\Z", text)
+class Room(NamedTuple):
+    """Bytes of a file system: those that are free, and all of them."""
+
+    free: int
+    total: int
+
+
+def parse_room(text: str) -> Room:
+    """The last line of `df -P -k`."""
+    match = re.search(r"\s(\d+)\s+\d+\s+(\d+)\s+(?:\d+%|-)\s+/.*\s*\Z", text)
     if not match:
         raise ValueError(f"not what df prints: {text!r}")
-    return int(match[1]) * 1024
+    return Room(int(match[2]) * 1024, int(match[1]) * 1024)
 
 
-def free(server: Server, path: str) -> int:
-    """Bytes free at a path where the server is."""
+def room(server: Server, path: str) -> Room:
+    """How much room there is at a path where the server is."""
     answer = run(server.place.short(["df", "-P", "-k", path], {"LC_ALL": "C"}), timeout=60)
     if not answer.ok:
         raise OperationError(
@@ -33,7 +41,12 @@ def free(server: Server, path: str) -> int:
             "Nothing was changed.",
             "Run it where the server's files are, or set dbops_postgres_container.",
         )
-    return parse_free(answer.out)
+    return parse_room(answer.out)
+
+
+def free(server: Server, path: str) -> int:
+    """Bytes free at a path where the server is."""
+    return room(server, path).free
 
 
 def in_bytes(count: int) -> str:
