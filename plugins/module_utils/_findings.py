@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 from ._errors import OperationError
 from ._report_values import duration, integer, size
+
+STATE = "state"  # unit of a value that is a rank, not an amount: 0 is well
 
 OK, UNKNOWN, WARNING, CRITICAL = "ok", "unknown", "warning", "critical"
 _WORST_FIRST = (CRITICAL, WARNING, UNKNOWN, OK)
 
 
-class NotMeasured(Exception):  # noqa: N818 - no error: a server may refuse an answer
+class NotMeasured(Exception):
     """What a check judges by is not known; the text says why."""
 
 
@@ -34,14 +36,15 @@ class Reading(NamedTuple):
 class Rule(NamedTuple):
     """A check with its thresholds, reached when a value is at least as large, with `lower` at most as large.
 
+    unit: `ratio` lies between 0 and 1; STATE.
     source: where the thresholds come from. next_step: the command or statement to type; `{object}` is what it is about.
     """
 
     name: str
     title: str
     unit: str
-    warning: Optional[float]
-    critical: Optional[float]
+    warning: float | None
+    critical: float | None
     source: str
     meaning: str
     next_step: str
@@ -49,13 +52,12 @@ class Rule(NamedTuple):
     lower: bool = False
 
 
-Thresholds = Mapping[str, Mapping[str, Optional[float]]]
-
-
 def shown(value: float | None, unit: str) -> str:
     """A value as people read it."""
     if value is None:
         return "none"
+    if unit == STATE:
+        return ""
     if unit == "ratio":
         return f"{100 * value:.1f} %"
     if unit == "seconds":

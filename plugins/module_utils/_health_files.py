@@ -21,10 +21,6 @@ STAMP = "%Y-%m-%dT%H%M%SZ"
 _NAME = re.compile(r"health_(\d{4}-\d\d-\d\dT\d{6}Z)\.(?:json|html)", re.ASCII)
 
 
-def base_name(moment: datetime) -> str:
-    return f"health_{moment.strftime(STAMP)}"
-
-
 def stamps(directory: str) -> list[str]:
     """The times of the reports that lie in a directory, the newest first."""
     names = os.listdir(directory) if os.path.isdir(directory) else []

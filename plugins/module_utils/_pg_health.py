@@ -20,7 +20,15 @@ from ._psql import Server, failure
 
 # Failures that the report tells as a finding: the server is there, or is not, and a report says so either way.
 UNREACHABLE = frozenset(
-    {"postgres-unreachable", "postgres-login-failed", "database-missing", "container-unknown", "container-stopped", "engine-unreachable"}
+    {
+        "container-stopped",
+        "container-unknown",
+        "database-missing",
+        "engine-unreachable",
+        "postgres-login-failed",
+        "postgres-unreachable",
+        "psql-failed",
+    }
 )
 
 _MONITOR = "GRANT pg_monitor TO {role};"
@@ -106,7 +114,9 @@ def notes(answers: probes.Answers, missing: Mapping[str, str]) -> list[dict[str,
     estimated = [row["name"] for row in answers.rows.get("tables", []) if row["estimated"]]
     if estimated:
         reason = "somebody holds them, or waits for them, under ACCESS EXCLUSIVE: their sizes are estimates"
-        told.append({"about": ", ".join(estimated[:5]), "reason": reason, "next": "SELECT * FROM pg_locks WHERE mode = 'AccessExclusiveLock';"})
+        told.append(
+            {"about": ", ".join(estimated[:5]), "reason": reason, "next": "SELECT * FROM pg_locks WHERE mode = 'AccessExclusiveLock';"}
+        )
     return told
 
 

@@ -156,7 +156,7 @@ ORDER BY 2 DESC LIMIT 10""",
         """
 SELECT quote_ident(datname) AS name, datname = current_database() AS own,
        CASE WHEN has_database_privilege(oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE') THEN pg_database_size(oid) END AS bytes
-FROM pg_database ORDER BY 3 DESC NULLS LAST LIMIT 20""",
+FROM pg_database WHERE NOT datistemplate ORDER BY 3 DESC NULLS LAST LIMIT 20""",
     ),
     Probe(
         "tables",
@@ -204,14 +204,16 @@ WITH {_SHUT}, ours AS (
     PARTITION BY indrelid, relam, indnkeyatts, indkey::text, indclass::text, indcollation::text, indoption::text, indisexclusion,
       regexp_replace(coalesce(indexprs::text, ''), ':location -?\d+', '', 'g'),
       regexp_replace(coalesce(indpred::text, ''), ':location -?\d+', '', 'g')
-    ORDER BY indisprimary DESC, of_constraint DESC, indisreplident DESC, indisunique DESC, name)
+    ORDER BY indisprimary DESC, of_constraint DESC, indisreplident DESC, indisunique DESC, scans DESC, name)
 ), told AS (
   SELECT indexrelid, name, on_table, scans, 'invalid' AS flaw, NULL AS twin FROM ours WHERE NOT indisvalid
   UNION ALL
   SELECT indexrelid, name, on_table, scans, 'duplicate', twin FROM alike WHERE place > 1 AND NOT of_constraint AND NOT of_partition
   UNION ALL
   SELECT indexrelid, name, on_table, scans, 'unused', NULL FROM ours
-  WHERE indisvalid AND scans = 0 AND NOT (indisunique OR indisexclusion OR of_constraint OR indisreplident OR of_partition))
+  WHERE indisvalid AND scans = 0 AND NOT (indisunique OR indisexclusion OR of_constraint OR indisreplident OR of_partition)
+    -- Of two that are the same one stays, whichever it is that was read.
+    AND name NOT IN (SELECT unnest(ARRAY[name, twin]) FROM alike WHERE place > 1))
 SELECT name, on_table, flaw, twin, scans,
        CASE WHEN indexrelid IN (SELECT relation FROM shut) THEN NULL ELSE pg_relation_size(indexrelid) END AS bytes,
        flaw = 'invalid' AND indexrelid IN (SELECT index_relid FROM pg_stat_progress_create_index) AS being_built
@@ -315,6 +317,13 @@ WHERE by_mean <= 10 OR by_total <= 10 ORDER BY by_mean""",
 _FAILED = "dbops-failed"
 
 
+def _as_document(probe: Probe) -> str:
+    """A statement whose answer is one line: what was found, and how long it took in the server."""
+    took = "round(extract(epoch FROM clock_timestamp() - statement_timestamp())::numeric, 4)"
+    found = f"'probe', {quote_literal(probe.name)}, 'rows', coalesce(jsonb_agg(to_jsonb(r)), '[]'), 'seconds', {took}"
+    return f"SELECT jsonb_build_object({found}) FROM ({probe.sql.strip()}) AS r;"
+
+
 def script(statement_timeout: float, lock_timeout: float, probes: Iterable[Probe] = PROBES) -> str:
     """What psql reads. Every probe is a read-only transaction of its own, so that one which fails takes nothing with it."""
     lines = [
@@ -324,16 +333,13 @@ def script(statement_timeout: float, lock_timeout: float, probes: Iterable[Probe
         "\\set ON_ERROR_STOP 0",
     ]
     for probe in probes:
-        name = quote_literal(probe.name)
         lines += [
             f"\\if :{probe.if_}" if probe.if_ else "\\if true",
             "BEGIN READ ONLY;",
             f"SET LOCAL statement_timeout = {int(statement_timeout * 1000)};",
             f"SET LOCAL lock_timeout = {int(lock_timeout * 1000)};",
             "SET LOCAL jit = off;",
-            f"SELECT jsonb_build_object('probe', {name}, 'rows', coalesce(jsonb_agg(to_jsonb(r)), '[]'), 'seconds',"
-            " round(extract(epoch FROM clock_timestamp() - statement_timestamp())::numeric, 4))"
-            f" FROM ({probe.sql.strip()}) AS r;",
+            _as_document(probe),
             "\\if :ERROR",
             f"\\echo {_FAILED} {probe.name} :LAST_ERROR_SQLSTATE :LAST_ERROR_MESSAGE",
             "\\endif",

@@ -294,7 +294,9 @@ def _slot(row: Mapping[str, Any]) -> str:
 def archiver(measured: Measured) -> Readings:
     row = measured.one("archiver")
     if row["mode"] != "off":
-        yield Reading(int(row["failing"]), "", f"last archived {_when(row['last_archived_time'])}, last failed {_when(row['last_failed_time'])}")
+        yield Reading(
+            int(row["failing"]), "", f"last archived {_when(row['last_archived_time'])}, last failed {_when(row['last_failed_time'])}"
+        )
 
 
 # -- server and disk -----------------------------------------------------------------------------------------------
@@ -314,7 +316,9 @@ def unsafe_settings(measured: Measured) -> Readings:
 
 def collations(measured: Measured) -> Readings:
     for row in measured.of("collations"):
-        step = f"REINDEX DATABASE CONCURRENTLY; then {row['refresh']} REFRESH {'COLLATION ' if 'DATABASE' in row['refresh'] else ''}VERSION;"
+        step = (
+            f"REINDEX DATABASE CONCURRENTLY; then {row['refresh']} REFRESH {'COLLATION ' if 'DATABASE' in row['refresh'] else ''}VERSION;"
+        )
         yield Reading(1, row["name"], f"recorded {row['recorded']}, now {row['actual']}", step)
 
 

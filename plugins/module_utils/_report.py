@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
-from ._report_html import code, document, facts, h, section, table
+from ._report_html import code, document, facts, figures, h, meter, section, table
 from ._report_style import STYLE
 from ._report_timeline import timeline
 from ._report_values import (
@@ -162,16 +162,11 @@ def _figures(journal: Journal) -> Element:
     span, backup = window_span(journal), mapping(journal.get("backup"))
     health = mapping(journal.get("health"))
     before, after = mapping(health.get("before")), mapping(health.get("after"))
-    figures = (
-        ("Downtime", duration(_downtime_seconds(journal)), _probes(journal)),
-        ("Window", duration(_seconds(span)), f"{clock(span.start)} to {clock(span.end)}" if span else ""),
-        ("Backup", size(backup.get("bytes")), _verified(backup) if backup else "none taken"),
-        ("Health after", _ok(after), f"{_answer(after)}, before {_answer(before)}" if after else "not checked"),
-    )
-    return h(
-        "dl",
-        *(h("div", h("dt", term), h("dd", value), h("dd", tight(note), class_="note")) for term, value, note in figures),
-        class_="figures",
+    return figures(
+        ("Downtime", duration(_downtime_seconds(journal)), tight(_probes(journal))),
+        ("Window", duration(_seconds(span)), tight(f"{clock(span.start)} to {clock(span.end)}") if span else ""),
+        ("Backup", size(backup.get("bytes")), tight(_verified(backup)) if backup else "none taken"),
+        ("Health after", _ok(after), tight(f"{_answer(after)}, before {_answer(before)}") if after else "not checked"),
     )
 
 
@@ -221,15 +216,7 @@ def _budget(journal: Journal, span: Span) -> Element | None:
     words = f"{duration(used)} of {duration(length)} used; deadline {stamp(deadline)}."
     if used > length:
         words = f"Ran {duration(used - length)} past its {duration(length)}; deadline {stamp(deadline)}, the dashed line."
-    meter = h(
-        "svg",
-        h("rect", width="100%", height="100%", class_="track"),
-        h("rect", width=f"{min(100 * used / length, 100):.3f}%", height="100%", class_="bar failed" if used > length else "bar ok"),
-        height="6",
-        aria_hidden="true",
-        class_="meter",
-    )
-    return h("figcaption", words, meter)
+    return h("figcaption", words, meter((used / length, "failed" if used > length else "ok")))
 
 
 def _phases(journal: Journal) -> Element:

@@ -43,6 +43,22 @@ def facts(*rows: tuple[str, Content]) -> ElementTree.Element:
     return h("dl", *(h("div", h("dt", term), h("dd", value)) for term, value in rows), class_="facts")
 
 
+def figures(*rows: tuple[str, str, Content]) -> ElementTree.Element:
+    """The few numbers that a reader looks for first: term, value, note."""
+    boxes = (h("div", h("dt", term), h("dd", value), h("dd", note, class_="note")) for term, value, note in rows)
+    return h("dl", *boxes, class_="figures")
+
+
+def meter(*parts: tuple[float, str]) -> ElementTree.Element:
+    """A bar that is filled part by part, each a share of its width and a class. What it says stands beside it in words."""
+    drawn, left = [h("rect", width="100%", height="100%", class_="track")], 0.0
+    for share, kind in parts:
+        width = min(max(share, 0.0), 1 - left)
+        drawn.append(h("rect", x=f"{100 * left:.3f}%", width=f"{100 * width:.3f}%", height="100%", class_=f"bar {kind}"))
+        left += width
+    return h("svg", *drawn, height="6", aria_hidden="true", class_="meter")
+
+
 def table(caption: str, columns: tuple[str, ...], rows: Iterable[Sequence[Content]], numeric: Container[str] = ()) -> ElementTree.Element:
     """A table whose first column names the row. On a phone its rows become blocks, so the roles are spelled out: CSS takes them away."""
     head = h("tr", *(h("th", name, scope="col", role="columnheader", class_=_kind(name, numeric)) for name in columns), role="row")

@@ -255,7 +255,8 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     earlier = [
         (time, told)
         for time, told in _health_files.earlier(stack.reports, "postgresql", now, TREND)
-        if told.get("database") == url.database and (told.get("measured") or {}).get("database")
+        if told.get("database") == url.database
+        and (told.get("measured") or {}).get("database")
         # Another server under the same name has another history.
         and [row["system_identifier"] for row in told["measured"].get("server", [])] == identity
     ]
