@@ -36,7 +36,7 @@ _STYLE = """
 .card .one { margin-top: .85rem; }
 summary { margin-top: .75rem; cursor: pointer; }
 @media screen and (min-width: 64rem) {
-  tbody th { min-width: 10rem; }
+  tbody th { min-width: 11.5rem; }
   td.text { min-width: 5.25rem; }
 }
 .tree { list-style: none; padding-left: 0; }

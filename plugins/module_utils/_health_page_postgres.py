@@ -65,7 +65,7 @@ def _age(seconds: Any) -> str:
     value = number(seconds)
     if value is None:
         return NOTHING
-    return next((f"{value / unit:.1f} {name}" for unit, name in ((172800 / 2, "days"), (3600, "h")) if value >= 2 * unit), duration(value))
+    return next((f"{value / unit:.1f} {name}" for unit, name in ((86400, "days"), (3600, "h")) if value >= 2 * unit), duration(value))
 
 
 def _grown(part: Part) -> str:
@@ -85,6 +85,13 @@ def _signed(value: Any) -> str:
 def _day(value: Any) -> str:
     found = moment(value)
     return f"{found:%Y-%m-%d %H:%M}" if found else "never"
+
+
+def _bar(words: str, *parts: tuple[float, str]) -> Element:
+    """A cell of words with a bar below them."""
+    bar = meter(*parts)
+    bar.tail = None  # cells keep their line breaks
+    return h("span", words, bar)
 
 
 # -- sections ------------------------------------------------------------------------------------------------------
@@ -156,12 +163,12 @@ def _tables(part: Part) -> Element | None:
     largest = max(row["bytes"] for row in tables) or 1
     rows = []
     for row in tables:
-        bar = meter(((row["table_bytes"] or 0) / largest, "ok"), ((row["index_bytes"] or 0) / largest, "second"))
+        bar = ((row["table_bytes"] or 0) / largest, "ok"), ((row["index_bytes"] or 0) / largest, "second")
         about = "at least " if row["estimated"] else ""
         rows.append(
             (
                 line(row["name"]),
-                h("div", about + size(row["bytes"]), bar),
+                _bar(about + size(row["bytes"]), *bar),
                 _signed(grown.get(row["name"])) if grown else "",
                 integer(row["rows"]),
                 integer(row["dead"]),
@@ -211,7 +218,7 @@ def _statements(part: Part) -> Element | None:
             f"{row['mean_ms']:,.1f} ms",
             f"{row['max_ms']:,.1f} ms",
             integer(row["calls"]),
-            h("div", duration(row["total_ms"] / 1000), meter((row["total_ms"] / largest, "ok"))),
+            _bar(duration(row["total_ms"] / 1000), (row["total_ms"] / largest, "ok")),
         )
         for row in statements
     ]
@@ -248,7 +255,7 @@ def _wraparound(part: Part) -> Element | None:
         (
             line(row["name"]),
             kind,
-            h("div", f"{100 * row['xids'] / XID_LIMIT:.1f} %", meter((row["xids"] / XID_LIMIT, "ok"))),
+            _bar(f"{100 * row['xids'] / XID_LIMIT:.1f} %", (row["xids"] / XID_LIMIT, "ok")),
             integer(row["xids"]),
             integer(row["multixacts"]),
         )

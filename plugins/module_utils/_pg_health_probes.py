@@ -23,6 +23,8 @@ LIMIT = 50
 
 _HIDDEN = "'<insufficient privilege>'"  # what PostgreSQL says in the place of somebody else's query
 
+_OWN = "dbops_row"  # by which the report knows its own queries
+
 # Names of the application's own schemas.
 _OURS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
@@ -308,7 +310,8 @@ SELECT queryid::text AS id, left(query, 2000) AS query, calls, mean_exec_time AS
 FROM (SELECT *, row_number() OVER (ORDER BY mean_exec_time DESC, queryid) AS by_mean,
              row_number() OVER (ORDER BY total_exec_time DESC, queryid) AS by_total
       FROM :statements.pg_stat_statements
-      WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND query <> {_HIDDEN}) AS s
+      WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND query <> {_HIDDEN}
+        AND query NOT LIKE '%AS {_OWN}%') AS s
 WHERE by_mean <= 10 OR by_total <= 10 ORDER BY by_mean""",
         "has_statements",
     ),
@@ -320,8 +323,8 @@ _FAILED = "dbops-failed"
 def _as_document(probe: Probe) -> str:
     """A statement whose answer is one line: what was found, and how long it took in the server."""
     took = "round(extract(epoch FROM clock_timestamp() - statement_timestamp())::numeric, 4)"
-    found = f"'probe', {quote_literal(probe.name)}, 'rows', coalesce(jsonb_agg(to_jsonb(r)), '[]'), 'seconds', {took}"
-    return f"SELECT jsonb_build_object({found}) FROM ({probe.sql.strip()}) AS r;"
+    found = f"'probe', {quote_literal(probe.name)}, 'rows', coalesce(jsonb_agg(to_jsonb({_OWN})), '[]'), 'seconds', {took}"
+    return f"SELECT jsonb_build_object({found}) FROM ({probe.sql.strip()}) AS {_OWN};"
 
 
 def script(statement_timeout: float, lock_timeout: float, probes: Iterable[Probe] = PROBES) -> str:

@@ -286,9 +286,9 @@ def slots_lost(measured: Measured) -> Readings:
 
 
 def _slot(row: Mapping[str, Any]) -> str:
-    inactive = f", inactive for {duration(row['inactive'])}" if row["inactive"] and not row["active"] else ""
+    active = "active" if row["active"] else f"inactive for {duration(row['inactive'])}" if row["inactive"] else "inactive"
     why = f", {row['invalidation']}" if row["invalidation"] else ""
-    return f"{row['kind']}, {'active' if row['active'] else 'inactive'}{inactive}, wal_status {row['wal_status']}{why}"
+    return f"{row['kind']}, {active}, wal_status {row['wal_status']}{why}"
 
 
 def archiver(measured: Measured) -> Readings:
