@@ -63,6 +63,7 @@ EXAMPLES = r"""
     stack: production/nickapp
     postgres_container: amanat-postgres
     pg_url: "{{ dbops_pg_url }}"
+    backup_dir: /var/backups/dbops/production/nickapp
     release: registry.example/nickapp-backend:2
     memory: 2g
 """

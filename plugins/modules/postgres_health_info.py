@@ -55,6 +55,7 @@ EXAMPLES = r"""
     stack: production/nickapp
     postgres_container: amanat-postgres
     pg_url: "{{ dbops_pg_url }}"
+    backup_dir: /var/backups/dbops/production/nickapp
     login_user: monitor
     login_password: "{{ monitor_password }}"
     thresholds:

@@ -48,7 +48,7 @@ options:
   backup_dir:
     description: Directory of the backups, which may not be in the one that is emptied.
     type: path
-    default: /var/backups/dbops
+    required: true
   timeout:
     description: Seconds that the new server is given to answer.
     type: int
@@ -61,6 +61,7 @@ EXAMPLES = r"""
     stack: development/nickapp
     postgres_container: amanat-postgres
     pg_url: "{{ dbops_pg_url }}"
+    backup_dir: /var/backups/dbops/development/nickapp
     state: planned
     confirm: development/nickapp
 """

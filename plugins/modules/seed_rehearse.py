@@ -61,6 +61,7 @@ EXAMPLES = r"""
     stack: production/nickapp
     postgres_container: amanat-postgres
     pg_url: "{{ dbops_pg_url }}"
+    backup_dir: /var/backups/dbops/production/nickapp
     services: "{{ dbops_services }}"
     seed: seedCities
     seeds:
