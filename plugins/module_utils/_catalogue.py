@@ -184,22 +184,32 @@ def examine(directory: str, name: str) -> tuple[str, str, dict[str, Any]]:
     return (*_manifest.state_of(manifest), manifest)
 
 
-def judge(directory: str, backups: Sequence[Entry], valid_when: str) -> tuple[dict[str, str], set[str]]:
-    """Why backups are not valid, and which were drilled, by name. `nonempty` goes by what the scan has seen."""
+class Judged(NamedTuple):
+    """What manifests say of backups, by name: why they are not valid, which were drilled, and whose they are."""
+
+    flaws: dict[str, str]
+    drilled: set[str]
+    stacks: dict[str, str]
+
+
+def judge(directory: str, backups: Sequence[Entry], valid_when: str) -> Judged:
+    """Which backups count. `nonempty` goes by what the scan has seen, and reads no manifest."""
     if valid_when == NONEMPTY:
         empty = "it is empty"
         unknown = "a directory cannot be judged without its manifest, as valid_when=nonempty would"
-        return {backup.name: empty if backup.bytes == 0 else unknown for backup in backups if backup.bytes < 1}, set()
-    flaws, drilled = {}, set()
+        return Judged({backup.name: empty if backup.bytes == 0 else unknown for backup in backups if backup.bytes < 1}, set(), {})
+    judged = Judged({}, set(), {})
     for backup in backups:
-        state, why, _content = examine(directory, backup.name)
+        state, why, manifest = examine(directory, backup.name)
+        if manifest:
+            judged.stacks[backup.name] = manifest["stack"]
         if state == _manifest.DRILLED:
-            drilled.add(backup.name)
+            judged.drilled.add(backup.name)
         elif state == _manifest.COMPLETE and valid_when == _manifest.VERIFIED:
             why = "it was not verified"
         if why:
-            flaws[backup.name] = why
-    return flaws, drilled
+            judged.flaws[backup.name] = why
+    return judged
 
 
 def size(descriptor: int, name: str) -> int:

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Which backup is meant: one that is named, or the newest or oldest of a series that can be used."""
+"""Which backup is meant: one that is named, or the newest or oldest of a stack's series that can be used."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from typing import Any
 from ._backup_dir import require_complete
 from ._catalogue import examine, opened, scan
 from ._errors import OperationError
+from ._stack import Stack
 
 NEWEST, OLDEST = "newest", "oldest"
 POSTGRESQL = (".pgdir", ".dump")
 
 
-def choose(directory: str, series: str, wanted: str) -> dict[str, Any]:
-    """The manifest of the backup that is meant. One that is named is taken even where a check of it failed."""
+def choose(directory: str, series: str, wanted: str, stack: Stack) -> dict[str, Any]:
+    """The manifest of the backup that is meant. One that is named is taken even where a check of it failed.
+
+    What another stack made is only taken by its name: a directory may hold copies, or be shared.
+    """
     if wanted not in (NEWEST, OLDEST):
         manifest = require_complete(directory, wanted)
         if manifest["kind"] != "postgresql":
@@ -32,15 +36,15 @@ def choose(directory: str, series: str, wanted: str) -> dict[str, Any]:
         return manifest
     with opened(directory, lock=False) as descriptor:
         backups = [backup for backup in scan(descriptor, POSTGRESQL).backups if backup.series == series]
-    invalid = []
+    others = []
     for backup in sorted(backups, key=lambda backup: (backup.moment, backup.name), reverse=wanted == NEWEST):
         state, why, manifest = examine(directory, backup.name)
-        if state != "invalid":
+        if state != "invalid" and manifest["stack"] == str(stack):
             return manifest
-        invalid.append(f"{backup.name}: {why}")
+        others.append(f"{backup.name}: {why or 'it is of ' + manifest['stack']}")
     raise OperationError(
         "backup-none",
-        f"The series {series} has no backup in {directory} that can be used{': ' if invalid else ''}{'; '.join(invalid[:5])}.",
+        f"The series {series} has no backup of {stack} in {directory} that can be used{': ' if others else ''}{'; '.join(others[:5])}.",
         "Nothing was changed.",
-        "Make one: playbooks/backup.yml, or name the series: dbops_series.",
+        "Make one: playbooks/backup.yml, or name the series, dbops_series, or the backup, dbops_backup.",
     )

@@ -64,6 +64,7 @@ class Plan:
     run: str
     tables: tuple[tuple[str, str], ...] = ()
     transform: tuple[tuple[str, str], ...] = ()
+    old_stamp: str = ""
     create_roles: bool = False
     passwords: dict[str, str] = field(default_factory=dict, repr=False)
     by: dict[str, Any] = field(default_factory=dict)
@@ -85,14 +86,23 @@ def _refused(slug: str, what: str, next_step: str) -> OperationError:
     return OperationError(slug, what, "Nothing was changed.", next_step)
 
 
-def require_same_environment(stack: Stack, environment: str, name: str, transform: Collection[object]) -> None:
-    """Data of one environment enter another one only through a transformation."""
-    if environment == stack.environment or transform:
+def require_own(stack: Stack, origin: str, name: str, *, transform: Collection[object], old_stamp: str) -> None:
+    """Data of one environment enter another one only through a transformation, those of another stack by its name.
+
+    origin: where the data belong, <environment>/<name>.
+    """
+    if origin == str(stack) or transform:
         return
+    state = "No other database was touched; nothing else was changed."
+    if origin.partition("/")[0] == stack.environment:
+        if old_stamp == origin:
+            return
+        what, cure = f"{name} holds data of {origin}, and this is {stack}.", f"If {stack} is to have them: -e dbops_old_stamp={origin}"
+        raise OperationError("restore-stack", what, state, cure)
     raise OperationError(
         "restore-environment",
-        f"{name} holds data of {environment}, and this is {stack}.",
-        "No other database was touched; nothing else was changed.",
+        f"{name} holds data of {origin}, and this is {stack}.",
+        state,
         "Give the SQL that makes them fit for it (anonymisation): dbops_transform, a list of files.",
     )
 
@@ -195,7 +205,7 @@ class Restore:
     def prepare(self) -> None:
         """Everything that can be found wrong without reading the files."""
         plan, manifest = self.plan, self.plan.manifest
-        require_same_environment(plan.stack, manifest["environment"], manifest["name"], plan.transform)
+        self._require_own(manifest["stack"])
         self.about = plan.server.rows(_SERVER)[0]
         present = set(self.about["roles"])
         self.globals = globals_text(plan.directory, manifest) if plan.create_roles else ""
@@ -215,6 +225,10 @@ class Restore:
                 f"{manifest['name']} needs {_pg_space.in_bytes(needed)}, and {_pg_space.in_bytes(free)} are free in {where}.",
                 "Free space there; playbooks/cleanup.yml lists databases that were replaced.",
             )
+
+    def _require_own(self, origin: str) -> None:
+        plan = self.plan
+        require_own(plan.stack, origin, plan.manifest["name"], transform=plan.transform, old_stamp=plan.old_stamp)
 
     def make(self, progress: Progress) -> dict[str, Any]:
         plan, manifest = self.plan, self.plan.manifest
@@ -331,7 +345,7 @@ class Restore:
         loaded = plan.server.to(plan.loading)
         stamp = _stamp.read(loaded)
         if stamp:
-            require_same_environment(plan.stack, stamp.partition("/")[0], plan.manifest["name"], plan.transform)
+            self._require_own(stamp)
         if stamp == str(plan.stack):
             return False
         _stamp.write(loaded, plan.stack)

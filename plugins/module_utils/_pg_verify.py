@@ -26,6 +26,7 @@ from ._job import Progress
 from ._pg_dump import compare_counts
 from ._place import Place
 from ._read_through import Files, Unreadable, read_through
+from ._stack import Stack
 from ._window import stamp
 
 
@@ -50,20 +51,27 @@ class Plan:
         }
 
 
-def choose(directory: str, series: str, wanted: str) -> dict[str, Any]:
-    """The manifest of the backup that is meant. The newest is the newest, whatever is wrong with it: that is what is asked."""
+def choose(directory: str, series: str, wanted: str, stack: Stack) -> dict[str, Any]:
+    """The manifest of the backup that is meant. The newest is the newest, whatever is wrong with it: that is what is asked.
+
+    What another stack made is only taken by its name.
+    """
     with opened(directory, lock=False) as descriptor:
         names = os.listdir(descriptor)
     known = [name[: -len(_manifest.SUFFIX)] for name in _manifest.manifests_of(series, names)]
     known = [name for name in known if name.endswith(POSTGRESQL)]
-    if wanted == NEWEST and not known:
+    if wanted == NEWEST:
+        for name in reversed(known):
+            manifest = _read(directory, name)
+            if manifest["stack"] == str(stack):
+                return manifest
         raise OperationError(
             "backup-none",
-            f"The series {series} has no backup of PostgreSQL in {directory}.",
+            f"The series {series} has no backup of {stack} in {directory}.",
             "Nothing was changed.",
-            "Make one: playbooks/backup.yml, or name the series: dbops_series.",
+            "Make one: playbooks/backup.yml, or name the series, dbops_series, or the backup, dbops_backup.",
         )
-    name = known[-1] if wanted == NEWEST else wanted
+    name = wanted
     parsed = _manifest.parse_name(name, POSTGRESQL)
     if parsed is None or not {name, name + _manifest.SUFFIX} & set(names):
         raise OperationError(
@@ -72,6 +80,10 @@ def choose(directory: str, series: str, wanted: str) -> dict[str, Any]:
             "Nothing was changed.",
             "Name one of those that playbooks/backup_info.yml lists.",
         )
+    return _read(directory, name)
+
+
+def _read(directory: str, name: str) -> dict[str, Any]:
     try:
         return read_manifest(directory, name)
     except _manifest.Unusable as why:

@@ -51,10 +51,10 @@ class Rebuilding:
 
 def rebuilding_of(module: AnsibleModule) -> dict[str, Any]:
     """The fields of a Rebuilding, out of the options of the fragments `_backups` and `_throwaway`, and `backup`."""
-    params, place = module.params, place_of(module)
-    manifest = choose(params["backup_dir"], series_of(module), params["backup"])
+    params, place, stack = module.params, place_of(module), stack_of(module)
+    manifest = choose(params["backup_dir"], series_of(module), params["backup"], stack)
     return {
-        "stack": stack_of(module),
+        "stack": stack,
         "place": place,
         "directory": params["backup_dir"],
         "manifest": manifest,

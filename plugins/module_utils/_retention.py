@@ -187,27 +187,29 @@ def plan(
     *,
     flaws: Mapping[str, str] | None = None,
     drilled: Collection[str] = (),
+    stacks: Mapping[str, str] | None = None,
     pinned: Mapping[str, str] | None = None,
 ) -> Plan:
     """The verdict on each backup.
 
     flaws: why backups are not valid, by name. They take no slot, and are left to a person.
     drilled: names of backups that were restored.
+    stacks: whose backups they are, by name. Those of two stacks never count against each other, whatever series they share.
     pinned: why backups stay whatever the policy says, by name.
     """
-    flaws, pinned = flaws or {}, pinned or {}
+    flaws, stacks, pinned = flaws or {}, stacks or {}, pinned or {}
     result = Plan([], [], [], [], [])
     for _series, group in groupby(sorted(backups, key=attrgetter("series", "moment", "name"), reverse=True), attrgetter("series")):
-        valid: list[Backup] = []
+        valid: dict[str, list[Backup]] = {}
         for backup in group:
             if backup.moment > now:
                 result.future.append(Verdict(backup, ["its stamp lies in the future: the clock was wrong, or is"]))
             elif backup.name in flaws:
                 result.invalid.append(Verdict(backup, [flaws[backup.name]]))
             else:
-                valid.append(backup)
-        if valid:
-            _judge(valid, policy, _reasons(valid, policy, drilled, pinned), result)
+                valid.setdefault(stacks.get(backup.name, ""), []).append(backup)
+        for own in valid.values():
+            _judge(own, policy, _reasons(own, policy, drilled, pinned), result)
     result.removed.sort(key=attrgetter("moment", "name"))
     return result
 

@@ -267,8 +267,8 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         pinned = named_by_windows(params["state_dir"])
         found = _catalogue.scan(descriptor, extensions)
         backups = _catalogue.of_series(found.backups, params["series"] or ())
-        flaws, drilled = _catalogue.judge(directory, backups, params["valid_when"])
-        plan = _retention.plan(backups, policy, now, flaws=flaws, drilled=drilled, pinned=pinned)
+        judged = _catalogue.judge(directory, backups, params["valid_when"])
+        plan = _retention.plan(backups, policy, now, pinned=pinned, **judged._asdict())
         _retention.require_recent(plan, params["series"] or {backup.series for backup in backups}, policy, now)
         if plan.removed and not os.access(".", os.W_OK | os.X_OK, dir_fd=descriptor):
             raise OperationError(

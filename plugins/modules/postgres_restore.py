@@ -51,11 +51,18 @@ options:
     type: list
     elements: str
     default: []
+  old_stamp:
+    description:
+      - The other stack of the same environment, V(<environment>/<name>), whose data O(stack) is to have, typed by whoever runs it.
+        Without it, and without O(transform), they are refused.
+    type: str
+    default: ''
   transform:
     description:
       - SQL that makes the data fit for the environment of O(stack), for example by making them anonymous. Each text runs in
         one transaction, after the comparison.
       - Without it a backup of another environment is refused. With it the new database is stamped with O(stack).
+      - A backup of another stack of the same environment wants it as well, or O(old_stamp).
     type: list
     elements: dict
     default: []
@@ -231,20 +238,21 @@ def _moment(module: AnsibleModule) -> datetime:
 
 
 def _plan(module: AnsibleModule) -> Plan:
-    server, params = server_of(module), module.params
+    server, params, stack = server_of(module), module.params, stack_of(module)
     container = container_of(server.place)
     return Plan(
-        stack=stack_of(module),
+        stack=stack,
         server=replace(maintenance(server), timeout=LONGEST),
         database=server.database,
         directory=params["backup_dir"],
-        manifest=choose(params["backup_dir"], series_of(module), params["backup"]),
+        manifest=choose(params["backup_dir"], series_of(module), params["backup"], stack),
         moment=_moment(module),
         image=container.get("Image", ""),
         container=container.get("Id", ""),
         jobs=jobs_of(module, container),
         run=params["job"] or "restore",
         tables=tuple(map(table_named, params["tables"])),
+        old_stamp=params["old_stamp"],
         transform=tuple((entry["name"], entry["sql"]) for entry in params["transform"]),
         create_roles=params["create_roles"],
         passwords=params["role_passwords"],
@@ -278,6 +286,7 @@ def main() -> None:
             "backup": {"type": "str", "default": "newest"},
             "moment": {"type": "str"},
             "tables": {"type": "list", "elements": "str", "default": []},
+            "old_stamp": {"type": "str", "default": ""},
             "transform": {
                 "type": "list",
                 "elements": "dict",

@@ -103,7 +103,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._pg_verify import Pla
 
 def _plan(module: AnsibleModule) -> Plan:
     params, place = module.params, place_of(module)
-    manifest = choose(params["backup_dir"], series_of(module), params["backup"])
+    manifest = choose(params["backup_dir"], series_of(module), params["backup"], stack_of(module))
     labels = {"stack": str(stack_of(module)), "run": params["job"] or "verify"}
     return Plan(place, params["backup_dir"], manifest, reader(place, manifest), labels)
 

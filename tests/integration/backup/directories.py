@@ -49,6 +49,7 @@ class Directory:
             "version": _manifest.MANIFEST_VERSION,
             "complete": complete,
             "name": name,
+            "stack": "production/nickapp",
             "database": "amanat",
             "files": files,
             "sha256": _manifest.digest_of(files),

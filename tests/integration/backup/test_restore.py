@@ -199,7 +199,9 @@ def test_another_environment_needs_a_transformation(postgres: Postgres, make_dat
     database = make_database()
     caller.backup(database, stack="production/shop")
     before = databases(postgres)
-    assert "production" in caller.refused("postgres_restore", database, "restore-environment")
+    assert "it is of production/shop" in caller.refused("postgres_restore", database, "backup-none")  # the newest is its own newest
+    production = {"backup": caller.names()[-1]}
+    assert "production" in caller.refused("postgres_restore", database, "restore-environment", **production)
     wrong = [{"name": "wrong.sql", "sql": "DELETE FROM payments; DELETE FROM nothing;"}]
     assert "wrong.sql" in caller.refused("postgres_restore", database, "transform-failed", transform=wrong, wait=120.0)
     assert databases(postgres) == before
@@ -212,6 +214,22 @@ def test_another_environment_needs_a_transformation(postgres: Postgres, make_dat
     ]
     assert postgres.sql(made["database"], "SELECT environment, name FROM dbops.environment") == "development|backups"
     assert postgres.sql(database, "SELECT count(DISTINCT name) FROM users") == "500"
+
+
+@pytest.mark.usefixtures("clean")
+def test_another_stack_has_its_own_newest_and_only_gives_what_is_named(make_database: MakeDatabase, caller: Caller) -> None:
+    """Two stacks in one directory, whose databases have one name, and so their backups one series."""
+    database = make_database()
+    own = caller.backup(database)["name"]
+    other = caller.backup(database, stack="development/other")["name"]
+    assert caller.run("postgres_restore", database, check=True)["backup"] == own
+    assert caller.run("postgres_verify", database, wait=60.0)["name"] == own
+    foreign = dict.fromkeys(("stack", "postgres_container", "pg_url", "backup_dir"))
+    rotated = caller.run("backup_rotate", database, path=str(caller.backups), keep_last=1, **foreign)
+    assert {entry["name"] for entry in rotated["kept"]} == {own, other}
+    assert "development/other" in caller.refused("postgres_restore", database, "restore-stack", backup=other)
+    meant = {"backup": other, "old_stamp": "development/other"}
+    assert restore(caller, database, **meant)["backup"] == other
 
 
 @pytest.mark.slow

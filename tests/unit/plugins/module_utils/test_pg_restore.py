@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._errors import Operat
 from ansible_collections.amanat.dbops.plugins.module_utils._pg_load import conninfo
 from ansible_collections.amanat.dbops.plugins.module_utils._pg_restore import (
     require_fit,
-    require_same_environment,
+    require_own,
     require_tables,
     table_named,
 )
@@ -50,11 +51,22 @@ def test_a_server_that_fits(version: str) -> None:
     require_fit(MANIFEST, {**SERVER, "server_version": version}, ["app", "reader", "other"])
 
 
-def test_data_of_another_environment_need_a_transformation() -> None:
-    require_same_environment(STACK, "staging", "b", ())
-    require_same_environment(STACK, "production", "b", ["anonymise.sql"])
-    with pytest.raises(OperationError, match="restore-environment"):
-        require_same_environment(STACK, "production", "b", ())
+@pytest.mark.parametrize(
+    ("origin", "transform", "old_stamp", "slug"),
+    [
+        ("staging/shop", [], "", ""),
+        ("production/shop", ["anonymise.sql"], "", ""),
+        ("production/shop", [], "", "restore-environment"),
+        ("production/shop", [], "production/shop", "restore-environment"),
+        ("staging/other", [], "", "restore-stack"),
+        ("staging/other", [], "staging/third", "restore-stack"),
+        ("staging/other", [], "staging/other", ""),
+        ("staging/other", ["anonymise.sql"], "", ""),
+    ],
+)
+def test_whose_data_a_stack_may_have(origin: str, transform: list[str], old_stamp: str, slug: str) -> None:
+    with pytest.raises(OperationError, match=slug) if slug else contextlib.nullcontext():
+        require_own(STACK, origin, "b", transform=transform, old_stamp=old_stamp)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def days(number: int) -> list[Backup]:
 
 
 def plan(of: list[Backup], now: datetime = NOW, **options: Any) -> _retention.Plan:
-    facts = {key: options.pop(key) for key in ("flaws", "drilled", "pinned") if key in options}
+    facts = {key: options.pop(key) for key in ("flaws", "drilled", "stacks", "pinned") if key in options}
     return _retention.plan(of, _retention.policy_of(options), now, **facts)
 
 
@@ -348,3 +348,11 @@ def test_every_backup_has_one_verdict_and_the_best_stay(situation: tuple[list[Ba
         newest_first = sorted(valid, key=lambda backup: (backup.moment, backup.name), reverse=True)
         assert stays >= set(newest_first[: policy.get("min_keep", 1)])
         assert stays >= set([backup for backup in newest_first if backup.name in facts["drilled"]][:1])
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=12), st.integers(1, 4))
+def test_two_stacks_in_one_series_rotate_as_if_each_were_alone(whose: list[bool], slots: int) -> None:
+    of = days(len(whose))
+    stacks = {each.name: f"production/{mine}" for each, mine in zip(of, whose)}
+    alone = [kept([each for each, owner in zip(of, whose) if owner is mine], keep_daily=slots) for mine in (True, False) if mine in whose]
+    assert kept(of, keep_daily=slots, stacks=stacks) == sorted(name for names in alone for name in names)
