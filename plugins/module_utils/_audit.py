@@ -14,6 +14,7 @@ import pwd
 from datetime import datetime, timezone
 from typing import Any
 
+from ._errors import OperationError
 from ._files import make_private_directory
 from ._stack import Stack
 
@@ -52,6 +53,11 @@ def record(stack: Stack, event: str, by: dict[str, Any] | None = None, **facts: 
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def refused(stack: Stack, error: OperationError, by: dict[str, Any] | None = None, **facts: Any) -> None:
+    """Remember what was refused, and why."""
+    record(stack, "refused", by, slug=error.slug, what=error.what, **facts)
 
 
 def lines(stack: Stack) -> list[dict[str, Any]]:

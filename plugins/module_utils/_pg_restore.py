@@ -345,7 +345,11 @@ class Restore:
         loaded = plan.server.to(plan.loading)
         stamp = _stamp.read(loaded)
         if stamp:
-            self._require_own(stamp)
+            try:
+                self._require_own(stamp)
+            except OperationError as error:
+                _audit.refused(plan.stack, error, plan.by, backup=plan.manifest["name"], stamp=stamp)
+                raise
         if stamp == str(plan.stack):
             return False
         _stamp.write(loaded, plan.stack)

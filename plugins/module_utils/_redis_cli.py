@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-from ._command import Answer, run
+from ._command import Answer, Command, run
 from ._errors import OperationError
 from ._place import Place
 
@@ -55,7 +55,7 @@ class Redis:
             database=database,
         )
 
-    def ask(self, *command: str) -> Answer:
+    def command(self, *command: str) -> Command:
         argv = [*CLI, "-n", str(self.database)]
         if self.address:
             argv += ["-h", self.address[0], "-p", str(self.address[1])]
@@ -64,7 +64,10 @@ class Redis:
         if self.user:
             argv += ["--user", self.user]
         env = {"REDISCLI_AUTH": self.password} if self.password else {}
-        return run(self.place.short([*argv, *command], env), timeout=TIMEOUT)
+        return self.place.short([*argv, *command], env)
+
+    def ask(self, *command: str) -> Answer:
+        return run(self.command(*command), timeout=TIMEOUT)
 
     def execute(self, *command: str) -> str:
         """The answer to one command, as text without the line end that redis-cli adds."""

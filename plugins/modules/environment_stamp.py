@@ -241,8 +241,8 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         return _ACTIONS[params["service"], params["state"]](module)
     except OperationError as error:
         if params["state"] != "read" and not module.check_mode and error.slug != "stack-malformed":
-            facts = {"slug": error.slug, "what": error.what, "service": params["service"], "confirm": params["confirm"]}
-            _audit.record(stack_of(module), "refused", params["by"], state=params["state"], **facts)
+            facts = {name: params[name] for name in ("service", "state", "confirm")}
+            _audit.refused(stack_of(module), error, params["by"], **facts)
         raise
 
 

@@ -150,8 +150,8 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         return _act(module)
     except OperationError as error:
         if not module.check_mode and error.slug != "stack-malformed":
-            facts = {"slug": error.slug, "what": error.what, "confirm": module.params["confirm"]}
-            _audit.record(stack_of(module), "refused", module.params["by"], state=module.params["state"], **facts)
+            facts = {"service": "postgres", "state": "reset", "confirm": module.params["confirm"]}
+            _audit.refused(stack_of(module), error, module.params["by"], **facts)
         raise
 
 

@@ -208,7 +208,9 @@ from datetime import datetime, timezone
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils import _audit
 from ansible_collections.amanat.dbops.plugins.module_utils._choice import choose
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
@@ -269,7 +271,11 @@ def body(module: AnsibleModule) -> dict[str, Any]:
 
     def prepare() -> Callable[[Progress], dict[str, Any]]:
         restore = Restore(_plan(module))
-        restore.prepare()
+        try:
+            restore.prepare()
+        except OperationError as error:
+            _audit.refused(stack_of(module), error, module.params["by"], backup=restore.plan.manifest["name"])
+            raise
         return restore.make
 
     return run_as_job(module, prepare)

@@ -107,6 +107,7 @@ def test_a_database_of_large_objects_alone_is_not_new(make_database: MakeDatabas
     caller.refused("environment_stamp", database, "stamp-missing", backup_dir=None, state="checked")
 
 
+@pytest.mark.slow
 def test_a_missing_database_counts_as_new_but_cannot_be_stamped(caller: Caller) -> None:
     checked = caller.run("environment_stamp", "nowhere", backup_dir=None, state="checked")
     assert (checked["stamp"], checked["empty"], checked["system_identifier"]) == ("", True, "")
@@ -259,6 +260,7 @@ def test_a_plain_application_can_read_the_stamp_and_not_write_it(
     assert caller.run("environment_stamp", database, backup_dir=None, state="checked", **alone)["stamp"] == STACK
 
 
+@pytest.mark.slow
 def test_an_operator_who_is_no_superuser_is_told_what_that_means(
     postgres: Postgres, make_database: MakeDatabase, caller: Caller, plain_role: str
 ) -> None:
@@ -294,10 +296,14 @@ def test_a_publication_that_would_take_it_in_wants_consent(
     assert not set_stamp(caller, database, confirm=STACK)["changed"]
 
 
+@pytest.mark.slow
 def test_a_restore_that_stamps_anew_is_recorded(stamped: str, caller: Caller) -> None:
     caller.run("postgres_backup", stamped, wait=120.0)
     transform = [{"name": "forget.sql", "sql": "DELETE FROM payments"}]
     options = {"stack": "staging/backups", "series": f"{stamped}_pg", "transform": transform, "by": {"user": "ann"}}
+    caller.refused("postgres_restore", stamped, "restore-environment", **{**options, "transform": None})
+    line = audit(caller, "staging/backups")[-1]
+    assert (line["event"], line["slug"], line["by"]["user"]) == ("refused", "restore-environment", "ann")
     made = caller.run("postgres_restore", stamped, wait=120.0, **options)
     try:
         assert made["stamped"]

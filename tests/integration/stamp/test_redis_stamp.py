@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.integration.backup.conftest import STACK, Caller
-from tests.integration.plays import engine, images
+from tests.integration.plays import engine, images, play
 
 from .conftest import audit
 
@@ -125,6 +127,48 @@ def test_failures_are_told_apart(stamped: str, caller: Caller, redis: str) -> No
     assert read["stamp"] == ""
 
 
+def test_the_playbook_stamps_both(make_database: MakeDatabase, caller: Caller, redis: str) -> None:
+    ask(redis, "FLUSHALL")
+    database = make_database()
+    variables = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "dbops_environment": "development",
+        "dbops_state_dir": str(caller.directory / "state"),
+        "dbops_postgres_container": caller.server.container,
+        "dbops_pg_url": caller.server.url(database),
+        "dbops_redis_container": redis,
+        "dbops_redis_password": SECRET,
+    }
+    inventory = caller.directory / "hosts.json"
+    inventory.write_text(json.dumps({"all": {"hosts": {"backups": variables}}}), encoding="utf-8")
+
+    def stamp(*options: str) -> str:
+        outcome = play("stamp", "--inventory", str(inventory), *options)
+        assert "secret-of-pg" not in outcome.out
+        assert SECRET not in outcome.out
+        return outcome.last_line_of(STACK)
+
+    assert f"refused: [confirm-missing] The database holds data and no stamp; {STACK} would be written" in stamp()
+    assert "the database would carry development/backups, no stamp before" in stamp("--check")
+    assert ask(redis, "EXISTS", "dbops:environment") == "0"
+    done = stamp("-e", f"dbops_confirm={STACK}")
+    for part in ("changed: the database carries development/backups, no stamp before; Redis carries", "; server 7", " · next: nothing"):
+        assert part in done
+    assert ask(redis, "GET", "dbops:environment") == STACK
+    again = stamp("-e", f"dbops_confirm={STACK}")
+    assert again.startswith(f"dbops stamp {STACK} ok: the database carries {STACK}; Redis carries {STACK}; server ")
+    # What changes the stamp of both names the old one.
+    production = ["-e", "dbops_environment=production", "-e", "dbops_confirm=production/backups"]
+    outcome = play("stamp", "--inventory", str(inventory), *production)
+    assert "refused: [stamp-mismatch]" in outcome.last_line
+    outcome = play("stamp", "--inventory", str(inventory), *production, "-e", f"dbops_old_stamp={STACK}")
+    assert outcome.code == 0, outcome.out
+    assert ask(redis, "GET", "dbops:environment") == "production/backups"
+    assert audit(caller, "production/backups")[-1]["by"]["controller"]
+
+
+@pytest.mark.slow
 def test_a_server_that_is_loading_is_told_as_such(stamped: str, caller: Caller) -> None:
     name = f"dbops-redis-{secrets.token_hex(4)}"
     # Each key takes its time, and clients are answered in between.

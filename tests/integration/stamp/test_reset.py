@@ -85,6 +85,7 @@ def test_what_is_not_disposable_is_refused(project: Project) -> None:
     assert len(list((project.directory / "state").glob("*/*/audit.jsonl"))) == 3
 
 
+@pytest.mark.slow
 def test_what_others_use_is_not_emptied(project: Project, tmp_path: Path) -> None:
     """A container that mounts it, a part of it, or what holds it, even one that is stopped."""
     link = tmp_path / "link"
@@ -98,6 +99,7 @@ def test_what_others_use_is_not_emptied(project: Project, tmp_path: Path) -> Non
             engine("rm", other)
 
 
+@pytest.mark.slow
 def test_a_symbolic_link_is_not_followed(project: Project, tmp_path: Path) -> None:
     link = tmp_path / "linked"
     link.symlink_to(project.data)
@@ -107,6 +109,7 @@ def test_a_symbolic_link_is_not_followed(project: Project, tmp_path: Path) -> No
     project.refused("reset-symlink")
 
 
+@pytest.mark.slow
 def test_a_container_that_nobody_could_create_again_is_refused(project: Project) -> None:
     project.compose("down")
     engine("run", "--detach", "--name", project.name, "--volume", f"{project.data}:/var/lib/postgresql", project.image)
