@@ -102,6 +102,7 @@ def test_a_new_database_needs_no_word(make_database: MakeDatabase, caller: Calle
     assert not caller.run("environment_stamp", database, backup_dir=None, state="read")["empty"]
 
 
+@pytest.mark.slow
 def test_a_database_of_large_objects_alone_is_not_new(make_database: MakeDatabase, caller: Caller) -> None:
     database = make_database("SELECT lo_create(0)")
     caller.refused("environment_stamp", database, "stamp-missing", backup_dir=None, state="checked")
@@ -150,11 +151,11 @@ def test_the_confirmation_is_that_of_this_stack(stamped: str, caller: Caller) ->
             " INSERT INTO dbops.environment (the_only_row, environment, name) VALUES (false, 'production', 'backups')",
             id="two rows",
         ),
-        pytest.param("DELETE FROM dbops.environment", id="no row"),
-        pytest.param("UPDATE dbops.environment SET environment = 'live'", id="an unknown environment"),
+        pytest.param("DELETE FROM dbops.environment", id="no row", marks=pytest.mark.slow),
+        pytest.param("UPDATE dbops.environment SET environment = 'live'", id="an unknown environment", marks=pytest.mark.slow),
         pytest.param("ALTER TABLE dbops.environment ALTER environment TYPE bytea USING environment::bytea", id="another type"),
-        pytest.param("ALTER TABLE dbops.environment DROP COLUMN name", id="a column is missing"),
-        pytest.param("ALTER TABLE dbops.environment ENABLE ROW LEVEL SECURITY", id="rows that policies may hide"),
+        pytest.param("ALTER TABLE dbops.environment DROP COLUMN name", id="a column is missing", marks=pytest.mark.slow),
+        pytest.param("ALTER TABLE dbops.environment ENABLE ROW LEVEL SECURITY", id="rows that policies may hide", marks=pytest.mark.slow),
         pytest.param(
             "DROP TABLE dbops.environment;"
             " CREATE VIEW dbops.environment AS SELECT 'development'::text AS environment, 'backups'::text AS name",
@@ -207,6 +208,7 @@ def test_a_server_that_nobody_recorded_is_unknown(stamped: str, caller: Caller) 
     caller.run("environment_stamp", stamped, backup_dir=None, state="checked")
 
 
+@pytest.mark.slow
 def test_the_inventory_may_name_the_servers(postgres: Postgres, stamped: str, caller: Caller) -> None:
     own = postgres.sql("postgres", "SELECT system_identifier FROM pg_control_system()")
     (caller.directory / "state" / STACK / "server.json").unlink()
@@ -282,7 +284,7 @@ def test_without_the_privilege_to_read_it_is_a_no(postgres: Postgres, stamped: s
     assert "permission denied" in message
 
 
-@pytest.mark.parametrize("what", ["ALL TABLES", "TABLES IN SCHEMA dbops"])
+@pytest.mark.parametrize("what", ["ALL TABLES", pytest.param("TABLES IN SCHEMA dbops", marks=pytest.mark.slow)])
 def test_a_publication_that_would_take_it_in_wants_consent(
     postgres: Postgres, make_database: MakeDatabase, caller: Caller, what: str
 ) -> None:
@@ -315,6 +317,7 @@ def test_a_restore_that_stamps_anew_is_recorded(stamped: str, caller: Caller) ->
         caller.server.sql("postgres", f'DROP DATABASE "{made["database"]}"')
 
 
+@pytest.mark.slow
 def test_a_stamped_backup_is_restored_on_a_server_without_the_owner_of_the_stamp(
     stamped: str, caller: Caller, other_server: Postgres
 ) -> None:
