@@ -48,8 +48,10 @@ options:
     elements: str
     default: [seedCategories, seedLevels]
   seeds_never:
-    description: Seeds that are known to destroy data. They run in development only, whatever a rehearsal says.
+    description:
+      - Seeds that are known to destroy data, besides C(seed:all) and C(seed:users). They run in development only, whatever a
+        rehearsal says.
     type: list
     elements: str
-    default: ['seed:all', 'seed:users']
+    default: []
 """

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ._errors import OperationError
-from ._seed import Seed, is_one_of
+from ._seed import NEVER, Seed, is_one_of
 
 DEVELOPMENT = "development"
 
@@ -49,13 +49,16 @@ def decide(
     allowed: Collection[str],
     never: Collection[str],
 ) -> Verdict:
-    """stack: `<environment>/<name>` of the inventory; stamp: what the database says, "" for nothing that can be read."""
+    """stack: `<environment>/<name>` of the inventory; stamp: what the database says, "" for nothing that can be read.
+
+    never: on top of those that the runbook names, so that no list, least of all an empty one, lets these in.
+    """
     environment = stack.partition("/")[0]
     if stamp != stack:
         said = f"the database says {stamp}" if stamp else "the database carries no stamp that can be read"
         cure = "Correct the inventory, or playbooks/stamp.yml."
         return _refused("stamp-mismatch" if stamp else "stamp-missing", [f"the inventory says {stack}, {said}"], cure)
-    if is_one_of(seed, never):
+    if is_one_of(seed, [*NEVER, *never]):
         if environment == DEVELOPMENT:
             return Verdict(True, ["it is known to destroy data, which development may lose"])
         why = f"it is known to destroy data and never runs in {environment}, rehearsed or not"

@@ -13,7 +13,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ._module import engine_of, server_of, stack_of
-from ._seed import ALLOWED, NEVER, find
+from ._seed import ALLOWED, find
 from ._seed_guard import Verdict
 from ._seed_program import Program, program_of
 from ._seed_run import verdict_on
@@ -36,7 +36,7 @@ SEED_OPTIONS: dict[str, Any] = {
         },
     },
     "seeds_allowed": {"type": "list", "elements": "str", "default": ALLOWED},
-    "seeds_never": {"type": "list", "elements": "str", "default": NEVER},
+    "seeds_never": {"type": "list", "elements": "str", "default": []},
 }
 
 

@@ -12,6 +12,7 @@ import contextlib
 import os
 import re
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -153,7 +154,7 @@ class Stage:
         return Guest(self.plan.place, name, (f"container:{name}",), self._throwaway.labels, options)
 
     @contextlib.contextmanager
-    def _redis(self, image: str) -> Any:
+    def _redis(self, image: str) -> Iterator[None]:
         """An empty Redis."""
         name = new_name()
         command = self._guest().command(name, ["sh", "-c", _REDIS, "redis", PASSWORD], image)

@@ -71,6 +71,8 @@ def test_what_is_refused_is_told(make_shop: Any, type_in: Any) -> None:
     shop = make_shop("production/shop")
     meant = ["-e", "dbops_confirm=production/shop"]
     before = shop.content()
+    done = type_in("rehearse", shop, *meant, "-e", "dbops_seed=seedLevels", "--check")
+    assert done.last_line.startswith("dbops rehearse production/shop ok: would run seedLevels twice on a copy of"), done.out
     done = type_in("rehearse", shop, *meant, "-e", "dbops_seed=seedLevels")
     said = "dbops rehearse production/shop changed: ran seedLevels twice on a copy of"
     assert done.last_line.startswith(said), done.out

@@ -50,7 +50,7 @@ FAILED = record(run(rows("public.users", deleted=3)), run())
     ],
 )
 def test_verdicts(seed: str, stack: str, stamp: str, rehearsed: Any, expected: tuple[bool, str, bool]) -> None:
-    verdict = decide(find(seed, []), stack=stack, stamp=stamp, record=rehearsed, allowed=ALLOWED, never=NEVER)
+    verdict = decide(find(seed, []), stack=stack, stamp=stamp, record=rehearsed, allowed=ALLOWED, never=[])
     assert (verdict.allow, verdict.slug, verdict.rehearse) == expected
     assert verdict.reasons
 
@@ -67,12 +67,11 @@ lists = st.lists(names, max_size=3)
 @given(names, stacks, stacks, records, lists, lists)
 def test_nothing_unknown_counts_as_a_yes(name: str, stack: str, stamp: str, rehearsed: Any, allowed: list[str], more: list[str]) -> None:
     seed = find(name, [])
-    never = [*NEVER, *more]
-    verdict = decide(seed, stack=stack, stamp=stamp, record=rehearsed, allowed=allowed, never=never)
+    verdict = decide(seed, stack=stack, stamp=stamp, record=rehearsed, allowed=allowed, never=more)
     if verdict.allow:
         assert stack == stamp
         assert not verdict.rehearse
-        destroys = is_one_of(seed, never)
+        destroys = is_one_of(seed, [*NEVER, *more])
         assert stack == "development/shop" if destroys else rehearsed and not judge(rehearsed, seed)
     else:
         assert verdict.slug
