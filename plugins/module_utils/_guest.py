@@ -19,6 +19,8 @@ from ._command import Answer, Command, run, start_tied
 from ._errors import OperationError
 from ._place import Place
 
+_NOT_RUN = 125  # https://docs.docker.com/engine/containers/run/#exit-status
+
 
 @dataclass(frozen=True)
 class Guest:
@@ -70,6 +72,13 @@ class Guest:
         command = Command(command.argv, {key: value for key, value in env.items() if key not in lines})
         try:
             answer = run(command, stdin="".join(f"{key}={value}\n" for key, value in lines.items()), timeout=timeout, tied=True)
+            if answer.code == _NOT_RUN:
+                raise OperationError(
+                    "engine-failed",
+                    f"A container of {image} could not be run: {answer.reason}.",
+                    "Nothing was changed.",
+                    "Correct what the engine says.",
+                )
             if answer.code == 124:
                 overran(name)
             return answer

@@ -119,13 +119,15 @@ class Rehearsal:
 
 
 def end_sessions(server: Server, condition: str) -> int:
-    """End what a program that is gone has left in the server; how many sessions that were. Those of its own accord need no ending."""
-    mine = f"FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND {condition}"
-    ended = int(server.value(f"SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) AS ended {mine}"))
+    """End the sessions of a program that is gone; how many there are left after some seconds, as there should be none."""
+    theirs = f"FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND {condition}"
+    server.value(f"SELECT count(pg_terminate_backend(pid)) AS ended {theirs}")
     until = time.monotonic() + 20
-    while server.value(f"SELECT count(*) AS left {mine}") and time.monotonic() < until:
+    while True:
+        left = int(server.value(f"SELECT count(*) AS left {theirs}"))
+        if not left or time.monotonic() > until:
+            return left
         time.sleep(0.1)
-    return ended
 
 
 def result(record: dict[str, Any], program: Program) -> dict[str, Any]:

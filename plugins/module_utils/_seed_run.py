@@ -124,7 +124,9 @@ class Run:
             self.notes.append("it shared the address of its service: what the server still does for it ends by itself")
             return
         theirs = ", ".join(quote_literal(address) for address in addresses)
-        end_sessions(self.plan.server, f"host(client_addr) IN ({theirs})")
+        left = end_sessions(self.plan.server, f"host(client_addr) IN ({theirs})")
+        if left:
+            self.notes.append(f"{left} of its sessions are still ending in the server")
 
     def _failed(self, answer: Answer, tables: list[dict[str, Any]], report: str) -> OperationError:
         changed = "; ".join(f"{entry['table']}: {entry['before']} rows before, {entry['after']} after" for entry in tables)
