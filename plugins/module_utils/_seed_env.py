@@ -64,6 +64,11 @@ def _address(value: str, pg_url: str, redis_url: str) -> str:
     return f"{scheme if scheme.isalnum() else 'http'}://{NOWHERE}" if scheme else ""
 
 
+def open_part(env: dict[str, str]) -> dict[str, str]:
+    """What may decide what a program does, without a secret: the same for a rotated password, another for another mode."""
+    return replaced(env, f"postgres://{NOWHERE}", f"redis://{NOWHERE}", "")
+
+
 def without_secrets(text: str, env: dict[str, str]) -> str:
     """Text of a program, without the secrets that it was given."""
     values = {part for value in env.values() if _scheme(value) for part in (value, _inside(value)[1])}

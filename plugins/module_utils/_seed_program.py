@@ -20,12 +20,15 @@ from ._command import Command, run
 from ._errors import OperationError
 from ._place import Engine
 from ._seed import Seed, hints
+from ._seed_env import open_part
 from ._services import ContainerService, Context, service_of
 
 
 @dataclass(frozen=True)
 class Program:
-    """sha256: of the files and the command; networks: those of the service; env: its environment; inherited: that of its image."""
+    """sha256: of its files, command and environment less secrets; networks: those of the service; env: its environment;
+    inherited: that of its image.
+    """
 
     seed: Seed
     image: str
@@ -62,7 +65,8 @@ def program_of(seed: Seed, specs: list[dict[str, Any]], context: Context) -> Pro
         )
     config = container["Config"]
     workdir = config.get("WorkingDir") or "/"
-    digest = hashlib.sha256(json.dumps(seed.argv).encode())
+    env, user = _env(config), config.get("User") or ""
+    digest = hashlib.sha256(json.dumps([seed.argv, workdir, user, sorted(open_part(env).items())]).encode())
     texts = []
     for path, content in _files(context.engine, str(image["Id"]), workdir, seed):
         digest.update(f"\0{path}\0{hashlib.sha256(content).hexdigest()}".encode())
@@ -74,8 +78,8 @@ def program_of(seed: Seed, specs: list[dict[str, Any]], context: Context) -> Pro
         hints=sorted({hint for text in texts for hint in hints(text)}),
         networks=tuple(sorted(container["NetworkSettings"]["Networks"])) or (f"container:{container['Id']}",),
         workdir=workdir,
-        user=config.get("User") or "",
-        env=_env(config),
+        user=user,
+        env=env,
         inherited=_env(image["Config"]),
     )
 

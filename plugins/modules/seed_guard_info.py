@@ -66,7 +66,7 @@ seed:
   returned: success
   type: str
 sha256:
-  description: SHA-256 of its files and its command.
+  description: SHA-256 of its files, its command, and the environment of its service less secrets.
   returned: success
   type: str
 image:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils._seed_env import replaced, without_secrets
+from ansible_collections.amanat.dbops.plugins.module_utils._seed_env import open_part, replaced, without_secrets
 from ansible_collections.amanat.dbops.plugins.module_utils._seed_rehearsal import complaint_in
 from ansible_collections.amanat.dbops.plugins.module_utils._stage import attempts_in
 from hypothesis import given
@@ -49,6 +49,14 @@ def test_names_stay(env: dict[str, str]) -> None:
     new = replaced(env, PG, REDIS, SECRET)
     assert new.keys() == env.keys()
     assert not [value for value in new.values() if "://" in value and value not in (PG, REDIS) and "replaced.invalid" not in value]
+
+
+def test_what_makes_another_program() -> None:
+    """A mode does, a rotated password does not."""
+    env = {"PG_URL": "postgres://amanat:one@postgres:5432/amanat", "JWT_SECRET": "abcd1234", "SEED_MODE": "add"}
+    assert open_part({**env, "PG_URL": "postgres://amanat:two@postgres:5432/amanat", "JWT_SECRET": "other"}) == open_part(env)
+    assert open_part({**env, "SEED_MODE": "wipe"}) != open_part(env)
+    assert not [value for value in open_part(env).values() if "one" in value or "abcd" in value]
 
 
 def test_output_without_secrets() -> None:
