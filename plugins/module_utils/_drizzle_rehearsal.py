@@ -33,7 +33,7 @@ from ._window import stamp
 
 _POLL = 0.02  # seconds between two looks at what the run waits for and holds
 
-# Modes that keep others from reading or writing a table, and whom.
+# Modes that keep others from reading or writing a table, and whom; the strongest first.
 # https://www.postgresql.org/docs/18/explicit-locking.html#LOCKING-TABLES
 _BLOCKS = {
     "AccessExclusiveLock": "reads and writes",
@@ -183,13 +183,14 @@ def _statements(watch: _Watch, pending: list[_drizzle.Migration]) -> list[dict[s
 
 
 def _locks(watch: _Watch, before: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Locks on tables that were there before: nobody waits for a new one."""
-    found = [
-        {"table": before[relation]["name"], "mode": mode, "blocks": _BLOCKS[mode], "seconds": round(until - since, 3)}
-        for (relation, mode), (since, until) in watch.locks.items()
-        if relation in before and before[relation]["kind"] != "i"
-    ]
-    return sorted(found, key=lambda lock: (lock["table"], lock["mode"]))
+    """The strongest lock on each table that was there before: nobody waits for a new one."""
+    found: dict[str, dict[str, Any]] = {}
+    for mode in reversed(_BLOCKS):
+        for (relation, held), (since, until) in watch.locks.items():
+            if held == mode and relation in before and before[relation]["kind"] != "i":
+                table = before[relation]["name"]
+                found[table] = {"table": table, "mode": mode, "blocks": _BLOCKS[mode], "seconds": round(until - since, 3)}
+    return [found[table] for table in sorted(found)]
 
 
 def _rewrites(before: dict[int, dict[str, Any]], after: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:

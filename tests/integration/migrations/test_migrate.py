@@ -43,6 +43,7 @@ def hashes(*migrations: tuple[str, int, str]) -> list[str]:
     return [hashlib.sha256(sql.encode()).hexdigest() for _name, _when, sql in migrations]
 
 
+@pytest.mark.slow
 def test_what_is_foreseen_is_what_is_applied(migrator: Migrator, releases: Releases) -> None:
     """Over several states: a new database, one more, nothing, and one with CRLF."""
     states = [[FIRST], [FIRST, FILL, COLUMN], [FIRST, FILL, COLUMN]]
@@ -119,6 +120,7 @@ def test_a_migration_that_fails_halfway_leaves_nothing(migrator: Migrator, relea
     assert migrator.content() == before
 
 
+@pytest.mark.slow
 def test_what_no_transaction_allows_fails_with_its_cause(migrator: Migrator, releases: Releases) -> None:
     """A window refuses it beforehand; whoever calls the module alone is told why."""
     migrator.run(releases.image(journal(FIRST)))
@@ -148,6 +150,7 @@ def test_a_lock_that_somebody_holds_ends_the_run(migrator: Migrator, releases: R
     assert migrator.content() == before
 
 
+@pytest.mark.slow
 def test_time_outs_hold_for_this_run_alone_and_beat_those_of_the_url(migrator: Migrator, releases: Releases) -> None:
     sleeper = ("0000_sleep", 1_700_000_000_000, "SELECT pg_sleep(30);")
     url = f"{migrator.caller.server.url(migrator.database)}?options=-c%20statement_timeout%3D60s&application_name=shop"
@@ -186,6 +189,7 @@ def test_two_runs_at_once(migrator: Migrator, releases: Releases, postgres: Post
     assert migrator.foresee(slow) == []
 
 
+@pytest.mark.slow
 def test_a_number_of_tables_that_nobody_expected(migrator: Migrator, releases: Releases) -> None:
     message = migrator.refused(releases.image(journal(FIRST)), "tables-unexpected", expected_tables=32)
     assert "has 1 tables, and 32 are expected" in message
