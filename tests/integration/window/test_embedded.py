@@ -41,6 +41,7 @@ def test_a_failing_migration_leaves_the_old_release_running(embedded: Stack, rec
     assert outcome.code == 2, outcome.out
     assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} rolled_back: window ")
     assert "[migration-failed]" in outcome.last_line
+    assert 'column \\"settlement_refrence\\" does not exist, at 0019_payment_settlement.sql line 2.' in outcome.out
     assert "None of the pending migrations was applied" in outcome.last_line
     assert embedded.health()["release"] == "1"
     assert embedded.health()["migrations"]["applied"] == 19

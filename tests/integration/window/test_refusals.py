@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -60,7 +61,7 @@ def url(stack: Stack, **parts: str) -> str:
         pytest.param("services-malformed", {"dbops_operation": "none", "dbops_services": [NOTHING, NOTHING]}, id="two of one name"),
         pytest.param("release-unclear", {"dbops_operation": "migrate"}, id="a migration without a release"),
         pytest.param(
-            "migrations-unreadable",
+            "migrations-missing",
             {"dbops_operation": "migrate", "dbops_release_image": "/nowhere/release"},
             id="a release that does not exist",
         ),
@@ -71,6 +72,21 @@ def url(stack: Stack, **parts: str) -> str:
 )
 def test_bad_input_is_refused(embedded: Stack, slug: str, variables: dict[str, Any]) -> None:
     assert_refused(embedded, embedded.play("maintenance", **variables), slug)
+
+
+def test_a_release_whose_migrations_nobody_applies_is_refused(embedded: Stack) -> None:
+    outcome = embedded.play("maintenance", dbops_operation="none", dbops_release_image=embedded.release("2"))
+    assert_refused(embedded, outcome, "migrations-pending")
+    assert "0019_payment_settlement" in outcome.last_line
+
+
+def test_what_drizzles_transaction_does_not_bear_is_refused(embedded: Stack, tmp_path: Path) -> None:
+    release = tmp_path / "release"
+    shutil.copytree(Path(embedded.release("2")) / "drizzle", release / "drizzle")
+    (release / "drizzle/0019_payment_settlement.sql").write_text("CREATE INDEX CONCURRENTLY i ON payments (id);\n", encoding="utf-8")
+    outcome = embedded.play("migrate", dbops_release_image=str(release))
+    assert_refused(embedded, outcome, "migration-transaction")
+    assert "0019_payment_settlement.sql line 1 creates index i and works CONCURRENTLY" in outcome.last_line
 
 
 @pytest.mark.parametrize(
