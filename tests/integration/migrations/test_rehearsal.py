@@ -24,8 +24,8 @@ CHANGE = ("0001_change", 1_700_000_001_000, TOKENS)
 BROKEN = ("0002_broken", 1_700_000_002_000, "ALTER TABLE users ADD CHECK (id > 1);")
 
 
-def left(stack: str) -> str:
-    return engine("ps", "--all", "--quiet", "--filter", f"label=amanat.dbops.stack={stack}", "--filter", "name=dbops-")
+def left(run: str) -> str:
+    return engine("ps", "--all", "--quiet", "--filter", f"label=amanat.dbops.run={run}")
 
 
 @pytest.mark.slow
@@ -37,7 +37,8 @@ def test_a_rehearsal(migrator: Migrator, releases: Releases) -> None:
     options = {"release": release, "migrations_path": DIRECTORY, "memory": "512m"}
     foreseen = migrator.caller.run("drizzle_rehearse", migrator.database, check=True, **options)
     assert foreseen["migrated"] == ["0001_change"]
-    found = migrator.caller.run("drizzle_rehearse", migrator.database, wait=200.0, **options)
+    job = f"rehearsal-{migrator.database}"
+    found = migrator.caller.run("drizzle_rehearse", migrator.database, job=job, wait=200.0, **options)
     assert (found["migrated"], found["passed"]) == (["0001_change"], True)
     assert found["seconds"] > 1
     assert found["statements"][0]["where"] == "0001_change.sql line 3"
@@ -48,7 +49,7 @@ def test_a_rehearsal(migrator: Migrator, releases: Releases) -> None:
     assert found["bytes_after"] > found["bytes_before"] > 1_000_000
     assert json.loads(Path(found["report"]).read_text(encoding="utf-8"))["backup"] == found["backup"]
     assert migrator.content() == before
-    assert left("development/backups") == ""
+    assert left(job) == ""
     # The plan of the window that follows knows of it; another release's does not.
     known = migrator.caller.run("drizzle_migrate", migrator.database, check=True, **migrator.options(release))["rehearsed"]
     assert (known["seconds"], known["locks"]) == (found["seconds"], found["locks"])
@@ -59,7 +60,7 @@ def test_a_rehearsal(migrator: Migrator, releases: Releases) -> None:
     )
     assert 'check constraint "users_id_check" of relation "users" is violated by some row, at 0002_broken.sql line 1' in message
     assert migrator.content() == before
-    assert left("development/backups") == ""
+    assert left(f"{job}-2") == ""
 
 
 def test_a_directory_cannot_be_shut_off(migrator: Migrator, releases: Releases) -> None:
