@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils._migration_lock import SPACE
 
 from tests.integration.backup.conftest import STACK, Postgres
 from tests.integration.plays import engine
@@ -137,21 +139,27 @@ def test_what_no_transaction_allows_fails_with_its_cause(migrator: Migrator, rel
     assert migrator.content() == before
 
 
+@contextmanager
+def holding(migrator: Migrator, sql: str) -> Iterator[None]:
+    """A transaction of somebody else's that holds what it took until the block ends."""
+    command = migrator.caller.server.psql(migrator.database)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        if holder.stdin and holder.stdout:
+            holder.stdin.write(f"BEGIN; {sql}; \\echo held\n")
+            holder.stdin.flush()
+            while holder.stdout.readline() not in ("held\n", ""):
+                pass
+        try:
+            yield
+        finally:
+            holder.communicate()
+
+
 def test_a_lock_that_somebody_holds_ends_the_run(migrator: Migrator, releases: Releases) -> None:
     apply(migrator, FIRST, FILL)
     before = migrator.content()
-    holder = subprocess.Popen(migrator.caller.server.psql(migrator.database), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert holder.stdin
-    assert holder.stdout
-    holder.stdin.write("BEGIN; LOCK TABLE users; SELECT 'held';\n")
-    holder.stdin.flush()
-    assert holder.stdout.readline() == "held\n"
-    try:
-        began = time.monotonic()
+    with holding(migrator, "LOCK TABLE users"):
         message = migrator.refused(releases.image(journal(FIRST, FILL, COLUMN)), "migration-failed", lock_timeout=1)
-        assert time.monotonic() - began < 20
-    finally:
-        holder.communicate()
     assert "The server's log says: canceling statement due to lock timeout, at 0002_column.sql line 1." in message
     assert migrator.content() == before
 
@@ -177,20 +185,19 @@ def test_a_wrong_password_is_found_before_anything_runs(migrator: Migrator, rele
 
 def test_two_runs_at_once(migrator: Migrator, releases: Releases, postgres: Postgres) -> None:
     """The second is refused and names the first; the database can be copied as ever; nothing of the lock stays."""
-    slow = releases.image(journal(FIRST, ("0001_slow", 1_700_000_001_000, "SELECT pg_sleep(4);")))
-    first = in_background(lambda: migrator.run(slow))
-    working = "EXISTS (SELECT FROM pg_stat_activity WHERE application_name LIKE 'dbops-migrate-%' AND query LIKE '%pg_sleep%')"
-    postgres.await_sql(migrator.database, working)
-    for check in (True, False):
-        message = migrator.refused(slow, "migrations-running", check=check)
-        assert f"amanat from socket (dbops lock {STACK}, since " in message
-    outside = postgres.sql(
-        "postgres",
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM"
-        f" pg_database WHERE datname = '{migrator.database}')",
-    )
-    assert outside == "0"
-    assert first()["migrated"] == ["0000_users", "0001_slow"]
+    waiting = ("0001_waiting", 1_700_000_001_000, "SELECT pg_advisory_xact_lock(7);")
+    slow = releases.image(journal(FIRST, waiting))
+    with holding(migrator, "SELECT pg_advisory_xact_lock(7)"):
+        first = in_background(lambda: migrator.run(slow, lock_timeout=120))
+        working = "EXISTS (SELECT FROM pg_stat_activity WHERE application_name LIKE 'dbops-migrate-%' AND wait_event_type = 'Lock')"
+        postgres.await_sql(migrator.database, working, seconds=60)
+        for check in (True, False):
+            message = migrator.refused(slow, "migrations-running", check=check)
+            assert f"amanat from socket (dbops lock {STACK}, since " in message
+        in_it = f"locktype = 'advisory' AND objsubid = 1 AND classid = {SPACE}"
+        where = postgres.sql("postgres", f"SELECT datname FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE {in_it}")
+        assert where == "postgres"
+    assert first()["migrated"] == ["0000_users", "0001_waiting"]
     assert postgres.sql("postgres", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "0"
     assert migrator.foresee(slow) == []
 
