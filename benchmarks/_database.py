@@ -74,6 +74,7 @@ def module(name: str, path: Path, **options: Any) -> dict[str, Any]:
     """Call a module as Ansible calls it, until its job has ended."""
     known = {"stack": STACK, "state_dir": str(path / "state"), "backup_dir": str(path / "backups"), "postgres_container": CONTAINER}
     arguments = {**known, "pg_url": f"postgres://{USER}:{PASSWORD}@postgres/{DATABASE}", "wait": 600, **options}
+    arguments = {key: value for key, value in arguments.items() if value is not None}  # None takes an option away
     done = subprocess.run(
         [sys.executable, "-m", f"{MODULES}.{name}"],
         input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
