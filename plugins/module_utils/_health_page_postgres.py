@@ -144,7 +144,7 @@ def _size(part: Part) -> Element | None:
     points = [(moment(point["time"]), float(point["bytes"])) for point in mappings(part.get("trend"))]
     drawn = trend([(time, value) for time, value in points if time], "Size of the database over the last reports")
     sizes, space = _rows(part, "sizes"), mapping(part.get("space"))
-    rows = [(row["name"], size(row["bytes"]), _signed(mapping(part.get("growth")).get("bytes")) if row["own"] else "") for row in sizes]
+    rows = [(row["name"], size(row["bytes"]), _signed(mapping(part.get("growth")).get("bytes")) if row.get("own") else "") for row in sizes]
     if not rows and not drawn:
         return None
     room = None

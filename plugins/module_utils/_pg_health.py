@@ -46,6 +46,10 @@ def ask(server: Server, statement_timeout: float, lock_timeout: float) -> tuple[
     answers = probes.parse(answer.out)
     if not answers.rows and not answers.failed:
         raise failure(answer, server.database)
+    # The sizes of all databases are one list; that of the own one was asked for with its counters.
+    own = [{"name": row["name"], "own": True, "bytes": row["bytes"]} for row in answers.rows.get("database", [])]
+    if "sizes" in answers.rows:
+        answers.rows["sizes"][:0] = own
     role = _role(answers)
     missing = {name: _why(state, message, role, statement_timeout) for name, (state, message) in answers.failed.items()}
     for probe in probes.PROBES:

@@ -131,7 +131,8 @@ FROM pg_prepared_xacts ORDER BY prepared LIMIT 20""",
         "database",
         "counters of the database",
         """
-SELECT pg_database_size(datid) AS bytes, numbackends, xact_commit AS commits, xact_rollback AS rollbacks, blks_hit, blks_read,
+SELECT quote_ident(datname) AS name, pg_database_size(datid) AS bytes, numbackends,
+       xact_commit AS commits, xact_rollback AS rollbacks, blks_hit, blks_read,
        deadlocks, temp_files, temp_bytes, checksum_failures, stats_reset,
        extract(epoch FROM now() - coalesce(stats_reset, pg_postmaster_start_time())) AS counted_for
 FROM pg_stat_database WHERE datname = current_database()""",
@@ -154,11 +155,11 @@ ORDER BY 2 DESC LIMIT 10""",
     ),
     Probe(
         "sizes",
-        "sizes of the server's databases",
+        "sizes of the server's other databases",
         """
-SELECT quote_ident(datname) AS name, datname = current_database() AS own,
+SELECT quote_ident(datname) AS name,
        CASE WHEN has_database_privilege(oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE') THEN pg_database_size(oid) END AS bytes
-FROM pg_database WHERE NOT datistemplate ORDER BY 3 DESC NULLS LAST LIMIT 20""",
+FROM pg_database WHERE NOT datistemplate AND datname <> current_database() ORDER BY 3 DESC NULLS LAST LIMIT 20""",
     ),
     Probe(
         "tables",
@@ -168,31 +169,38 @@ WITH {_SHUT}, base AS (
   SELECT coalesce(i.indrelid, s.relation) AS oid FROM shut s LEFT JOIN pg_index i ON i.indexrelid = s.relation
 ), estimated AS MATERIALIZED (
   SELECT coalesce(t.oid, b.oid) AS oid FROM base b LEFT JOIN pg_class t ON t.reltoastrelid = b.oid
-), measured AS (
-  SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, e.oid IS NOT NULL AS estimated,
-         CASE WHEN e.oid IS NULL THEN pg_table_size(c.oid) ELSE c.relpages * current_setting('block_size')::bigint END AS table_bytes,
-         CASE WHEN e.oid IS NULL THEN pg_indexes_size(c.oid) END AS index_bytes,
-         pg_stat_get_live_tuples(c.oid) AS rows, pg_stat_get_dead_tuples(c.oid) AS dead,
-         pg_stat_get_mod_since_analyze(c.oid) AS modified,
-         greatest(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid)) AS vacuumed,
-         greatest(pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)) AS analyzed
+), rough AS (
+  -- What all of them are ranked by costs two looks at the disk for each; the rest is for the few that are told of.
+  SELECT c.oid, n.nspname, c.relname, e.oid IS NOT NULL AS estimated,
+         CASE WHEN e.oid IS NULL THEN pg_relation_size(c.oid) + coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0)
+              ELSE c.relpages * current_setting('block_size')::bigint END AS rough_bytes,
+         pg_stat_get_dead_tuples(c.oid) AS dead,
+         CASE WHEN pg_stat_get_last_analyze_time(c.oid) IS NULL AND pg_stat_get_last_autoanalyze_time(c.oid) IS NULL
+              THEN pg_stat_get_mod_since_analyze(c.oid) END AS never_analyzed
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN estimated e ON e.oid = c.oid
   WHERE c.relkind IN ('r', 'm') AND {_OURS}
 ), ranked AS (
-  SELECT *, coalesce(table_bytes, 0) + coalesce(index_bytes, 0) AS bytes, count(*) OVER () AS tables,
-         row_number() OVER (ORDER BY coalesce(table_bytes, 0) + coalesce(index_bytes, 0) DESC, name) AS by_size,
-         row_number() OVER (ORDER BY dead DESC, name) AS by_dead,
-         row_number() OVER (ORDER BY analyzed IS NULL DESC, modified DESC, name) AS by_modified
-  FROM measured)
-SELECT name, bytes, table_bytes, index_bytes, estimated, rows, dead, modified, vacuumed, analyzed, tables
-FROM ranked WHERE by_size <= {LIMIT} OR by_dead <= 10 OR by_modified <= 10 ORDER BY by_size""",
+  SELECT *, count(*) OVER () AS tables,
+         row_number() OVER (ORDER BY rough_bytes DESC NULLS LAST, oid) AS by_size,
+         row_number() OVER (ORDER BY dead DESC, oid) AS by_dead,
+         row_number() OVER (ORDER BY never_analyzed DESC NULLS LAST, oid) AS by_never_analyzed
+  FROM rough
+), chosen AS MATERIALIZED (
+  SELECT *, CASE WHEN estimated THEN rough_bytes ELSE pg_table_size(oid) END AS table_bytes,
+         CASE WHEN NOT estimated THEN pg_indexes_size(oid) END AS index_bytes
+  FROM ranked WHERE by_size <= {LIMIT} OR by_dead <= 10 OR by_never_analyzed <= 10)
+SELECT format('%I.%I', nspname, relname) AS name, coalesce(table_bytes, 0) + coalesce(index_bytes, 0) AS bytes, table_bytes, index_bytes,
+       estimated, pg_stat_get_live_tuples(oid) AS rows, dead, pg_stat_get_mod_since_analyze(oid) AS modified,
+       greatest(pg_stat_get_last_vacuum_time(oid), pg_stat_get_last_autovacuum_time(oid)) AS vacuumed,
+       greatest(pg_stat_get_last_analyze_time(oid), pg_stat_get_last_autoanalyze_time(oid)) AS analyzed, tables
+FROM chosen ORDER BY 2 DESC, 1""",
     ),
     Probe(
         "indexes",
         "unused, duplicate and invalid indexes",
         rf"""
 WITH {_SHUT}, ours AS (
-  SELECT i.*, format('%I.%I', n.nspname, t.relname) AS on_table, format('%I.%I', n.nspname, x.relname) AS name, x.relam,
+  SELECT i.*, format('%I.%I', n.nspname, t.relname) AS on_table, format('%I.%I', n.nspname, x.relname) AS name, x.relam, x.relpages,
          EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid) AS of_constraint,
          EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid) AS of_partition,
          pg_stat_get_numscans(i.indexrelid) AS scans
@@ -208,18 +216,20 @@ WITH {_SHUT}, ours AS (
       regexp_replace(coalesce(indpred::text, ''), ':location -?\d+', '', 'g')
     ORDER BY indisprimary DESC, of_constraint DESC, indisreplident DESC, indisunique DESC, scans DESC, name)
 ), told AS (
-  SELECT indexrelid, name, on_table, scans, 'invalid' AS flaw, NULL AS twin FROM ours WHERE NOT indisvalid
+  SELECT indexrelid, name, on_table, relpages, scans, 'invalid' AS flaw, NULL AS twin FROM ours WHERE NOT indisvalid
   UNION ALL
-  SELECT indexrelid, name, on_table, scans, 'duplicate', twin FROM alike WHERE place > 1 AND NOT of_constraint AND NOT of_partition
+  SELECT indexrelid, name, on_table, relpages, scans, 'duplicate', twin
+  FROM alike WHERE place > 1 AND NOT of_constraint AND NOT of_partition
   UNION ALL
-  SELECT indexrelid, name, on_table, scans, 'unused', NULL FROM ours
+  SELECT indexrelid, name, on_table, relpages, scans, 'unused', NULL FROM ours
   WHERE indisvalid AND scans = 0 AND NOT (indisunique OR indisexclusion OR of_constraint OR indisreplident OR of_partition)
     -- Of two that are the same one stays, whichever it is that was read.
-    AND name NOT IN (SELECT unnest(ARRAY[name, twin]) FROM alike WHERE place > 1))
+    AND name NOT IN (SELECT unnest(ARRAY[name, twin]) FROM alike WHERE place > 1)
+), chosen AS MATERIALIZED (SELECT * FROM told ORDER BY flaw = 'unused', relpages DESC LIMIT {2 * LIMIT})
 SELECT name, on_table, flaw, twin, scans,
        CASE WHEN indexrelid IN (SELECT relation FROM shut) THEN NULL ELSE pg_relation_size(indexrelid) END AS bytes,
        flaw = 'invalid' AND indexrelid IN (SELECT index_relid FROM pg_stat_progress_create_index) AS being_built
-FROM told ORDER BY flaw = 'unused', 6 DESC NULLS LAST LIMIT {2 * LIMIT}""",
+FROM chosen ORDER BY flaw = 'unused', 6 DESC NULLS LAST""",
     ),
     Probe(
         "replication",
