@@ -66,7 +66,7 @@ PROBES = (
         "server",
         "version, age and limits of the server",
         """
-SELECT current_setting('server_version') AS version, current_database() AS database, current_user AS role,
+SELECT current_setting('server_version') AS version, quote_ident(current_database()) AS database, current_user AS role,
        (SELECT system_identifier::text FROM pg_control_system()) AS system_identifier,
        pg_is_in_recovery() AS standby, pg_has_role('pg_monitor', 'USAGE') AS monitor,
        extract(epoch FROM now() - pg_postmaster_start_time()) AS uptime,
@@ -159,7 +159,7 @@ ORDER BY 2 DESC LIMIT 10""",
         """
 SELECT quote_ident(datname) AS name,
        CASE WHEN has_database_privilege(oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE') THEN pg_database_size(oid) END AS bytes
-FROM pg_database WHERE NOT datistemplate AND datname <> current_database() ORDER BY 3 DESC NULLS LAST LIMIT 20""",
+FROM pg_database WHERE NOT datistemplate AND datname <> current_database() ORDER BY 2 DESC NULLS LAST LIMIT 20""",
     ),
     Probe(
         "tables",
