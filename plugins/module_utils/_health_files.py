@@ -33,13 +33,15 @@ def files_of(directory: str, stamp: str) -> list[str]:
 
 def earlier(directory: str, part: str, now: datetime, limit: int) -> list[tuple[datetime, dict[str, Any]]]:
     """What reports before this moment said of a part, the newest first. A file that cannot be used is passed over: it is history."""
-    found = []
+    found: list[tuple[datetime, dict[str, Any]]] = []
     for stamp in stamps(directory):
-        moment = datetime.strptime(stamp, STAMP).replace(tzinfo=timezone.utc)
-        if moment >= now or len(found) == limit:
-            continue
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        with contextlib.suppress(OSError, ValueError, AttributeError, KeyError, TypeError):
+            moment = datetime.strptime(stamp, STAMP).replace(tzinfo=timezone.utc)
+            if moment >= now:
+                continue
             report = read_json(files_of(directory, stamp)[0])
-            if report and report.get("version") == VERSION:
+            if report["version"] == VERSION:
                 found += [(moment, told) for told in report["parts"] if told.get("name") == part]
+        if len(found) >= limit:
+            break
     return found

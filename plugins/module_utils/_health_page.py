@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from . import _health_charts, _health_page_postgres
 from ._findings import CRITICAL, OK, UNKNOWN, WARNING, worst_of
@@ -45,9 +45,16 @@ summary { margin-top: .75rem; cursor: pointer; }
 @media print { summary { display: none; } }
 """
 
-# What each part shows beside its findings.
-_PARTS: dict[str, tuple[Callable[[Report], list[tuple[str, str, str]]], Callable[[Report], list[Element]]]] = {
-    "postgresql": (_health_page_postgres.figures_of, _health_page_postgres.sections_of),
+
+class _Shown(NamedTuple):
+    """What a database shows beside its findings: figures for the head of the page, and sections."""
+
+    figures: Callable[[Report], list[tuple[str, str, str]]]
+    sections: Callable[[Report], list[Element]]
+
+
+_DATABASES = {
+    "postgresql": _Shown(_health_page_postgres.figures_of, _health_page_postgres.sections_of),
 }
 
 
@@ -92,7 +99,7 @@ def summary_lines(report: Report) -> list[str]:
 
 def render_html(report: Report) -> str:
     stack, level, parts = line(report.get("stack"), "unnamed stack"), worst(report), mappings(report.get("parts"))
-    known = [_PARTS[part["name"]] for part in parts]
+    shown = [(_DATABASES[part["name"]], part) for part in parts]
     return document(
         f"{stack} · databases · {level}",
         STYLE + _health_charts.STYLE + _STYLE,
@@ -103,14 +110,14 @@ def render_html(report: Report) -> str:
             h("p", h("span", level, class_=f"badge {_KINDS[level]}"), class_="state"),
             figures(
                 ("Findings", str(len(findings_of(report))), _counted(findings_of(report)) or _checked(parts)),
-                *(figure for (figures_of, _), part in zip(known, parts) for figure in figures_of(part)),
+                *(figure for database, part in shown for figure in database.figures(part)),
             ),
         ),
         h(
             "main",
             _findings(report),
             _notes(parts),
-            *(element for (_, sections_of), part in zip(known, parts) for element in sections_of(part)),
+            *(element for database, part in shown for element in database.sections(part)),
             h("details", h("summary", "All checks and their thresholds"), *map(_checks, parts), class_="all"),
         ),
         h("footer", h("p", f"Written by amanat.dbops. {' · '.join(line(part.get('title')) for part in parts)}. All times are UTC.")),
@@ -132,7 +139,7 @@ def _findings(report: Report) -> Element | None:
     found = findings_of(report)
     if not found:
         return None
-    cards = [_card(list(group)) for _, group in groupby(found, key=lambda finding: (finding["severity"], finding["check"]))]
+    cards = [_card(list(group)) for _key, group in groupby(found, key=lambda finding: (finding["severity"], finding["check"]))]
     return section("What to do, the worst first", h("ul", *cards, class_="cards"))
 
 

@@ -89,9 +89,9 @@ def _day(value: Any) -> str:
 
 def _bar(words: str, *parts: tuple[float, str]) -> Element:
     """A cell of words with a bar below them."""
-    bar = meter(*parts)
-    bar.tail = None  # cells keep their line breaks
-    return h("span", words, bar)
+    drawn = meter(*parts)
+    drawn.tail = None  # cells keep their line breaks
+    return h("span", words, drawn)
 
 
 # -- sections ------------------------------------------------------------------------------------------------------
@@ -163,12 +163,12 @@ def _tables(part: Part) -> Element | None:
     largest = max(row["bytes"] for row in tables) or 1
     rows = []
     for row in tables:
-        bar = ((row["table_bytes"] or 0) / largest, "ok"), ((row["index_bytes"] or 0) / largest, "second")
+        filled = ((row["table_bytes"] or 0) / largest, "ok"), ((row["index_bytes"] or 0) / largest, "second")
         about = "at least " if row["estimated"] else ""
         rows.append(
             (
                 line(row["name"]),
-                _bar(about + size(row["bytes"]), *bar),
+                _bar(about + size(row["bytes"]), *filled),
                 _signed(grown.get(row["name"])) if grown else "",
                 integer(row["rows"]),
                 integer(row["dead"]),

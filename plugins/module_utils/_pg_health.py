@@ -32,6 +32,7 @@ UNREACHABLE = frozenset(
 )
 
 _MONITOR = "GRANT pg_monitor TO {role};"
+_STAMP = "GRANT USAGE ON SCHEMA dbops TO {role}; GRANT SELECT ON dbops.environment TO {role};"
 _STATEMENTS = (
     "shared_preload_libraries = 'pg_stat_statements' (needs a restart), then in the database: CREATE EXTENSION pg_stat_statements;"
 )
@@ -51,7 +52,7 @@ def ask(server: Server, statement_timeout: float, lock_timeout: float) -> tuple[
     if "sizes" in answers.rows:
         answers.rows["sizes"][:0] = own
     role = _role(answers)
-    missing = {name: _why(state, message, role, statement_timeout) for name, (state, message) in answers.failed.items()}
+    missing = {name: _why(name, state, message, role, statement_timeout) for name, (state, message) in answers.failed.items()}
     for probe in probes.PROBES:
         if probe.name in answers.rows or probe.name in missing:
             continue
@@ -72,14 +73,14 @@ def _role(answers: probes.Answers) -> str:
     return str((answers.rows.get("server") or [{"role": "…"}])[0]["role"])
 
 
-def _why(state: str, message: str, role: str, timeout: float) -> str:
+def _why(name: str, state: str, message: str, role: str, timeout: float) -> str:
     """A failure of one query in words. What the server says of a statement's text may quote it, so only known causes are told at length."""
     if state == "57014":
         return f"it took longer than {timeout:g} s, or somebody cancelled it"
     if state == "55P03":
         return "somebody holds a lock on what it looks at"
     if state == "42501":
-        return f"the role {role} may not read it: {_MONITOR.format(role=role)}"
+        return f"the role {role} may not read it: {(_STAMP if name == 'stamp' else _MONITOR).format(role=role)}"
     return f"{message} ({state})"
 
 

@@ -24,7 +24,7 @@ _DEPLOY = "SELECT name, setting, pending_restart FROM pg_settings WHERE name = '
 
 # fmt: off
 RULES = (
-    Rule("reachable", "The server answers", STATE, None, 1, "ours", "Whoever needs the database cannot reach it either.", "",
+    Rule("reachable", "Answer of the server", STATE, None, 1, "ours", "Whoever needs the database cannot reach it either.", "",
          read.unreachable),
     Rule("blocked", "Waiting for a lock", "seconds", 60, 300, "AIW: > 60 s; critical is ours",
          "Requests hang until whoever is in front ends its transaction.", "SELECT pg_terminate_backend(…);", read.blocked),

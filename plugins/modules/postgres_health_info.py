@@ -36,7 +36,7 @@ options:
     type: dict
     default: {}
   interval:
-    description: Duration such as V(26h) within which the next backup is expected. Longer gaps are found.
+    description: Duration such as V(26h) within which the next backup is expected. Longer gaps that ended in the last three days are found.
     type: str
     default: 26h
   statement_timeout:
@@ -161,7 +161,7 @@ measured:
   returned: success
   type: dict
 backups:
-  description: Directory, series, and what M(amanat.dbops.backup_info) returns of it; RV(ignore:reason) where there is none.
+  description: Directory, series, and what M(amanat.dbops.backup_info) returns of it, gaps of the last three days only; RV(ignore:reason) where there is none.
   returned: success
   type: dict
 space:
@@ -183,7 +183,7 @@ seconds:
   type: float
 """
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -209,6 +209,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._pg_health_rules impo
 from ansible_collections.amanat.dbops.plugins.module_utils._report_values import moment
 
 TREND = 60  # earlier reports whose size is drawn
+RECENT = timedelta(days=3)  # before that, rotation thins backups out: gaps are what is wanted
 
 
 def _backups(module: AnsibleModule, now: datetime) -> dict[str, Any]:
@@ -225,6 +226,7 @@ def _backups(module: AnsibleModule, now: datetime) -> dict[str, Any]:
     except OSError as error:
         return {**about, "reason": f"{directory}: {error.strerror}"}
     [told] = describe(facts, [series], interval, now)
+    told["gaps"] = [gap for gap in told["gaps"] if (moment(gap["to"]) or now) > now - RECENT]
     if told["drill"]:
         ended = moment(told["drill"]["time"])
         told["drill"]["age"] = (now - ended).total_seconds() if ended else 0.0

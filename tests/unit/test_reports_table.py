@@ -15,7 +15,7 @@ GUIDE = Path(__file__).resolve().parents[2] / "docs/reports.md"
 
 
 def number(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.15g}".replace(",", " ")
+    return "\N{EN DASH}" if value is None else f"{value:,.15g}".replace(",", " ")
 
 
 def test_the_table_of_checks_is_complete_and_true() -> None:
