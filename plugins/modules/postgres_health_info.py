@@ -161,7 +161,9 @@ measured:
   returned: success
   type: dict
 backups:
-  description: Directory, series, and what M(amanat.dbops.backup_info) returns of it, gaps of the last three days only; RV(ignore:reason) where there is none.
+  description:
+    - Directory, series, and what M(amanat.dbops.backup_info) returns of it, gaps of the last three days only.
+    - RV(ignore:reason) in its place where there is none.
   returned: success
   type: dict
 space:
