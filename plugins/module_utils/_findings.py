@@ -65,7 +65,7 @@ def shown(value: float | None, unit: str) -> str:
     if unit == "bytes":
         return size(value)
     number = integer(value) if value == int(value) else f"{value:,.1f}"
-    return f"{number} {unit}" if unit else number
+    return f"{number} {unit[:-1] if value == 1 and unit.endswith('s') and len(unit) > 2 else unit}".rstrip()
 
 
 def with_thresholds(rules: Sequence[Rule], given: Mapping[str, Any]) -> list[Rule]:

@@ -42,7 +42,11 @@ summary { margin-top: .75rem; cursor: pointer; }
 .tree { list-style: none; padding-left: 0; }
 .tree ul { list-style: none; margin-left: .5rem; padding-left: 1rem; border-left: 2px solid var(--rule); }
 .tree li { padding: .35rem 0; }
-@media print { summary { display: none; } }
+@media print {
+  summary { display: none; }
+  main > section:not(.error) { break-inside: auto; }
+  tbody th { min-width: 9.5rem; }
+}
 """
 
 

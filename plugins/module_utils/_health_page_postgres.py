@@ -71,7 +71,8 @@ def _age(seconds: Any) -> str:
 def _grown(part: Part) -> str:
     growth = mapping(part.get("growth"))
     if not growth:
-        return "no earlier report"
+        known = mappings(part.get("trend"))
+        return f"last known {size(known[-1]['bytes'])}" if known and not _rows(part, "database") else "no earlier report"
     return f"{_signed(growth['bytes'])} in {_age(growth['seconds'])}"
 
 
@@ -152,7 +153,8 @@ def _size(part: Part) -> Element | None:
         used = 1 - space["free"] / space["total"]
         words = f"{size(space['free'])} of {size(space['total'])} free where the data lie"
         room = h("figure", h("figcaption", words, meter((used, "failed" if used > 0.9 else "ok"))), class_="chart")
-    listed = table("Databases of the server by size", ("Database", "Size", "Since the last report"), rows, numeric=("Size",))
+    columns = ("Database", "Size", "Since the last report")
+    listed = table("Databases of the server by size", columns, rows, numeric=("Size",)) if rows else None
     return section("Size and growth", drawn, room, listed)
 
 

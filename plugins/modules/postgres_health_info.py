@@ -262,8 +262,8 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         for time, told in _health_files.earlier(stack.reports, "postgresql", now, TREND)
         if told.get("database") == url.database
         and (told.get("measured") or {}).get("database")
-        # Another server under the same name has another history.
-        and [row["system_identifier"] for row in told["measured"].get("server", [])] == identity
+        # Another server under the same name has another history; one that does not answer has the one that is known.
+        and identity in ([], [row["system_identifier"] for row in told["measured"].get("server", [])])
     ]
     time_before, before = earlier[0] if earlier else (now, {})
     since = (now - time_before).total_seconds()

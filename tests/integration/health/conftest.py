@@ -46,7 +46,13 @@ SELECT pg_create_physical_replication_slot('forgotten', true);
 @pytest.fixture(scope="session")
 def server() -> Iterator[Postgres]:
     server = run_postgres(
-        images("postgres")["postgres"], "-c", "shared_preload_libraries=pg_stat_statements", "-c", "autovacuum_naptime=1h"
+        images("postgres")["postgres"],
+        "-c",
+        "shared_preload_libraries=pg_stat_statements",
+        "-c",
+        "autovacuum_naptime=1h",
+        "-c",
+        "max_prepared_transactions=2",
     )
     server.sql("postgres", f"CREATE DATABASE {DATABASE}")
     server.sql(DATABASE, TROUBLE)

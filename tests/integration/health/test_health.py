@@ -118,6 +118,32 @@ def test_who_waits_for_whom(caller: Caller, server: Postgres) -> None:
     assert "secret" not in json.dumps(health["measured"])
 
 
+def test_a_prepared_transaction_that_others_wait_for(caller: Caller, server: Postgres) -> None:
+    server.sql(DATABASE, "BEGIN; UPDATE users SET name = 'x' WHERE id = 2; PREPARE TRANSACTION 'left ''behind';")
+    queued = server.psql(DATABASE, "-c", "UPDATE users SET name = 'y' WHERE id = 2")
+    try:
+        with subprocess.Popen(queued, stdin=subprocess.DEVNULL) as waiting:
+            server.await_sql(DATABASE, "EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+            health = ask(caller, thresholds={"blocked": {"warning": 0}, "prepared_transactions": {"warning": 0}})
+            server.sql(DATABASE, found(health)["prepared_transactions"]["next"])
+            waiting.wait(10)
+    finally:
+        assert server.sql(DATABASE, "SELECT count(*) FROM pg_prepared_xacts") == "0"
+    assert found(health)["blocked"]["next"] == "SELECT * FROM pg_prepared_xacts;"
+
+
+def test_a_collation_that_changed_is_critical(caller: Caller, server: Postgres) -> None:
+    recorded = server.sql(DATABASE, f"SELECT datcollversion FROM pg_database WHERE datname = '{DATABASE}'")
+    server.sql(DATABASE, f"UPDATE pg_database SET datcollversion = '1.0' WHERE datname = '{DATABASE}'")
+    try:
+        finding = found(ask(caller))["collation_version"]
+    finally:
+        server.sql(DATABASE, f"UPDATE pg_database SET datcollversion = '{recorded}' WHERE datname = '{DATABASE}'")
+    assert (finding["severity"], finding["object"]) == ("critical", f"database {DATABASE}")
+    assert finding["detail"] == f"recorded 1.0, now {recorded}"
+    assert f"ALTER DATABASE {DATABASE} REFRESH COLLATION VERSION;" in finding["next"]
+
+
 @pytest.mark.parametrize(
     ("limits", "reason"),
     [({"lock_timeout": 0.2}, "somebody holds a lock"), ({"lock_timeout": 10.0, "statement_timeout": 0.7}, "took longer than 0.7 s")],
@@ -191,6 +217,9 @@ def test_growth_is_told_since_the_last_report(caller: Caller, server: Postgres) 
         health["measured"]["database"][0]["bytes"] - health["growth"]["bytes"],
         health["measured"]["database"][0]["bytes"],
     ]
+    # One that does not answer now still has its history.
+    gone = ask(caller, login_user="nobody")
+    assert (gone["growth"], len(gone["trend"])) == ({}, 1)
     # The history of another server of the same name is not this one's.
     other = json.loads(earlier.read_text())
     other["parts"][0]["measured"]["server"][0]["system_identifier"] = "1"
