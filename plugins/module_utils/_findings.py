@@ -17,6 +17,7 @@ from ._report_values import duration, integer, size
 STATE = "state"  # unit of a value that is a rank, not an amount: 0 is well
 
 OK, UNKNOWN, WARNING, CRITICAL = "ok", "unknown", "warning", "critical"
+_PLURALS = ("days", "gaps", "pages", "rows")
 _WORST_FIRST = (CRITICAL, WARNING, UNKNOWN, OK)
 
 
@@ -65,7 +66,8 @@ def shown(value: float | None, unit: str) -> str:
     if unit == "bytes":
         return size(value)
     number = integer(value) if value == int(value) else f"{value:,.1f}"
-    return f"{number} {unit[:-1] if value == 1 and unit.endswith('s') and len(unit) > 2 else unit}".rstrip()
+    noun = unit[:-1] if value == 1 and unit in _PLURALS else unit
+    return f"{number} {noun}".rstrip()
 
 
 def with_thresholds(rules: Sequence[Rule], given: Mapping[str, Any]) -> list[Rule]:

@@ -75,7 +75,7 @@ def worst(report: Report) -> str:
 def headline(finding: dict[str, Any]) -> str:
     """A finding in one line."""
     about = ", ".join(part for part in (finding["shown"], line(finding["object"], "")) if part)
-    return f"{finding['title']}: {about or line(finding['detail'], 'see the report')}"
+    return f"{finding['title']}: {about or line(finding['detail'], 'see the report').rstrip('.')}"
 
 
 def verdict(report: Report) -> str:

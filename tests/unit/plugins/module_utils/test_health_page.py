@@ -25,7 +25,7 @@ def report(*names: str) -> dict[str, Any]:
 
 def test_the_verdict_names_the_worst() -> None:
     assert verdict(report("calm")) == "Nothing on production/nickapp reached a threshold."
-    assert verdict(report("unreachable")).split(". ", 1)[1] == "First: Answer of the server: The container 'amanat-postgres' is exited."
+    assert verdict(report("unreachable")).split(". ", 1)[1] == "First: Answer of the server: The container 'amanat-postgres' is exited"
     assert verdict(report("troubled")).split(". ", 1)[1].startswith("First: Connections used: 95.9 %")
     assert [worst(report(name)) for name in ("calm", "troubled", "unreachable")] == ["ok", "critical", "critical"]
 
