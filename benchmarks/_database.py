@@ -49,16 +49,24 @@ def shared() -> Iterator[Path]:
 
 
 @contextmanager
-def server() -> Iterator[Path]:
-    """The server, up and filled, and a directory for what is made of it."""
+def bare(name: str) -> Iterator[list[str]]:
+    """A server with an empty database; how its psql is called, for `docker`."""
     build = [sys.executable, "tests/images/build.py", "postgres"]
     image = json.loads(subprocess.run(build, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)["postgres"]
     variables = {"POSTGRES_USER": USER, "POSTGRES_PASSWORD": PASSWORD, "POSTGRES_DB": DATABASE}
-    flags = [part for name, value in variables.items() for part in ("--env", f"{name}={value}")]
+    flags = [part for variable, value in variables.items() for part in ("--env", f"{variable}={value}")]
     try:
-        docker("run", "--detach", "--name", CONTAINER, "--shm-size", "256m", *flags, image)
-        docker("exec", CONTAINER, "sh", "-c", "until pg_isready --quiet --host 127.0.0.1; do sleep 0.2; done")
-        psql = ["exec", "--interactive", CONTAINER, "psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", DATABASE]
+        docker("run", "--detach", "--name", name, "--shm-size", "256m", *flags, image)
+        docker("exec", name, "sh", "-c", "until pg_isready --quiet --host 127.0.0.1; do sleep 0.2; done")
+        yield ["exec", "--interactive", name, "psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", DATABASE]
+    finally:
+        subprocess.run(["docker", "rm", "--force", "--volumes", name], stdout=subprocess.DEVNULL, check=True)
+
+
+@contextmanager
+def server() -> Iterator[Path]:
+    """The server, up and filled, and a directory for what is made of it."""
+    with bare(CONTAINER) as psql:
         for migration in sorted((ROOT / "examples/stack/backend/drizzle").glob("*.sql")):
             docker(*psql, stdin=migration.read_text(encoding="utf-8"))
         load = [sys.executable, str(ROOT / "examples/stack/load.py"), "--megabytes", str(MEGABYTES), "--", "docker", *psql]
@@ -66,8 +74,6 @@ def server() -> Iterator[Path]:
         docker(*psql, stdin="VACUUM ANALYZE; CHECKPOINT;")
         with directory() as path:
             yield path
-    finally:
-        subprocess.run(["docker", "rm", "--force", "--volumes", CONTAINER], stdout=subprocess.DEVNULL, check=True)
 
 
 def module(name: str, path: Path, **options: Any) -> dict[str, Any]:

@@ -16,56 +16,29 @@ from _harness import Benchmark, seconds
 
 SMALL, LARGE = 32, 10_000
 BATCH = 500  # tables a transaction, so that the server's table of locks suffices
+CONTAINER = f"{_database.CONTAINER}-health"
 
 _path: list[Path] = []
 
 
-def _database_of(tables: int) -> str:
-    return f"health_{tables}"
-
-
-def _psql(database: str, sql: str) -> None:
-    _database.docker(
-        "exec",
-        "--interactive",
-        _database.CONTAINER,
-        "psql",
-        "-Xq",
-        "-v",
-        "ON_ERROR_STOP=1",
-        "-U",
-        _database.USER,
-        "-d",
-        database,
-        stdin=sql,
-    )
-
-
 @contextmanager
 def database(tables: int) -> Iterator[None]:
-    """A database of that many tables with a text column, so with a TOAST table each, a key and an index."""
-    with _database.shared() as path:
+    """A server with that many tables, each with a key, an index and a text column, so with a TOAST table."""
+    with _database.bare(CONTAINER) as psql, _database.directory() as path:
         _path[:] = [path]
-        name = _database_of(tables)
-        _psql("postgres", f"CREATE DATABASE {name}")
-        try:
-            for first in range(0, tables, BATCH):
-                last = min(first + BATCH, tables) - 1
-                _psql(
-                    name,
-                    f"DO $$ BEGIN FOR n IN {first}..{last} LOOP"
-                    " EXECUTE format('CREATE TABLE t%s (id int PRIMARY KEY, owner int, note text)', n);"
-                    " EXECUTE format('INSERT INTO t%s SELECT i, i, repeat(''x'', 50) FROM generate_series(1, 20) i', n);"
-                    " EXECUTE format('CREATE INDEX ON t%s (owner)', n); END LOOP; END $$",
-                )
-            yield
-        finally:
-            _psql("postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        for first in range(0, tables, BATCH):
+            made = f"""
+                DO $$ BEGIN FOR n IN {first}..{min(first + BATCH, tables) - 1} LOOP
+                  EXECUTE format('CREATE TABLE t%s (id int PRIMARY KEY, owner int, note text)', n);
+                  EXECUTE format('INSERT INTO t%s SELECT i, i, repeat(''x'', 50) FROM generate_series(1, 20) i', n);
+                  EXECUTE format('CREATE INDEX ON t%s (owner)', n);
+                END LOOP; END $$"""
+            _database.docker(*psql, stdin=made)
+        yield
 
 
-def _ask(tables: int) -> dict[str, Any]:
-    url = f"postgres://{_database.USER}:{_database.PASSWORD}@postgres/{_database_of(tables)}"
-    result = _database.module("postgres_health_info", _path[0], pg_url=url, wait=None)
+def _ask() -> dict[str, Any]:
+    result = _database.module("postgres_health_info", _path[0], postgres_container=CONTAINER, wait=None)
     if not result["reachable"] or any(note["about"] != "slow queries" for note in result["notes"]):
         raise RuntimeError(f"the report is not whole: {result['notes']}")
     return result
@@ -77,7 +50,7 @@ def _benchmark(tables: int, goal: float) -> Benchmark:
         what=f"queries of a health report in the server, {tables} tables",
         unit="s",
         goal=goal,
-        ours=lambda: _ask(tables)["seconds"],
+        ours=lambda: _ask()["seconds"],
         around=partial(database, tables),
     )
 
@@ -90,7 +63,7 @@ BENCHMARKS = (
         what=f"the whole module, connection and judgement included, {LARGE} tables",
         unit="s",
         goal=7.0,
-        ours=lambda: seconds(partial(_ask, LARGE)),
+        ours=lambda: seconds(_ask),
         around=partial(database, LARGE),
     ),
 )
