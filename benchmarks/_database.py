@@ -49,14 +49,25 @@ def shared() -> Iterator[Path]:
 
 
 @contextmanager
-def bare(name: str) -> Iterator[list[str]]:
-    """A server with an empty database; how its psql is called, for `docker`."""
+def bare(name: str, *settings: str) -> Iterator[list[str]]:
+    """A server with an empty database; how its psql is called, for `docker`. settings: of the server, as `name=value`."""
     build = [sys.executable, "tests/images/build.py", "postgres"]
     image = json.loads(subprocess.run(build, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)["postgres"]
     variables = {"POSTGRES_USER": USER, "POSTGRES_PASSWORD": PASSWORD, "POSTGRES_DB": DATABASE}
     flags = [part for variable, value in variables.items() for part in ("--env", f"{variable}={value}")]
     try:
-        docker("run", "--detach", "--name", name, "--shm-size", "256m", *flags, image)
+        docker(
+            "run",
+            "--detach",
+            "--name",
+            name,
+            "--shm-size",
+            "256m",
+            *flags,
+            image,
+            "postgres",
+            *(part for one in settings for part in ("-c", one)),
+        )
         docker("exec", name, "sh", "-c", "until pg_isready --quiet --host 127.0.0.1; do sleep 0.2; done")
         yield ["exec", "--interactive", name, "psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", DATABASE]
     finally:
