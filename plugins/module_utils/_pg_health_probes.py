@@ -170,14 +170,15 @@ WITH {_SHUT}, base AS (
 ), estimated AS MATERIALIZED (
   SELECT coalesce(t.oid, b.oid) AS oid FROM base b LEFT JOIN pg_class t ON t.reltoastrelid = b.oid
 ), rough AS (
-  -- What all of them are ranked by costs two looks at the disk for each; the rest is for the few that are told of.
+  -- What all of them are ranked by costs one look at the disk for each; the rest is for the few that are told of.
   SELECT c.oid, n.nspname, c.relname, e.oid IS NOT NULL AS estimated,
-         CASE WHEN e.oid IS NULL THEN pg_relation_size(c.oid) + coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0)
-              ELSE c.relpages * current_setting('block_size')::bigint END AS rough_bytes,
+         CASE WHEN e.oid IS NULL THEN pg_relation_size(c.oid) ELSE c.relpages * current_setting('block_size')::bigint END
+           + coalesce(toast.relpages, 0) * current_setting('block_size')::bigint AS rough_bytes,
          pg_stat_get_dead_tuples(c.oid) AS dead,
          CASE WHEN pg_stat_get_last_analyze_time(c.oid) IS NULL AND pg_stat_get_last_autoanalyze_time(c.oid) IS NULL
               THEN pg_stat_get_mod_since_analyze(c.oid) END AS never_analyzed
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN estimated e ON e.oid = c.oid
+  LEFT JOIN pg_class toast ON toast.oid = c.reltoastrelid
   WHERE c.relkind IN ('r', 'm') AND {_OURS}
 ), ranked AS (
   SELECT *, count(*) OVER () AS tables,
@@ -202,7 +203,7 @@ FROM chosen ORDER BY 2 DESC, 1""",
 WITH {_SHUT}, ours AS (
   SELECT i.*, format('%I.%I', n.nspname, t.relname) AS on_table, format('%I.%I', n.nspname, x.relname) AS name, x.relam, x.relpages,
          EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid) AS of_constraint,
-         EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid) AS of_partition,
+         x.relispartition AS of_partition,
          pg_stat_get_numscans(i.indexrelid) AS scans
   FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
   JOIN pg_namespace n ON n.oid = t.relnamespace
