@@ -19,7 +19,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from . import _drizzle
-from ._drizzle_run import REHEARSAL_VERSION, cause, environment, look, rehearsal_path
+from ._drizzle_run import REHEARSAL_VERSION, cause, compare, environment, look, rehearsal_path
 from ._errors import OperationError
 from ._files import make_private_directory, write_json
 from ._job import Progress
@@ -156,7 +156,7 @@ class Rehearsal:
         with watch.watching():
             answer = stage.run(image["id"], self.command, environment(stage.url, name, self.settings), self.timeout)
         seconds = round(time.monotonic() - clock, 3)
-        after, done = self._sizes(stage.server), look(self.release, self.path, stage.server)[1]
+        after, done = self._sizes(stage.server), compare(folder, stage.server)
         applied = [migration for migration in done["applied"] if migration not in verdict["applied"]]
         passed = answer.ok and applied == verdict["pending"]
         return {

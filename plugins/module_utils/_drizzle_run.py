@@ -54,7 +54,11 @@ def applied_rows(server: Server) -> list[dict[str, Any]]:
 def look(release: Release, path: str, server: Server) -> tuple[_drizzle.Folder, dict[str, Any]]:
     """The migrations of a release, and what a run of them would do."""
     folder = _drizzle.read(release.folder(path))
-    return folder, _drizzle.compare(folder, applied_rows(server), int(time.time() * 1000))
+    return folder, compare(folder, server)
+
+
+def compare(folder: _drizzle.Folder, server: Server) -> dict[str, Any]:
+    return _drizzle.compare(folder, applied_rows(server), int(time.time() * 1000))
 
 
 def timeouts(lock: float, statement: float) -> dict[str, str]:
@@ -115,19 +119,22 @@ class Run:
 
     def predict(self) -> dict[str, Any]:
         self._lock.require_free()
-        prediction = self._foresee()
+        prediction = self._prediction(self._compare()[1])
         # drizzle-kit says nothing of a login that is refused.
         log_in(self.server.place, PgUrl.parse(self.url), "SELECT 1;")
         return prediction
 
-    def _foresee(self) -> dict[str, Any]:
+    def _compare(self) -> tuple[_drizzle.Folder, dict[str, Any]]:
         folder, verdict = look(self.release, self.path, self.server)
         _drizzle.refuse(verdict)
+        return folder, verdict
+
+    def _prediction(self, verdict: dict[str, Any]) -> dict[str, Any]:
         after = verdict["applied"] + verdict["pending"]
         return {
             "changed": bool(verdict["pending"]),
             "migrated": verdict["pending"],
-            "layout": folder.layout,
+            "layout": verdict["layout"],
             "tables": self.server.value(TABLES_IN_PUBLIC),
             "rehearsed": self._rehearsed(verdict["pending"]),
             "seconds": 0.0,
@@ -146,12 +153,13 @@ class Run:
 
     def _migrate(self, progress: Progress) -> dict[str, Any]:
         with self._lock.held():
-            prediction = self._foresee()  # only now nobody else migrates
+            folder, verdict = self._compare()  # only now nobody else migrates
+            prediction = self._prediction(verdict)
             seconds = 0.0
             if prediction["changed"]:
                 progress.say("migrating", now=True, pending=len(prediction["migrated"]))
                 clock = time.monotonic()
-                self._apply(prediction["migrated"])
+                self._apply(folder, verdict)
                 seconds = round(time.monotonic() - clock, 3)
         tables = self.server.value(TABLES_IN_PUBLIC)
         if self.expected_tables not in (0, tables):
@@ -163,13 +171,13 @@ class Run:
             )
         return {**prediction, "tables": tables, "seconds": seconds}
 
-    def _apply(self, predicted: list[str]) -> None:
-        before = look(self.release, self.path, self.server)[1]["applied"]
+    def _apply(self, folder: _drizzle.Folder, before: dict[str, Any]) -> None:
+        predicted = before["pending"]
         name = f"{SESSIONS}{secrets.token_hex(6)}"
         log = ServerLog(self.server)
         answer = self._drizzle_kit(name)
         try:
-            folder, verdict = look(self.release, self.path, self.server)
+            verdict = compare(folder, self.server)
         except OperationError as error:
             raise OperationError(
                 "migration-failed",
@@ -177,7 +185,7 @@ class Run:
                 "Whether the migrations were applied is not known.",
                 "Look at the database server, then compare: ansible-playbook playbooks/migrate.yml --check",
             ) from None
-        done = [migration for migration in verdict["applied"] if migration not in before]
+        done = [migration for migration in verdict["applied"] if migration not in before["applied"]]
         if answer.ok and done == predicted and not verdict["unknown_in_database"]:
             return
         if done:
