@@ -85,7 +85,7 @@ class Stack:
 
 
 def _bring_up(kind: str, reports: Path) -> Iterator[Stack]:
-    stack = Stack(kind, f"b4w-{kind}", reports)
+    stack = Stack(kind, f"window-{kind}", reports)
     subprocess.run([*STACK, "down", "--name", stack.name], cwd=ROOT, capture_output=True, check=False)
     try:
         subprocess.run([*STACK, "up", "--kind", kind, "--name", stack.name], cwd=ROOT, check=True)
