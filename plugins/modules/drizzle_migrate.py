@@ -85,7 +85,7 @@ tables:
   type: int
 rehearsed:
   description:
-    - What M(amanat.dbops.drizzle_rehearse#module) found out about exactly these migrations of this very image; empty where nobody
+    - What M(amanat.dbops.drizzle_rehearse) found out about exactly these migrations of this very image; empty where nobody
       rehearsed them.
   returned: success
   type: dict

@@ -42,7 +42,7 @@ options:
     description: The entry of O(services) whose container, or whose release where it is of kind V(command), is meant.
     type: str
   services:
-    description: The application's services, as M(amanat.dbops.stack_services_info#module) describes them.
+    description: The application's services, as M(amanat.dbops.stack_services_info) describes them.
     type: list
     elements: dict
     default: []
