@@ -211,6 +211,8 @@ def test_the_playbook_takes_files_and_databases(caller: Caller, directory: Direc
     def clean_up(**more: Any) -> Outcome:
         return play("cleanup", "-i", "nickapp,", "-e", json.dumps({**variables, **more}))
 
+    stack = "development/nickapp"
+    caller.run("environment_stamp", database, stack=stack, state_dir=str(directory.state), backup_dir=None, state="present", confirm=stack)
     refused = clean_up(dbops_confirm=old)
     assert refused.code == 2
     assert refused.last_line.startswith("dbops cleanup development/nickapp refused: [confirm-mismatch]"), refused.last_line

@@ -94,6 +94,7 @@ class Project:
             "postgres_container": self.name,
             "pg_url": f"postgres://amanat:{PASSWORD}@postgres/amanat_dev",
             "confirm": self.key,
+            **({"backup_dir": str(self.directory / "backups")} if module == "postgres_reset" else {}),
             **options,
         }
         return modules.call(module, arguments)[0]
