@@ -75,7 +75,7 @@ def read_manifest(directory: str, name: str) -> dict[str, Any]:
     try:
         manifest = read_json(os.path.join(directory, name + _manifest.SUFFIX))
     except ValueError:
-        raise _manifest.Unusable("manifest-unreadable", "its manifest is no JSON") from None
+        raise _manifest.Unusable("manifest-unreadable", "its manifest is no file of JSON") from None
     if manifest is None:
         raise _manifest.Unusable("manifest-missing", "it has no manifest")
     return _manifest.require_usable(name, manifest)

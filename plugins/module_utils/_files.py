@@ -8,15 +8,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
-from typing import Any
+import stat
+from typing import IO, Any
 
 from ._errors import OperationError
 
 
-def _sync_directory(path: str) -> None:
+def sync_directory(path: str) -> None:
     """Flush the directory entry itself, or a rename may be lost with the power."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -37,6 +39,20 @@ def _write_beside(path: str, text: str, mode: int) -> str:
         os.unlink(beside)
         raise
     return beside
+
+
+def open_plain(path: str) -> IO[bytes]:
+    """A plain file for reading. Whatever else has the name raises ValueError: a link may lead anywhere, a pipe's reader waits for ever."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise ValueError(f"{path} is no plain file") from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ValueError(f"{path} is no plain file")
+    return os.fdopen(descriptor, "rb")
 
 
 def require_absolute(path: str, variable: str) -> None:
@@ -67,7 +83,7 @@ def write_text(path: str, text: str, mode: int = 0o600) -> None:
     """Replace a file in one step; readers see the old text or the new one, never a part."""
     beside = _write_beside(path, text, mode)
     os.rename(beside, path)
-    _sync_directory(os.path.dirname(path))
+    sync_directory(os.path.dirname(path))
 
 
 def to_json(data: Any) -> str:
@@ -87,14 +103,14 @@ def create_json(path: str, data: Any, mode: int = 0o600) -> bool:
         return False
     finally:
         os.unlink(beside)
-    _sync_directory(os.path.dirname(path))
+    sync_directory(os.path.dirname(path))
     return True
 
 
 def read_json(path: str) -> Any:
-    """The parsed file, or None where there is none. Text that is not JSON raises ValueError."""
+    """The parsed file, or None where there is none. Text that is not JSON, and what is no plain file, raises ValueError."""
     try:
-        with open(path, encoding="utf-8") as stream:
+        with open_plain(path) as stream:
             return json.load(stream)
     except FileNotFoundError:
         return None

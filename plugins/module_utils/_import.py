@@ -22,7 +22,7 @@ from ._backup_dir import alone, read_manifest
 from ._client import Client
 from ._command import run
 from ._errors import OperationError
-from ._files import make_private_directory, write_json
+from ._files import make_private_directory, sync_directory, write_json
 from ._globals import plain_roles
 from ._job import Progress
 from ._pg_backup import EXTENSIONS, described, require_space, require_writable
@@ -262,6 +262,7 @@ class Import:
         path = os.path.join(self.plan.directory, self.name)
         os.rename(partial, path)
         try:
+            sync_directory(self.plan.directory)
             write_json(path + _manifest.SUFFIX, manifest)
         except BaseException:
             os.rename(path, partial)

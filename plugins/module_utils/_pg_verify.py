@@ -22,6 +22,7 @@ from ._choice import NEWEST, POSTGRESQL
 from ._client import Client
 from ._command import run
 from ._errors import OperationError
+from ._files import open_plain
 from ._job import Progress
 from ._pg_dump import compare_counts
 from ._place import Place
@@ -172,8 +173,10 @@ def _globals(directory: str, manifest: dict[str, Any]) -> list[str]:
     if not expected:
         return []
     try:
-        with open(os.path.join(directory, expected["file"]), "rb") as stream:
+        with open_plain(os.path.join(directory, expected["file"])) as stream:
             same = hashlib.sha256(stream.read()).hexdigest() == expected["sha256"]
     except FileNotFoundError:
         return [f"{expected['file']} is missing"]
+    except ValueError:
+        return [f"{expected['file']} is no plain file"]
     return [] if same else [f"{expected['file']} has another content"]

@@ -16,6 +16,7 @@ from typing import Any
 from . import _pg_dump
 from ._client import Client
 from ._command import run
+from ._files import open_plain, sync_directory
 
 # Files of a backup as its manifest lists them; rows by schema and table.
 Files = list[dict[str, Any]]
@@ -41,7 +42,7 @@ def hash_files(data: str, *, flush: bool = False) -> Files:
     files = []
     for path in paths:
         digest = hashlib.sha256()
-        with open(path, "rb") as stream:
+        with open_plain(path) as stream:
             for block in iter(lambda: stream.read(_BLOCK), b""):
                 digest.update(block)
             if flush:
@@ -49,6 +50,8 @@ def hash_files(data: str, *, flush: bool = False) -> Files:
                 os.fsync(stream.fileno())
             size = stream.tell()
         files.append({"path": os.path.relpath(path, data) if path != data else "", "bytes": size, "sha256": digest.hexdigest()})
+    if flush and os.path.isdir(data):
+        sync_directory(data)
     return files
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -96,8 +97,27 @@ def test_what_cannot_be_restored_takes_no_slot_and_stays(directory: Directory) -
         f"toc.dat has 0 bytes instead of {len('data of ' + torn[1])}",
         "it has no manifest",
         "its manifest was edited or damaged: it does not agree with its own seal",
-        "its manifest is no JSON",
+        "its manifest is no file of JSON",
     ]
+
+
+def test_a_manifest_that_is_no_file_is_not_waited_for(directory: Directory) -> None:
+    """Whoever may write to the directory can put a pipe there, or a link to the manifest of another backup."""
+    piped, linked, good = (directory.backup(directory.name(hour)) for hour in (1, 2, 3))
+    for name in (piped, linked):
+        (directory.path / f"{name}.manifest.json").rename(directory.path.parent / name)
+    os.mkfifo(directory.path / f"{piped}.manifest.json")
+    (directory.path / f"{linked}.manifest.json").symlink_to(directory.path.parent / linked)
+    done = directory.run("backup_rotate", keep_last=1)
+    assert (names(done["kept"]), names(done["invalid"])) == ([good], [piped, linked])
+
+
+def test_the_directory_may_be_a_link(directory: Directory) -> None:
+    kept, gone = directory.backup(directory.name(1)), directory.backup(directory.name(2))
+    link = directory.path.parent / "link"
+    link.symlink_to(directory.path)
+    done = replace(directory, path=link).run("backup_rotate", keep_last=1)
+    assert (names(done["kept"]), names(done["removed"])) == ([kept], [gone])
 
 
 def test_what_proves_a_backup(directory: Directory) -> None:

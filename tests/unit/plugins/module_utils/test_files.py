@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils import _files
+from ansible_collections.amanat.dbops.plugins.module_utils import _files, _read_through
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 
 
@@ -28,6 +28,24 @@ def test_a_written_file_is_private_and_alone(tmp_path: Path) -> None:
     assert path.read_text(encoding="utf-8") == '{\n  "a": "é",\n  "b": 2\n}\n'
     assert mode(path) == 0o600
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero"), lambda path: path.symlink_to("other")])
+def test_what_is_no_plain_file_is_not_read(make: Any, tmp_path: Path) -> None:
+    _files.write_json(str(tmp_path / "other"), {})
+    make(tmp_path / "x.json")
+    with pytest.raises(ValueError, match="no plain file"):
+        _files.read_json(str(tmp_path / "x.json"))
+
+
+def test_new_data_are_on_the_disk_with_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "toc.dat").write_bytes(b"x")
+    flushed = []
+    monkeypatch.setattr(_files.os, "fsync", lambda descriptor: flushed.append(str(Path(f"/proc/self/fd/{descriptor}").readlink())))
+    _read_through.hash_files(str(tmp_path))
+    assert not flushed
+    _read_through.hash_files(str(tmp_path), flush=True)
+    assert flushed == [str(tmp_path / "toc.dat"), str(tmp_path)]
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
