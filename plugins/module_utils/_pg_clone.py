@@ -76,9 +76,9 @@ def is_beside(name: str, database: str) -> bool:
 
 
 def maintenance(server: Server) -> Server:
-    """The same server from a database that is not the one that is renamed, copied or dropped."""
+    """The same server from a database that is not the one that is renamed, copied or dropped, however long that takes."""
     for database in _MAINTENANCE:
-        elsewhere = server.to(database)
+        elsewhere = server.to(database).patient()
         answer = elsewhere.ask("SELECT 1;")
         if answer.ok:
             return elsewhere

@@ -18,6 +18,16 @@ from ._errors import OperationError
 from ._place import Place
 
 CONNECT_TIMEOUT = 10  # seconds
+LONGEST = 24 * 3600.0  # seconds that the server is given for one statement of long work
+
+# Whatever time-outs a server, a database or a role have: none of them ends long work. PostgreSQL 17 knows all of them.
+_NO_TIMEOUTS = {
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "transaction_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+}
 
 PSQL = ["psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set", "ON_ERROR_STOP=1"]
 
@@ -58,6 +68,10 @@ class Server:
 
     def to(self, database: str) -> Server:
         return replace(self, env={**self.env, "PGDATABASE": database})
+
+    def patient(self, **options: str) -> Server:
+        """The same server for long work; options: further settings of its sessions."""
+        return replace(self, timeout=LONGEST, options={**self.options, **_NO_TIMEOUTS, **options})
 
     def environ(self) -> dict[str, str]:
         # Whatever the encoding of the database is, we read and write UTF-8.

@@ -15,7 +15,7 @@ window, and a database that is there is whole.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -26,8 +26,6 @@ from ._pg_sessions import terminate
 from ._pg_space import free, in_bytes
 from ._psql import Server, quote_identifier, quote_literal
 from ._stack import Stack
-
-LONGEST = 24 * 3600.0  # seconds that the server is given for a copy or a checkpoint
 
 # What bars a copy or a rename, or would stay behind with the database that is renamed. A replica or an archive that
 # streams the whole cluster is none of it: both steps are in its WAL.
@@ -70,7 +68,7 @@ class Point:
 
     @classmethod
     def of(cls, stack: Stack, server: Server, moment: datetime) -> Point:
-        elsewhere = replace(_pg_clone.maintenance(server), timeout=LONGEST)
+        elsewhere = _pg_clone.maintenance(server)
         kinds = (_pg_clone.OLD, _pg_clone.FAILED, _pg_clone.NEW)
         clone, failed, restored = (_pg_clone.beside(server.database, kind, moment) for kind in kinds)
         database = quote_literal(server.database)

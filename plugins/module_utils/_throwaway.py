@@ -13,11 +13,11 @@ import re
 import secrets
 import subprocess
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ._client import MOUNT
-from ._command import Command, start_tied
+from ._command import Command, start_tied, without_rows
 from ._errors import OperationError
 from ._place import Engine, Place
 from ._psql import Server
@@ -166,7 +166,8 @@ class Throwaway:
 
     @property
     def server(self) -> Server:
-        return replace(Server(self._place, {"PGUSER": USER, "PGDATABASE": "postgres"}), timeout=24 * 3600.0)
+        """Nothing that a login sets off writes into what is restored there."""
+        return Server(self._place, {"PGUSER": USER, "PGDATABASE": "postgres"}).patient(event_triggers="off")
 
     def command(self, argv: list[str], env: dict[str, str]) -> Command:
         return self._place.inside(self.name, argv, env)
@@ -176,10 +177,14 @@ class Throwaway:
 
     def last_words(self) -> str:
         """What its log says of its end."""
-        self._log.seek(0)
-        lines = self._log.read().splitlines()
+        lines = [line for line in self._said().splitlines() if not re.match(r"\t|.*(?:DETAIL|CONTEXT|QUERY|STATEMENT):  ", line)]
         telling = [line for line in lines if re.search(r"FATAL|PANIC|rror:|killed", line)]
-        return " | ".join((telling or lines)[-3:])[-600:] or "it said nothing"
+        return without_rows("\n".join((telling or lines)[-3:])).replace("\n", " | ")[-600:] or "it said nothing"
+
+    def _said(self) -> str:
+        self._log.seek(0)
+        return str(self._log.read())
 
     def is_alive(self) -> bool:
-        return self._holder.poll() is None and self.server.ask("SELECT 1;").ok
+        """Whether it answers, and none of its processes was killed: it begins anew then, without what it was doing."""
+        return self._holder.poll() is None and "was terminated by signal" not in self._said() and self.server.ask("SELECT 1;").ok
