@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -27,7 +27,7 @@ from ._backup_dir import alone
 from ._client import Client
 from ._command import Answer, Command, run, start_tied
 from ._errors import OperationError
-from ._files import make_private_directory, read_json, require_absolute, write_json, write_text
+from ._files import make_private_directory, read_json, sync_directory, write_json, write_text
 from ._job import Progress
 from ._pg_dump import compare_counts
 from ._psql import PSQL, Server
@@ -70,15 +70,12 @@ class Plan:
     password_hashes: bool = False
     wait_for_others: bool = True
 
-    def __post_init__(self) -> None:
-        require_absolute(self.directory, "dbops_backup_dir")
-
     def environ(self) -> dict[str, str]:
         """From a client container the server is on the loopback of the network namespace they share.
 
         A session whose client is gone ends within a second, whatever it is doing.
         """
-        env = replace(self.server, options={**self.server.options, "client_connection_check_interval": "1s"}).environ()
+        env = self.server.patient(client_connection_check_interval="1s").environ()
         if self.container:
             env["PGHOST"] = "127.0.0.1"
         env["PGAPPNAME"] = f"amanat.dbops {self.run}"
@@ -133,6 +130,7 @@ def described(session: Session) -> dict[str, Any]:
         "SELECT current_setting('server_version') AS server_version,"
         " (SELECT system_identifier::text FROM pg_control_system()) AS system_identifier,"
         " pg_database_size(current_database()) AS database_bytes,"
+        f" ({_pg_digest.UNCHECKED}) AS unchecked_foreign_keys, to_regnamespace('public') IS NOT NULL AS has_public,"
         " to_regclass('drizzle.__drizzle_migrations') IS NOT NULL AS has_migrations"
     )
     facts = {**session.rows(about)[0], **_pg_digest.needs(session)}
@@ -166,7 +164,8 @@ class Backup:
     def _sweep(self) -> None:
         """Remove what killed backups left behind; the lock is ours, so nobody works on it."""
         for name in os.listdir(self.plan.directory):
-            if name.startswith(f".{self.plan.series}_") and name.endswith(_manifest.PARTIAL):
+            parsed = _manifest.parse_name(name[1 : -len(_manifest.PARTIAL)]) if name.endswith(_manifest.PARTIAL) else None
+            if parsed and parsed.series == self.plan.series:  # `app_2` is another series than `app`
                 _remove(os.path.join(self.plan.directory, name))
 
     def _free_name(self) -> tuple[str, datetime, list[str]]:
@@ -377,6 +376,7 @@ class Backup:
         try:
             write_text(path + _manifest.GLOBALS, globals_text)
             os.rename(partial, path)
+            sync_directory(self.plan.directory)  # the data are there before anything says so
             write_json(path + _manifest.SUFFIX, manifest)
         except BaseException:
             for part in _manifest.parts_of(path):

@@ -26,8 +26,8 @@ from ._session import Session
 SETTINGS = """
 SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres'; SET TimeZone = 'GMT'; SET extra_float_digits = 1; SET bytea_output = 'hex';
 SET lc_monetary = 'C'; SET xmlbinary = 'base64'; SET quote_all_identifiers = off; SET search_path = ''; SET row_security = off;
-DO $$ BEGIN PERFORM set_config(name, '0', false) FROM pg_settings WHERE name IN (
-  'statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout'); END $$;
+SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN (
+  'statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout') \\g /dev/null
 """
 
 # Ordinary tables that pg_dump dumps: no temporary ones, and of an extension's own those rows of its configuration
@@ -96,8 +96,13 @@ ORDER BY 1
 """
 
 _TABLESPACES = """
-SELECT DISTINCT spcname AS tablespace FROM pg_class c JOIN pg_tablespace t ON t.oid = c.reltablespace WHERE spcname !~ '^pg_' ORDER BY 1
+SELECT spcname AS tablespace FROM pg_tablespace WHERE spcname !~ '^pg_' AND (
+  oid IN (SELECT reltablespace FROM pg_class) OR oid = (SELECT dattablespace FROM pg_database WHERE datname = current_database()))
+ORDER BY 1
 """
+
+# Foreign keys without a check, and those that are not enforced. Those of partitions follow their parent's.
+UNCHECKED = "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND NOT convalidated AND conparentid = 0"
 
 _ABOUT = """
 SELECT current_setting('server_version') AS server_version, getdatabaseencoding() AS encoding,
@@ -188,17 +193,55 @@ def large_objects(session: Session) -> dict[str, Any]:
     return {"count": about["count"], "digest": digest}
 
 
-_VARIES = re.compile(r"-- Dumped (?:from database|by pg_dump) version |\\(?:un)?restrict ")
+# What a schema's text is made of. A comment, or a command of psql's, says nothing that a statement does not say, too.
+_TOKEN = re.compile(
+    r"""(?P<comment>^(?:--|\\)[^\n]*)|(?P<cast>::)|(?P<end>;)|(?P<space>[\s()]+)"""
+    r"""|\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$|'(?:[^']|'')*'|"(?:[^"]|"")*"|\w+|.""",
+    re.DOTALL | re.MULTILINE,
+)
+# A type as the server writes it in a cast: a built-in one of more than one word, else a name, maybe with its schema.
+_TYPE = re.compile(
+    r"""(?:character\ varying|bit\ varying|double\ precision|time(?:stamp)?(?:\(\d\))?\ with(?:out)?\ time\ zone
+    |interval\ (?:year|month|day|hour|minute|second)(?:\ to\ (?:month|hour|minute|second))?
+    |(?:"(?:[^"]|"")*"|\w+)(?:\.(?:"(?:[^"]|"")*"|\w+))?)(?:\(-?\d+(?:,-?\d+)?\))?(?:\[\])*""",
+    re.VERBOSE,
+)
 
 
-def schema_digest(statements: str) -> str:
-    """One SHA-256 for what SCHEMA prints, the same for a database that was restored from it.
+def statements_of(text: str) -> list[str]:
+    """What SCHEMA prints, as statements in an order of their own, the same for a database that was restored from it.
 
-    Lines are compared without their order and their commas: a table that inherits gets the columns of its parent first
-    when it is made anew. The key that keeps psql from running commands is another one each time.
+    What the server reads it writes in other words: `a IN ('x', 'y')` of a varchar comes back with casts and parentheses in other
+    places. Both are left out, and so are blanks, but nothing of a constant, of a name or of a function's body.
     """
-    lines = sorted(line.rstrip(",") for line in statements.splitlines() if not _VARIES.match(line))
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+    statements, lines, position = [], [""], 0
+    while position < len(text):
+        # The last alternative takes any character.
+        token: Any = _TOKEN.match(text, position)
+        position = token.end()
+        if token["cast"]:
+            kind = _TYPE.match(text, position)
+            position = kind.end() if kind else position
+        elif token["end"]:
+            statements.append(_statement(lines))
+            lines = [""]
+        elif token["space"]:
+            lines += [""] * ("\n" in token["space"])
+        elif not token["comment"]:
+            lines[-1] += token[0]
+    return sorted([*statements, _statement(lines)])
+
+
+def _statement(lines: list[str]) -> str:
+    """A table that inherits gets the columns of its parent first when it is made anew: of such the order does not count."""
+    if any(line.startswith("INHERITS") for line in lines):
+        lines = sorted(line.rstrip(",") for line in lines)
+    return "".join(lines)
+
+
+def schema_digest(text: str) -> str:
+    """One SHA-256 for what SCHEMA prints."""
+    return hashlib.sha256("\0".join(statements_of(text)).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def facts_of(session: Session, like: dict[str, Any], schema: str) -> dict[str, Any]:

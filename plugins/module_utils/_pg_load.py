@@ -88,6 +88,8 @@ def globals_text(directory: str, manifest: dict[str, Any]) -> str:
         found = _read_through.hash_files(path)[0]
     except FileNotFoundError:
         raise globals_damaged(manifest["name"], "it is missing") from None
+    except ValueError:
+        raise globals_damaged(manifest["name"], "it is no plain file") from None
     if found["sha256"] != about["sha256"]:
         raise globals_damaged(manifest["name"], "it has another content than when it was written")
     with open(path, encoding="utf-8") as stream:
@@ -118,6 +120,12 @@ class Copy:
         answer = self.target.server.ask(_pg_properties.create(self.name, self.manifest["properties"]))
         if not answer.ok:
             raise load_failed(answer.reason, "CREATE DATABASE")
+        # What every new database has, and this one had not: a dump says nothing of it.
+        surplus = [] if self.manifest["has_public"] else ["DROP SCHEMA public;"]
+        if "plpgsql" not in (extension["name"] for extension in self.manifest["properties"]["extensions"]):
+            surplus.append("DROP EXTENSION plpgsql;")
+        if surplus:
+            self.target.server.to(self.name).execute("\n".join(surplus))
 
     def drop(self) -> None:
         self.target.server.execute(f"DROP DATABASE IF EXISTS {quote_identifier(self.name)} WITH (FORCE);")

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ._psql import Server, quote_identifier, quote_literal
@@ -20,6 +20,7 @@ SELECT pg_get_userbyid(d.datdba) AS owner, d.datconnlimit AS connection_limit,
        shobj_description(d.oid, 'pg_database') AS comment, pg_encoding_to_char(d.encoding) AS encoding,
        d.datcollate AS lc_collate, d.datctype AS lc_ctype, d.datlocprovider AS locale_provider,
        d.datlocale AS locale, d.daticurules AS icu_rules, d.datcollversion AS collation_version,
+       (SELECT spcname FROM pg_tablespace WHERE oid = d.dattablespace) AS tablespace,
        CASE WHEN d.datacl IS NOT NULL THEN
          (SELECT coalesce(json_agg(json_build_object('grantee', grantee, 'privilege', privilege, 'grantable', grantable, 'grantor', grantor)
                                    ORDER BY grantee, privilege, grantor), '[]')
@@ -41,7 +42,7 @@ FROM pg_database d WHERE d.datname = current_database()
 _LISTS = frozenset({"local_preload_libraries", "search_path", "session_preload_libraries", "shared_preload_libraries", "temp_tablespaces"})
 
 # What is compared of them; slots and subscriptions stay with the database that has them.
-_COMPARED = ("owner", "acl", "settings", "connection_limit", "comment", "encoding", "lc_collate", "lc_ctype", "locale_provider", "locale")
+_COMPARED = ("owner", "acl", "connection_limit", "comment", "encoding", "lc_collate", "lc_ctype", "locale_provider", "locale", "tablespace")
 
 # pg_database.datlocprovider: https://www.postgresql.org/docs/18/catalog-pg-database.html
 _PROVIDERS = {"b": ("builtin", "BUILTIN_LOCALE"), "c": ("libc", "LOCALE"), "i": ("icu", "ICU_LOCALE")}
@@ -69,7 +70,8 @@ def create(name: str, properties: dict[str, Any]) -> str:
     """The statement that makes an empty database with the encoding and the locale of the recorded one."""
     provider, option = _PROVIDERS[properties["locale_provider"]]
     parts = [
-        f"CREATE DATABASE {quote_identifier(name)} TEMPLATE template0 ENCODING {quote_literal(properties['encoding'])}",
+        f"CREATE DATABASE {quote_identifier(name)} TABLESPACE {quote_identifier(properties['tablespace'])}",
+        f"TEMPLATE template0 ENCODING {quote_literal(properties['encoding'])}",
         f"LC_COLLATE {quote_literal(properties['lc_collate'])} LC_CTYPE {quote_literal(properties['lc_ctype'])}",
         f"LOCALE_PROVIDER {provider}",
     ]
@@ -153,9 +155,20 @@ def _quoted(text: str) -> tuple[str, str]:
 
 
 def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    """Every property that is not the recorded one, in words."""
-    return [
+    """Every property that is not the recorded one, in words. The value of a setting may be a secret: its name has to do."""
+    wrong = [
         f"the database's {key.replace('_', ' ')} is {found.get(key)!r} instead of {expected.get(key)!r}"
         for key in _COMPARED
         if expected.get(key) != found.get(key)
     ]
+    changed = sorted(_settings(expected) ^ _settings(found))
+    return wrong + [f"the setting {name}{f' of role {role} in it' if role else ''} is another one" for role, name in _names(changed)]
+
+
+def _settings(properties: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(entry["role"], setting) for entry in properties["settings"] for setting in entry["settings"]}
+
+
+def _names(settings: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Whose setting it is, and its name; each once."""
+    return sorted({(role, setting.partition("=")[0]) for role, setting in settings})

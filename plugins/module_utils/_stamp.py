@@ -41,9 +41,10 @@ GRANT USAGE ON SCHEMA {SCHEMA} TO PUBLIC;
 GRANT SELECT ON TABLE {TABLE} TO PUBLIC;
 """
 
-# Two stamps at the same time, of two databases of one server, want the same role.
+# Two stamps at the same time, of two databases of one server, want the same role. For psql, in a transaction.
 CREATE_OWNER = f"""
-DO $$ BEGIN CREATE ROLE {OWNER} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+LOCK TABLE pg_authid IN SHARE ROW EXCLUSIVE MODE;
+SELECT 'CREATE ROLE {OWNER} NOLOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{OWNER}') \\gexec
 """
 _OWN = f"""
 ALTER SCHEMA {SCHEMA} OWNER TO {OWNER};

@@ -124,6 +124,26 @@ def test_a_backup_says_what_it_holds(caller: Caller, make_database: Make, form: 
     assert PASSWORD not in json.dumps(manifest)
 
 
+def test_the_directory_may_be_a_link(caller: Caller, make_database: Make) -> None:
+    caller.backups.mkdir()
+    link = caller.directory / "link"
+    link.symlink_to(caller.backups)
+    database = make_database()
+    name = caller.backup(database, backup_dir=str(link))["name"]
+    assert caller.manifest(name)["complete"]
+    assert caller.run("postgres_verify", database, backup_dir=str(link), wait=60.0)["name"] == name
+
+
+def test_only_what_a_killed_backup_of_this_series_left_is_removed(caller: Caller, make_database: Make) -> None:
+    caller.backups.mkdir()
+    database = make_database()
+    own, other = (f".{series}_2026-01-01T000000Z.dump.partial" for series in (f"{database}_pg", f"{database}_pg_x"))
+    for name in (own, other):
+        (caller.backups / name).touch()
+    caller.backup(database)
+    assert (own in caller.names(), other in caller.names()) == (False, True)
+
+
 def test_check_mode_only_tells(caller: Caller, make_database: Make) -> None:
     result = caller.run("postgres_backup", make_database(), check=True)
     assert result["changed"]

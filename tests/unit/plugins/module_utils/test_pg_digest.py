@@ -164,6 +164,12 @@ SCHEMA = """--
 CREATE TABLE public.child (
     a integer,
     b text
+)
+INHERITS (public.parent);
+
+CREATE TABLE public.plain (
+    c integer DEFAULT 1,
+    d text DEFAULT 'a::b (c)'::text
 );
 \\unrestrict abc
 """
@@ -178,6 +184,12 @@ CREATE TABLE public.child (
         ("b text", "b varchar", False),
         ("    b text\n", "    b text,\n    b text\n", False),
         ("public.child", "public.Child", False),
+        ("    c integer DEFAULT 1,\n    d text", "    d text,\n    c integer DEFAULT 1", False),
+        ("DEFAULT 1", "DEFAULT 2", False),
+        ("'a::b (c)'::text", "('a::b (c)'::character varying(20))::text", True),
+        ("'a::b (c)'::text", '(ARRAY[(\'a::b (c)\'::"public"."x""y"[])::timestamp(3) without time zone])', False),
+        ("'a::b (c)'", "'a::b c'", False),
+        ("'a::b (c)'", "'a (c)'", False),
     ],
 )
 def test_schemas_are_compared_by_what_they_say(old: str, new: str, same: bool) -> None:

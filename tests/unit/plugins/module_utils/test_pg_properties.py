@@ -30,6 +30,7 @@ PLAIN: dict[str, Any] = {
     "locale_provider": "c",
     "locale": None,
     "icu_rules": None,
+    "tablespace": "pg_default",
 }
 
 
@@ -48,7 +49,7 @@ def grant(grantee: str, privilege: str, grantor: str, *, grantable: bool = False
 )
 def test_a_database_is_made_with_its_locale(properties: dict[str, Any], expected: str) -> None:
     made = create('o"dd', {**PLAIN, **properties})
-    assert made.startswith("""CREATE DATABASE "o""dd" TEMPLATE template0 ENCODING 'UTF8' """)
+    assert made.startswith("""CREATE DATABASE "o""dd" TABLESPACE "pg_default" TEMPLATE template0 ENCODING 'UTF8' """)
     assert made.endswith(expected)
 
 
@@ -114,3 +115,14 @@ def test_roles_that_the_properties_name() -> None:
 def test_differences_are_told_in_words() -> None:
     assert differences(PLAIN, {**PLAIN, "collation_version": "2.40"}) == []
     assert differences(PLAIN, {**PLAIN, "connection_limit": 5}) == ["the database's connection limit is 5 instead of -1"]
+
+
+def test_the_value_of_a_setting_is_not_told() -> None:
+    def of(*settings: str) -> dict[str, Any]:
+        return {**PLAIN, "settings": [{"role": "", "settings": ["a.b=1"]}, {"role": "r", "settings": list(settings)}]}
+
+    assert differences(of("app.jwt=secret"), of("app.jwt=secret")) == []
+    assert differences(of("app.jwt=secret"), of("app.jwt=other", "x=1")) == [
+        "the setting app.jwt of role r in it is another one",
+        "the setting x of role r in it is another one",
+    ]
