@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -28,6 +29,18 @@ class Command:
         return {**os.environ, **self.env}
 
 
+# PostgreSQL quotes rows, and statements that may hold some, in lines of their own and the lines that follow them.
+_NEXT = r"(?:pg_\w+|psql|vacuumdb): |psql:|[A-Z]+:  |Command was: "
+_ROWS = re.compile(rf"^(?:DETAIL|CONTEXT|QUERY|STATEMENT|LINE \d+): .*(?:\n(?!{_NEXT}).*)*\n?", re.MULTILINE)
+# A value that is none of its type ends the line.
+_VALUE = re.compile(r"""(?<=: )"(?:[^"]|"")*"$|(?<=\bvalue )"(?:[^"]|"")*"(?= is out of range)""", re.MULTILINE)
+
+
+def without_rows(text: str) -> str:
+    """What a program says, but for the content of tables: it goes into messages, reports and announcements."""
+    return _VALUE.sub('"…"', _ROWS.sub("", text))
+
+
 @dataclass(frozen=True)
 class Answer:
     code: int
@@ -41,7 +54,7 @@ class Answer:
     @property
     def reason(self) -> str:
         """The last words of a program that failed, short enough for a message."""
-        lines = [line.strip() for line in (self.err or self.out).splitlines() if line.strip()]
+        lines = [line.strip() for line in without_rows(self.err or self.out).splitlines() if line.strip()]
         return " | ".join(lines[-3:])[:600] or f"exit code {self.code}"
 
 

@@ -20,6 +20,7 @@ from ._errors import OperationError
 from ._files import make_private_directory, write_json
 from ._job import Progress
 from ._pg_load import Copy, damage
+from ._psql import Server
 from ._rebuild import Rebuilding, rebuild
 from ._window import stamp
 
@@ -27,10 +28,11 @@ DATABASE = "drill"
 
 
 class Failed(Exception):
-    """What a backup could not prove; its text says it."""
+    """What a drill could not prove; its text says it. of_backup: the backup is to blame, not the question that was asked."""
 
-    def __init__(self, *reasons: str) -> None:
+    def __init__(self, *reasons: str, of_backup: bool = True) -> None:
         super().__init__("; ".join(reasons[:5]) + (f" and {len(reasons) - 5} more" if len(reasons) > 5 else ""))
+        self.of_backup = of_backup
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Plan(Rebuilding):
 def usual_assertions(manifest: dict[str, Any]) -> tuple[Assertion, ...]:
     return (
         Assertion("number of tables", f"SELECT count(*) FROM ({_pg_digest.TABLES}) AS dumped", str(len(manifest["tables"]))),
-        Assertion("foreign keys are valid", "SELECT count(*) = 0 FROM pg_constraint WHERE contype = 'f' AND NOT convalidated"),
+        Assertion("foreign keys without a check", _pg_digest.UNCHECKED, str(manifest["unchecked_foreign_keys"])),
     )
 
 
@@ -79,12 +81,24 @@ class Drill:
             "backup": manifest["name"],
             **_manifest.contents_of(manifest),
         }
+        of_backup = True
         try:
             with in_use(os.path.join(plan.directory, manifest["name"])):
                 self._rehearse(progress)
         except Failed as why:
-            self.report["reason"] = str(why)
-        path = self._write(round(time.monotonic() - clock, 3), progress)
+            self.report["reason"], of_backup = str(why), why.of_backup
+        ended = datetime.now(timezone.utc)
+        self.report.update(ended=stamp(ended), seconds=round(time.monotonic() - clock, 3), passed=not self.report["reason"])
+        if of_backup:
+            self._record(progress)
+        path = self._write(ended)
+        if not of_backup:
+            raise OperationError(
+                "drill-assertion",
+                f"{manifest['name']} was restored and is what was backed up, but it does not answer rightly: {self.report['reason']}.",
+                f"It counts as before, neither proven by this drill nor spoilt; the report is {path}.",
+                "Correct the question (postgres_drill_assertions), or find out what became of the data; an older backup may hold them.",
+            )
         if self.report["reason"]:
             raise OperationError(
                 "drill-failed",
@@ -95,20 +109,22 @@ class Drill:
         keys = ("backup", "series", "bytes", "tables", "rows", "image", "rto", "load_seconds", "assertions", "notes", "seconds")
         return {"changed": True, "report": path, **{key: self.report[key] for key in keys}}
 
-    def _write(self, seconds: float, progress: Progress) -> str:
-        """The result, for people and for the manifest."""
+    def _record(self, progress: Progress) -> None:
+        """The result, for the manifest."""
         plan, report = self.plan, self.report
-        ended = datetime.now(timezone.utc)
-        report.update(ended=stamp(ended), seconds=seconds, passed=not report["reason"])
         entry = {"check": _manifest.DRILLED, "passed" if report["passed"] else "failed": report["ended"]}
         entry |= {key: report[key] for key in ("rto", "image", "seconds")}
         if report["reason"]:
             entry["reason"] = report["reason"]
         progress.say("waiting for a backup or rotation in this directory, to write the result down", now=True)
         record(plan.directory, plan.manifest["name"], entry)
+
+    def _write(self, ended: datetime) -> str:
+        """The result, for people."""
+        plan = self.plan
         make_private_directory(plan.stack.reports)
         path = os.path.join(plan.stack.reports, f"drill_{plan.manifest['name']}_{ended.strftime(_manifest.STAMP)}.json")
-        write_json(path, report)
+        write_json(path, self.report)
         return path
 
     def _rehearse(self, progress: Progress) -> None:
@@ -128,13 +144,15 @@ class Drill:
                 self.report["rto"] = round(reading + time.monotonic() - clock, 3)
                 self._assert(copy)
             except OperationError as error:
-                if error.slug == "restore-no-space" or not throwaway.is_alive():
+                if error.slug in ("restore-no-space", "psql-failed", "postgres-unreachable") or not throwaway.is_alive():
                     raise OperationError(
                         "drill-cut-off",
                         f"The throw-away server did not hold out: {error.what} {throwaway.last_words()}",
                         "It is gone. Nothing was found out about the backup, and its manifest is as it was.",
                         "Give it more memory (postgres_throwaway_memory) or space, then run it again.",
                     ) from None
+                if error.slug == "throwaway-unfit":
+                    raise
                 raise Failed(error.what.rstrip(".")) from None
 
     def _load(self, copy: Copy) -> None:
@@ -150,13 +168,23 @@ class Drill:
         """Ask the restored database whatever it is to answer rightly."""
         copy.progress.say("asking it what it has to answer rightly", now=True)
         server = copy.target.server.to(DATABASE)
+        wrong = []
         for assertion in self.plan.assertions or usual_assertions(self.plan.manifest):
-            query = assertion.sql.strip().rstrip(";")
-            rows = server.rows(f"SELECT value::text AS value FROM (\n{query}\n) AS given (value)")
-            found = "\n".join(str(row["value"]) for row in rows)
-            self.report["assertions"].append(
-                {"name": assertion.name, "expected": assertion.expect, "found": found, "passed": found == assertion.expect}
-            )
-        wrong = [entry for entry in self.report["assertions"] if not entry["passed"]]
+            found, why = self._answer(server, assertion)
+            passed = not why and found == assertion.expect
+            self.report["assertions"].append({"name": assertion.name, "expected": assertion.expect, "found": found, "passed": passed})
+            if not passed:
+                wrong.append(f"{assertion.name}: " + (why or f"{found or 'no row'} instead of {assertion.expect}"))
         if wrong:
-            raise Failed(*(f"{entry['name']}: {entry['found'] or 'no row'} instead of {entry['expected']}" for entry in wrong))
+            raise Failed(*wrong, of_backup=not self.plan.assertions)
+
+    def _answer(self, server: Server, assertion: Assertion) -> tuple[str, str]:
+        """What the database answers, or why it does not."""
+        query = assertion.sql.strip().rstrip(";")
+        try:
+            rows = server.rows(f"SELECT value::text AS value FROM (\n{query}\n) AS given (value)")
+        except OperationError as error:
+            if error.slug != "sql-failed":
+                raise
+            return "", error.what.rstrip(".")
+        return "\n".join(str(row["value"]) for row in rows), ""

@@ -13,10 +13,10 @@ import re
 
 # Counts the rows of every COPY block that pg_restore writes out of a dump. pg_restore itself loads a truncated
 # directory dump without a word, so an end of input inside a block is a failure of its own (exit 3).
+# What it finds wrong with the dump it says by codes of its own: any other one may be that of something that ended it.
 # A table's quoted name may hold line breaks, hence the gathering up to "FROM stdin;". Names are in the dump's encoding.
 # Told to end, the shell takes the pipeline with it; all of them are in a session of their own.
 COUNT_ROWS = r"""
-set -o pipefail
 trap 'trap - TERM; kill -TERM 0' TERM
 { pg_restore --data-only --file=- "$1" | LC_ALL=C awk '
   state == 0 && /^SET client_encoding = / { print }
@@ -26,7 +26,14 @@ trap 'trap - TERM; kill -TERM 0' TERM
   state == 2 && $0 == "\\." { print rows "\t" header; state = 0; next }
   state == 2 { rows++ }
   END { if (state) exit 3 }
-'; } &
+'
+  codes=("${PIPESTATUS[@]}")
+  case ${codes[0]} in
+    0) exit "${codes[1]}" ;;
+    1) exit 4 ;;
+    *) exit "${codes[0]}" ;;
+  esac
+} &
 wait $!
 """
 
@@ -34,7 +41,7 @@ BYTES = "latin-1"  # each byte a character: the answer of COUNT_ROWS is read so,
 
 # Exit codes of COUNT_ROWS; all others are those of a shell, or of an engine, that was cut off.
 UNTERMINATED = 3
-REFUSED = 1  # pg_restore's own
+REFUSED = 4  # what pg_restore cannot read
 
 _IDENTIFIER = r'(?:"((?:[^"]|"")*)"|([^".( ]+))'
 _ENCODING = re.compile(r"SET client_encoding = '([A-Za-z0-9_]+)';\n")

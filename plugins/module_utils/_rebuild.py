@@ -16,9 +16,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ._choice import choose
+from ._errors import OperationError
 from ._globals import create_roles, plain_roles, roles_in
 from ._job import Progress
-from ._module import place_of, series_of, stack_of
+from ._module import backup_dir_of, place_of, series_of, stack_of
+from ._pg_digest import major
 from ._pg_load import Copy, Target, globals_text
 from ._pg_verify import reader
 from ._place import Place
@@ -51,12 +53,12 @@ class Rebuilding:
 
 def rebuilding_of(module: AnsibleModule) -> dict[str, Any]:
     """The fields of a Rebuilding, out of the options of the fragments `_backups` and `_throwaway`, and `backup`."""
-    params, place, stack = module.params, place_of(module), stack_of(module)
-    manifest = choose(params["backup_dir"], series_of(module), params["backup"], stack)
+    params, place, stack, directory = module.params, place_of(module), stack_of(module), backup_dir_of(module)
+    manifest = choose(directory, series_of(module), params["backup"], stack)
     return {
         "stack": stack,
         "place": place,
-        "directory": params["backup_dir"],
+        "directory": directory,
         "manifest": manifest,
         "image": image_for(place, manifest, params["image"]),
         "limits": limits_of(params),
@@ -84,6 +86,30 @@ def furnish(server: Server, manifest: dict[str, Any], text: str) -> None:
     server.execute("\n".join(["SET allow_in_place_tablespaces = on;", *spaces]))
 
 
+_SERVER = """
+SELECT current_setting('server_version') AS server_version, (SELECT json_agg(name) FROM pg_available_extensions) AS extensions
+"""
+
+
+def require_fit(manifest: dict[str, Any], server: dict[str, Any]) -> None:
+    """The throw-away server can hold what is in the backup; where it cannot, its image is to blame."""
+    needed, found = major(manifest["server_version"]), major(server["server_version"])
+    if found < needed:
+        raise _unfit(manifest, f"the backup is of PostgreSQL {needed}, and the image holds PostgreSQL {found}")
+    extensions = sorted({extension["name"] for extension in manifest["properties"]["extensions"]} - set(server["extensions"]))
+    if extensions:
+        raise _unfit(manifest, f"the image does not hold the extensions {', '.join(extensions)}")
+
+
+def _unfit(manifest: dict[str, Any], why: str) -> OperationError:
+    return OperationError(
+        "throwaway-unfit",
+        f"The throw-away server cannot hold {manifest['name']}: {why}.",
+        "It is gone. Nothing was found out about the backup, and its manifest is as it was.",
+        "Name an image that holds what the live server does (postgres_throwaway_image), or set what it says (postgres_throwaway_settings).",
+    )
+
+
 @dataclass(frozen=True)
 class Rebuilt:
     """How it went. wrong: in what the database is not the one that was dumped; a rebuilt one has its name and its statistics."""
@@ -95,10 +121,19 @@ class Rebuilt:
 
 def rebuild(copy: Copy, directory: str, name: str) -> Rebuilt:
     """All that a restore does, in a server that has nothing yet; the database gets that name at the end."""
-    furnish(copy.target.server, copy.manifest, globals_text(directory, copy.manifest))
+    text = globals_text(directory, copy.manifest)
+    require_fit(copy.manifest, copy.target.server.rows(_SERVER)[0])
+    furnish(copy.target.server, copy.manifest, text)
     clock = time.monotonic()
-    copy.create()
-    copy.load(copy.manifest["name"])
+    try:
+        copy.create()
+        copy.load(copy.manifest["name"])
+    except OperationError as error:
+        # An empty database with the locale of the backup, and the scripts of an extension, are all the image's.
+        of_image = error.what.startswith("CREATE DATABASE") or "Command was: CREATE EXTENSION" in error.what
+        if of_image and error.slug == "restore-failed":
+            raise _unfit(copy.manifest, error.what.rstrip(".")) from None
+        raise
     load_seconds = round(time.monotonic() - clock, 3)
     facts = copy.facts()
     wrong = copy.differences(facts)

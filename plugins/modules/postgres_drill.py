@@ -12,7 +12,7 @@ description:
   - Starts a server of the image that wrote the backup, without a network and with bounded memory and processors, restores the
     backup in it, compares what M(amanat.dbops.postgres_restore) compares, asks it what it has to answer rightly, and measures how
     long the restore took.
-  - The result goes into the backup's manifest and into a report. A backup that fails no longer counts.
+  - The result goes into the backup's manifest and into a report. A backup that does not come back as it was no longer counts.
   - The server is gone afterwards, however the drill ends, and so are its data.
   - The work is a job on the target. It outlives a lost connection.
 author:
@@ -42,7 +42,8 @@ options:
   assertions:
     description:
       - Queries that the restored database has to answer rightly. They take the place of the usual ones, that it has as many
-        tables as were backed up and that no foreign key is without a check.
+        tables, and as many foreign keys without a check, as were backed up.
+      - Where one of them is not answered rightly the drill fails, but not the backup, whose manifest stays as it is.
     type: list
     elements: dict
     default: []

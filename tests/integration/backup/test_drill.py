@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -61,21 +60,53 @@ def test_a_drill_is_written_down(make_database: MakeDatabase, caller: Caller) ->
 
 @pytest.mark.usefixtures("nothing_left")
 def test_what_it_has_to_answer(make_database: MakeDatabase, caller: Caller) -> None:
-    """Own questions take the place of the usual ones; a wrong answer takes the backup out of those that count."""
+    """Own questions take the place of the usual ones; what is wrong with question or data takes no backup out of those that count."""
     database = make_database()
-    first = caller.backup(database)["name"]
-    time.sleep(1)
     name = caller.backup(database)["name"]
+    before = caller.manifest(name)
     right = {"name": "users", "sql": "SELECT count(*) FROM users;", "expect": "500"}
     wrong = {"name": "rich", "sql": "SELECT sum(amount) > 1000000 FROM payments -- no less"}
-    message = caller.refused("postgres_drill", database, "drill-failed", assertions=[right, wrong], wait=120.0)
+    mistyped = {"name": "typo", "sql": "SELECT count(*) > 1 FROM usres"}
+    message = caller.refused("postgres_drill", database, "drill-assertion", assertions=[right, wrong, mistyped], wait=120.0)
     assert "rich: false instead of true" in message
-    newest = caller.manifest(name)["checks"][-1]
-    assert (newest["check"], newest["reason"]) == ("drilled", "rich: false instead of true")
+    assert 'relation "usres" does not exist' in message
+    assert caller.manifest(name) == before
     report = json.loads(next((caller.directory / "state" / STACK / "reports").iterdir()).read_text(encoding="utf-8"))
-    assert [entry["passed"] for entry in report["assertions"]] == [True, False]
+    assert [entry["passed"] for entry in report["assertions"]] == [True, False, False]
     assert (report["passed"], "rich" in report["reason"]) == (False, True)
-    assert caller.run("postgres_drill", database, check=True)["backup"] == first, "the newest that can be used"
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_an_image_that_cannot_hold_the_backup_is_to_blame_itself(postgres: Postgres, make_database: MakeDatabase, caller: Caller) -> None:
+    """An extension whose files somebody has put into the live container, and a locale that no image knows."""
+    add = "d=$(pg_config --sharedir)/extension; echo \"default_version = '1'\" > $d/dbops_own.control; touch $d/dbops_own--1.sql"
+    engine("exec", "--user", "root", postgres.container, "bash", "-c", add)
+    database = make_database("CREATE EXTENSION dbops_own; CREATE TABLE t (n) AS SELECT 1;")
+    name = caller.backup(database)["name"]
+    before = caller.manifest(name)
+    assert "dbops_own" in caller.refused("postgres_drill", database, "throwaway-unfit", wait=120.0)
+    assert caller.manifest(name) == before
+    extensions = [entry for entry in before["properties"]["extensions"] if entry["name"] != "dbops_own"]
+    elsewhere = {**before["properties"], "lc_collate": "xx_XX.utf8", "extensions": extensions}
+    (caller.backups / f"{name}.manifest.json").write_text(json.dumps(_manifest.sealed({**before, "properties": elsewhere})))
+    assert "CREATE DATABASE" in caller.refused("postgres_drill", database, "throwaway-unfit", wait=120.0)
+    assert len(caller.manifest(name)["checks"]) == len(before["checks"])
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_backup_that_cannot_be_loaded_tells_no_row(make_database: MakeDatabase, caller: Caller) -> None:
+    """A constraint that the live rows do not keep, in whose message PostgreSQL quotes one of them."""
+    database = make_database("""
+        CREATE TABLE t (mail text); INSERT INTO t VALUES ('anna.private@example.org');
+        CREATE FUNCTION ok(text) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true'; ALTER TABLE t ADD CHECK (ok(mail));
+        CREATE OR REPLACE FUNCTION ok(text) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT false';
+    """)
+    name = caller.backup(database)["name"]
+    message = caller.refused("postgres_drill", database, "drill-failed", wait=120.0)
+    assert "t_mail_check" in message
+    reports = (caller.directory / "state" / STACK / "reports").iterdir()
+    told = [message, json.dumps(caller.manifest(name)), *(path.read_text(encoding="utf-8") for path in reports)]
+    assert not any("anna" in text for text in told)
 
 
 @pytest.mark.slow

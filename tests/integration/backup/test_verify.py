@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,6 +161,25 @@ def test_rows_are_counted_and_not_only_digests_compared(copied: Caller) -> None:
     (copied.backups / (name + _manifest.SUFFIX)).write_text(resealed(manifest), encoding="utf-8")
     message = copied.refused("postgres_verify", DATABASE, "backup-not-verified", wait=60.0)
     assert "public.users: 501 rows in the snapshot, 500 in the dump" in message
+
+
+def test_a_reading_that_was_cut_off_finds_nothing(copied: Caller, tmp_path: Path) -> None:
+    """The container goes as its first program is started in it: the engine says 1, as pg_restore does of a dump that it cannot read."""
+    before = copied.manifest(newest(copied))
+    docker = shutil.which("docker")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "docker").write_text(
+        f"""#!/bin/bash
+        case " $* " in *" count-rows "*)
+          {docker} ps --quiet --filter label=amanat.dbops.run=cut-off | xargs {docker} rm --force > /dev/null ;; esac
+        exec {docker} "$@"
+        """,
+        encoding="utf-8",
+    )
+    (tmp_path / "bin" / "docker").chmod(0o755)
+    environ = {"PATH": f"{tmp_path}/bin{os.pathsep}{os.environ['PATH']}"}
+    copied.refused("postgres_verify", DATABASE, "backup-not-read", job="cut-off", wait=60.0, environ=environ)
+    assert copied.manifest(newest(copied)) == before
 
 
 def test_there_may_be_nothing_to_read(copied: Caller) -> None:

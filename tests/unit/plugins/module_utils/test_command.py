@@ -83,6 +83,18 @@ def test_what_overruns_is_ended_with_everything_it_began(tmp_path: Path) -> None
     assert not alive(pid)
 
 
+COPY_FAILED = """pg_restore: error: COPY failed for table "t": ERROR:  new row violates check constraint "c"
+DETAIL:  Failing row contains (1, secret
+of: two lines).
+CONTEXT:  COPY t, line 1: "1\tsecret"
+HINT:  Look.
+"""
+MASKED = 'ERROR:  invalid input syntax for type integer: "…"'
+OUT_OF_RANGE = 'ERROR:  value "…" is out of range for type smallint'
+SYNTAX = 'ERROR:  syntax error at or near "x"'
+DETAILED = "pg_dump: error: query failed: ERROR:  no | pg_dump: detail: Query was: SELECT 1"
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
@@ -90,6 +102,14 @@ def test_what_overruns_is_ended_with_everything_it_began(tmp_path: Path) -> None
         (Answer(1, "only out\n", ""), "only out"),
         (Answer(1, "out\n", "\n one \n\ntwo\nthree\nfour\n"), "two | three | four"),
         (Answer(1, "", "x" * 1000), "x" * 600),
+        (
+            Answer(1, "", COPY_FAILED),
+            'pg_restore: error: COPY failed for table "t": ERROR:  new row violates check constraint "c" | HINT:  Look.',
+        ),
+        (Answer(3, "", 'ERROR:  invalid input syntax for type integer: "secret"\nCONTEXT:  COPY t, line 1, column b: "secret"\n'), MASKED),
+        (Answer(3, "", 'psql:<stdin>:1: ERROR:  value "99" is out of range for type smallint\n'), "psql:<stdin>:1: " + OUT_OF_RANGE),
+        (Answer(3, "", "ERROR:  syntax error at or near \"x\"\nLINE 1: INSERT 'secret' x\n                        ^\n"), SYNTAX),
+        (Answer(1, "", "pg_dump: error: query failed: ERROR:  no\npg_dump: detail: Query was: SELECT 1\n"), DETAILED),
     ],
 )
 def test_the_reason_is_short(answer: Answer, reason: str) -> None:
