@@ -21,6 +21,7 @@ import re
 from ._errors import OperationError
 from ._pg_clone import NAME_BYTES, fit
 from ._psql import quote_literal
+from ._saslprep import prepared
 from ._stack import Stack
 
 ITERATIONS = 4096  # PostgreSQL's own default, scram_iterations
@@ -74,7 +75,7 @@ def verifier(password: str, salt: bytes) -> str:
 
     https://www.rfc-editor.org/rfc/rfc5802#section-3
     """
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, ITERATIONS)
+    salted = hashlib.pbkdf2_hmac("sha256", prepared(password).encode(), salt, ITERATIONS)
     stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
     server = hmac.digest(salted, b"Server Key", "sha256")
     return "SCRAM-SHA-256${}:{}${}:{}".format(ITERATIONS, *(base64.b64encode(part).decode() for part in (salt, stored, server)))

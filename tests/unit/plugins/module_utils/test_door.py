@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -53,6 +54,28 @@ def test_a_name_that_the_file_cannot_hold_is_refused() -> None:
     with pytest.raises(OperationError) as caught:
         _door.quoted("two\nlines")
     assert caught.value.slug == "door-impossible"
+
+
+@pytest.mark.parametrize(
+    ("password", "same"),
+    [
+        ("n\u00a0b", "n b"),  # spaces that are not ASCII's
+        ("I\u00adX", "IX"),  # mapped to nothing
+        ("\ufb01x", "fix"),
+        ("e\u0301", "\u00e9"),
+        ("\u2168", "IX"),
+        ("\u06271\u0628", "\u06271\u0628"),
+        ("a\u0007b\ufb01", "a\u0007b\ufb01"),  # a control character: as it is
+        ("\u0627\ufb01", "\u0627\ufb01"),  # both directions: as it is
+        ("\ufb01\u0221", "\ufb01\u0221"),  # unassigned: as it is
+        ("\u00ad", "\u00ad"),  # nothing would be left
+    ],
+)
+def test_a_password_is_written_as_clients_write_it(password: str, same: str) -> None:
+    """https://www.rfc-editor.org/rfc/rfc4013#section-3"""
+    salted = hashlib.pbkdf2_hmac("sha256", same.encode(), b"salt", _door.ITERATIONS)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    assert base64.b64encode(stored).decode() in _door.verifier(password, b"salt")
 
 
 @given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", fullmatch=True))
