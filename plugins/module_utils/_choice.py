@@ -13,6 +13,7 @@ from typing import Any
 from ._backup_dir import require_complete
 from ._catalogue import examine, opened, scan
 from ._errors import OperationError
+from ._manifest import parse_name
 from ._stack import Stack
 
 NEWEST, OLDEST = "newest", "oldest"
@@ -48,3 +49,12 @@ def choose(directory: str, series: str, wanted: str, stack: Stack) -> dict[str, 
         "Nothing was changed.",
         "Make one: playbooks/backup.yml, or name the series, dbops_series, or the backup, dbops_backup.",
     )
+
+
+def passed_over(directory: str, chosen: dict[str, Any]) -> list[str]:
+    """Backups of its series that are newer than the chosen one and cannot be used, and why; the newest first."""
+    mine: Any = parse_name(chosen["name"])
+    with opened(directory, lock=False) as descriptor:
+        newer = [entry for entry in scan(descriptor, POSTGRESQL).backups if entry.series == mine.series and entry.moment > mine.moment]
+    examined = ((entry.name, *examine(directory, entry.name)) for entry in sorted(newer, key=lambda entry: entry.moment, reverse=True))
+    return [f"{name}: {why}" for name, state, why, _manifest in examined if state == "invalid"]

@@ -18,6 +18,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from . import _identity, _manifest
 from ._errors import OperationError
+from ._files import require_absolute
 from ._job import Job, Progress, clean
 from ._pg_url import PgUrl
 from ._place import Engine, Place, cores
@@ -141,6 +142,13 @@ def server_of(module: AnsibleModule) -> Server:
         del env["PGHOST"], env["PGPORT"]
         env.pop("PGSSLMODE", None)
     return Server(place, env)
+
+
+def backup_dir_of(module: AnsibleModule, option: str = "backup_dir") -> str:
+    """The directory of the backups. Where it is a link, what it leads to now: nothing below it is ever followed."""
+    path = module.params[option]
+    require_absolute(path, "dbops_backup_dir" if option == "backup_dir" else option)
+    return os.path.realpath(path)
 
 
 def redis_of(module: AnsibleModule) -> Redis:

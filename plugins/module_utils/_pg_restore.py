@@ -22,6 +22,7 @@ from typing import Any
 
 from . import _audit, _pg_clone, _pg_digest, _pg_space, _stamp
 from ._backup_dir import in_use
+from ._choice import passed_over
 from ._client import Client
 from ._door import verifier
 from ._errors import OperationError
@@ -34,12 +35,10 @@ from ._psql import Server, quote_identifier, quote_literal
 from ._session import Session
 from ._stack import Stack
 
-LONGEST = 24 * 3600.0  # seconds that the server is given for one statement
-
 _SERVER = """
 SELECT current_setting('server_version') AS server_version, current_setting('data_directory') AS data_directory,
-       (SELECT json_agg(rolname) FROM pg_roles) AS roles,
-       (SELECT json_agg(spcname) FROM pg_tablespace) AS tablespaces,
+       current_setting('is_superuser') = 'on' AS is_superuser, (SELECT json_agg(rolname) FROM pg_roles) AS roles,
+       (SELECT json_object_agg(spcname, pg_tablespace_location(oid)) FROM pg_tablespace) AS tablespaces,
        (SELECT json_agg(name) FROM pg_available_extensions) AS extensions
 """
 
@@ -200,12 +199,14 @@ class Restore:
         self.about: dict[str, Any] = {}
         self.globals = ""
         self.missing: list[str] = []
+        self.created: list[str] = []
         self.notes: list[str] = []
 
     def prepare(self) -> None:
         """Everything that can be found wrong without reading the files."""
         plan, manifest = self.plan, self.plan.manifest
         self._require_own(manifest["stack"])
+        self.notes = [f"Newer, but of no use: {why}." for why in passed_over(plan.directory, manifest)]
         self.about = plan.server.rows(_SERVER)[0]
         present = set(self.about["roles"])
         self.globals = globals_text(plan.directory, manifest) if plan.create_roles else ""
@@ -217,7 +218,8 @@ class Restore:
         if taken:
             what = f"There is already a database {taken.pop()!r}."
             raise _refused("restore-name-taken", what, "Run it again: the name holds the time.")
-        where = self.about["data_directory"]
+        # Where the tablespace of the database is; one without a place of its own is in the server's directory.
+        where = os.path.join(self.about["data_directory"], self.about["tablespaces"][manifest["properties"]["tablespace"]])
         needed, free = int(manifest["database_bytes"]), _pg_space.free(plan.server, where)
         if needed > free:
             raise _refused(
@@ -245,7 +247,9 @@ class Restore:
                     "Restore another one: playbooks/backup_info.yml lists them. Then look at the file system of the backups.",
                 )
             with self._client() as client:
-                target = Target(plan.server, client, plan.jobs, "127.0.0.1" if plan.container else "", plan.run)
+                # Nothing that a login sets off may write into the copy; only a superuser may say so.
+                server = plan.server.patient(**({"event_triggers": "off"} if self.about["is_superuser"] else {}))
+                target = Target(server, client, plan.jobs, "127.0.0.1" if plan.container else "", plan.run)
                 made = self._make(Copy(target, manifest, plan.loading, progress))
         return {**self.result(), **made, "seconds": round(time.monotonic() - clock, 3)}
 
@@ -275,7 +279,7 @@ class Restore:
                 raise differs(manifest["name"], wrong)
             loaded = copy.with_partitions(plan.tables) if plan.tables else None
             changes = self._transform(copy)
-            stamped = self._stamp()
+            stamped = self._stamp(copy.target.server.to(copy.name))
             copy.analyze()
             wrong = copy.publish(plan.name)
             if wrong:
@@ -315,13 +319,15 @@ class Restore:
                 secret = verifier(plan.passwords[role], secrets.token_bytes(16))
                 made.append(f"ALTER ROLE {quote_identifier(role)} PASSWORD {quote_literal(secret)};")
         plan.server.execute("\n".join(["BEGIN;", *made, "COMMIT;"]))
+        self.created = self.missing
         names = ", ".join(map(quote_literal, self.missing))
         query = f"SELECT rolname AS role FROM pg_authid WHERE rolcanlogin AND rolpassword IS NULL AND rolname IN ({names}) ORDER BY 1"
         self.notes += [f"The role {row['role']} can log in and has no password yet." for row in plan.server.rows(query)]
 
     def _drop_roles(self) -> None:
-        if self.missing:
-            self.plan.server.ask(f"DROP ROLE IF EXISTS {', '.join(map(quote_identifier, self.missing))};")
+        """Those that were made here: one that somebody else made meanwhile is not ours."""
+        if self.created:
+            self.plan.server.ask(f"DROP ROLE IF EXISTS {', '.join(map(quote_identifier, self.created))};")
 
     def _transform(self, copy: Copy) -> list[str]:
         """Run the SQL files; what the database holds no longer, or anew, in words."""
@@ -339,10 +345,9 @@ class Restore:
                 ) from None
         return copy.differences(copy.facts(), plan.tables) if plan.transform else []
 
-    def _stamp(self) -> bool:
+    def _stamp(self, loaded: Server) -> bool:
         """The database says where it belongs now. Data that say themselves that they are of elsewhere count as such."""
         plan = self.plan
-        loaded = plan.server.to(plan.loading)
         stamp = _stamp.read(loaded)
         if stamp:
             try:
@@ -378,7 +383,7 @@ class Restore:
             "load_seconds": 0.0,
             "changes": [],
             "stamped": False,
-            "notes": [],
+            "notes": self.notes,
             "since": [],
             "seconds": 0.0,
         }

@@ -107,9 +107,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _catalogue, _leftovers
 from ansible_collections.amanat.dbops.plugins.module_utils._backup_dir import alone
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
-from ansible_collections.amanat.dbops.plugins.module_utils._files import require_absolute
 from ansible_collections.amanat.dbops.plugins.module_utils._journals import named_by_windows
-from ansible_collections.amanat.dbops.plugins.module_utils._module import main_of
+from ansible_collections.amanat.dbops.plugins.module_utils._module import backup_dir_of, main_of
 from ansible_collections.amanat.dbops.plugins.module_utils._removal import Obstacle, obstacle, remove, remove_leftover
 
 
@@ -166,8 +165,7 @@ def _remove(descriptor: int, leftover: dict[str, Any], found: _catalogue.Catalog
 
 def body(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    directory = params["path"]
-    require_absolute(directory, "path")
+    directory = backup_dir_of(module, "path")
     removing = bool(params["names"]) and not module.check_mode
     with _catalogue.opened(directory, lock=removing) as descriptor:
         at_work = "a backup is at work in this directory, perhaps on this one" if not removing and _at_work(directory) else ""

@@ -154,16 +154,14 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _catalogue
 from ansible_collections.amanat.dbops.plugins.module_utils._calendar import duration_of
-from ansible_collections.amanat.dbops.plugins.module_utils._files import require_absolute
 from ansible_collections.amanat.dbops.plugins.module_utils._history import describe
-from ansible_collections.amanat.dbops.plugins.module_utils._module import main_of
+from ansible_collections.amanat.dbops.plugins.module_utils._module import backup_dir_of, main_of
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     interval = duration_of("interval", params["interval"])
-    directory, named = params["path"], params["series"] or []
-    require_absolute(directory, "path")
+    directory, named = backup_dir_of(module, "path"), params["series"] or []
     now = datetime.now(timezone.utc)
     with _catalogue.opened(directory, lock=False) as descriptor:
         found = _catalogue.scan(descriptor)

@@ -89,7 +89,8 @@ options:
       - What a backup has to be for a rule to count it. V(complete) has a manifest that says so, with which the sizes of the files
         agree, and failed no check since.
       - V(verified) was also read through or restored.
-      - V(nonempty) is any plain file of at least one byte, for directories without manifests, which are then not read.
+      - V(nonempty) is any plain file of at least one byte, for directories without manifests, which are then not read. A backup whose
+        manifest says that a check failed counts, too.
     type: str
     choices: [verified, complete, nonempty]
     default: complete
@@ -204,9 +205,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _catalogue, _retention
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
-from ansible_collections.amanat.dbops.plugins.module_utils._files import require_absolute
 from ansible_collections.amanat.dbops.plugins.module_utils._journals import named_by_windows
-from ansible_collections.amanat.dbops.plugins.module_utils._module import main_of
+from ansible_collections.amanat.dbops.plugins.module_utils._module import backup_dir_of, main_of
 from ansible_collections.amanat.dbops.plugins.module_utils._removal import Obstacle, obstacle, remove
 from ansible_collections.amanat.dbops.plugins.module_utils._retention import Backup, Plan, Verdict
 
@@ -259,8 +259,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     policy = _retention.policy_of(params)
     extensions = _catalogue.extensions_of(params["extensions"])
-    directory = params["path"]
-    require_absolute(directory, "path")
+    directory = backup_dir_of(module, "path")
     now = datetime.now(timezone.utc)
     gc.disable()  # what a run makes lives until it ends; looking for garbage takes half of the time of a large directory
     with _catalogue.opened(directory, lock=not module.check_mode) as descriptor:

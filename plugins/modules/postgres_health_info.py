@@ -198,6 +198,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     BACKUPS_OPTIONS,
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
+    backup_dir_of,
     main_of,
     series_of,
     server_of,
@@ -216,7 +217,7 @@ RECENT = timedelta(days=3)  # before that, rotation thins backups out: gaps are 
 
 def _backups(module: AnsibleModule, now: datetime) -> dict[str, Any]:
     """What the catalogue says of the database's own series."""
-    directory, series = module.params["backup_dir"], series_of(module)
+    directory, series = backup_dir_of(module), series_of(module)
     about: dict[str, Any] = {"directory": directory, "name": series}
     interval = duration_of("interval", module.params["interval"])
     try:

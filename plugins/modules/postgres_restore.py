@@ -167,7 +167,9 @@ stamped:
   returned: success
   type: bool
 notes:
-  description: What else is worth knowing, one sentence each; empty in check mode.
+  description:
+    - What else is worth knowing, one sentence each.
+    - Newer backups of the series that cannot be used are among them, in check mode, too.
   returned: success
   type: list
   elements: str
@@ -203,7 +205,6 @@ seconds:
   type: float
 """
 
-from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Callable
 
@@ -218,6 +219,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     JOB_OPTIONS,
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
+    backup_dir_of,
     container_of,
     jobs_of,
     main_of,
@@ -227,7 +229,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._pg_clone import STAMP, maintenance
-from ansible_collections.amanat.dbops.plugins.module_utils._pg_restore import LONGEST, Plan, Restore, since, table_named
+from ansible_collections.amanat.dbops.plugins.module_utils._pg_restore import Plan, Restore, since, table_named
 
 
 def _moment(module: AnsibleModule) -> datetime:
@@ -240,14 +242,14 @@ def _moment(module: AnsibleModule) -> datetime:
 
 
 def _plan(module: AnsibleModule) -> Plan:
-    server, params, stack = server_of(module), module.params, stack_of(module)
+    server, params, stack, directory = server_of(module), module.params, stack_of(module), backup_dir_of(module)
     container = container_of(server.place)
     return Plan(
         stack=stack,
-        server=replace(maintenance(server), timeout=LONGEST),
+        server=maintenance(server),
         database=server.database,
-        directory=params["backup_dir"],
-        manifest=choose(params["backup_dir"], series_of(module), params["backup"], stack),
+        directory=directory,
+        manifest=choose(directory, series_of(module), params["backup"], stack),
         moment=_moment(module),
         image=container.get("Image", ""),
         container=container.get("Id", ""),

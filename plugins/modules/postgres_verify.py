@@ -92,6 +92,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     JOB_OPTIONS,
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
+    backup_dir_of,
     main_of,
     place_of,
     run_as_job,
@@ -102,10 +103,10 @@ from ansible_collections.amanat.dbops.plugins.module_utils._pg_verify import Pla
 
 
 def _plan(module: AnsibleModule) -> Plan:
-    params, place = module.params, place_of(module)
-    manifest = choose(params["backup_dir"], series_of(module), params["backup"], stack_of(module))
+    params, place, directory = module.params, place_of(module), backup_dir_of(module)
+    manifest = choose(directory, series_of(module), params["backup"], stack_of(module))
     labels = {"stack": str(stack_of(module)), "run": params["job"] or "verify"}
-    return Plan(place, params["backup_dir"], manifest, reader(place, manifest), labels)
+    return Plan(place, directory, manifest, reader(place, manifest), labels)
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable
@@ -278,6 +279,37 @@ def test_a_failed_restore_takes_its_roles_along(postgres: Postgres, make_databas
     caller.refused("postgres_restore", database, "restore-differs", create_roles=True, wait=120.0)
     assert databases(postgres) == before
     assert "lost1" not in roles(postgres)
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_role_that_somebody_else_made_stays(postgres: Postgres, make_database: MakeDatabase, caller: Caller) -> None:
+    """Between the look at the server and our own attempt, which fails at it."""
+    database = make_database(SOME_DATA + "CREATE ROLE lost1; ALTER TABLE users OWNER TO lost1;")
+    caller.backup(database)
+    postgres.sql("postgres", f"DROP DATABASE {database}; DROP ROLE lost1")
+    # The files are read after the look; a lock on the roles holds ours up until the other one is there.
+    other = subprocess.Popen(postgres.psql("postgres"), stdin=subprocess.PIPE, text=True)
+    assert other.stdin
+    other.stdin.write("BEGIN; CREATE ROLE lost1;\n")
+    other.stdin.flush()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        called = pool.submit(caller.refused, "postgres_restore", database, "sql-failed", create_roles=True, wait=60.0)
+        try:
+            postgres.await_sql("postgres", "EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock')", 60)
+        finally:
+            other.communicate("COMMIT;\n")
+        assert "already exists" in called.result() or "duplicate key" in called.result()
+    assert "lost1" in roles(postgres)
+
+
+@pytest.mark.usefixtures("clean")
+def test_newer_backups_that_cannot_be_used_are_named(make_database: MakeDatabase, caller: Caller) -> None:
+    database = make_database()
+    good = caller.backup(database)["name"]
+    bad = caller.backup(database)["name"]
+    (caller.backups / bad / "toc.dat").unlink()
+    done = caller.run("postgres_restore", database, check=True)
+    assert (done["backup"], done["notes"]) == (good, [f"Newer, but of no use: {bad}: toc.dat is missing."])
 
 
 def forge(caller: Caller, name: str, change: Callable[[dict[str, Any]], object]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils import _manifest, _pg
 from ansible_collections.amanat.dbops.plugins.module_utils._command import Answer
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
+from ansible_collections.amanat.dbops.plugins.module_utils._module import backup_dir_of
 from ansible_collections.amanat.dbops.plugins.module_utils._pg_backup import Backup, Plan, estimate, require_space, require_writable
 from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine, Place
 from ansible_collections.amanat.dbops.plugins.module_utils._psql import Server
@@ -97,7 +99,7 @@ def test_a_place_that_takes_no_files_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("directory", ["", "backups"])
 def test_a_relative_directory_is_refused(directory: str) -> None:
     with pytest.raises(OperationError) as caught:
-        plan_for(directory)
+        backup_dir_of(SimpleNamespace(params={"backup_dir": directory}))
     assert caught.value.slug == "path-relative"
 
 
@@ -105,7 +107,9 @@ def test_from_a_client_container_the_server_is_on_the_loopback() -> None:
     assert plan_for("/b", "pg").environ()["PGHOST"] == "127.0.0.1"
     assert plan_for("/b").environ()["PGHOST"] == "db"
     assert plan_for("/b").environ()["PGAPPNAME"] == "amanat.dbops w1"
-    assert plan_for("/b").environ()["PGOPTIONS"] == "-c client_connection_check_interval=1s"
+    options = plan_for("/b").environ()["PGOPTIONS"]
+    assert "-c client_connection_check_interval=1s " in options
+    assert "-c statement_timeout=0 -c transaction_timeout=0" in options
 
 
 @pytest.mark.parametrize(
