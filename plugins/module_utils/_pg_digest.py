@@ -22,12 +22,10 @@ from ._session import Session
 
 # The same value has to be the same text here and there, whatever the settings of server, database and role are.
 # GMT is UTC by the one name that a server knows without any data about time zones.
-# A row that a policy hides must be an error, as it is for pg_dump. No time-out of the server's ends long work.
+# A row that a policy hides must be an error, as it is for pg_dump. Time-outs are the connection's: Server.patient.
 SETTINGS = """
 SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres'; SET TimeZone = 'GMT'; SET extra_float_digits = 1; SET bytea_output = 'hex';
 SET lc_monetary = 'C'; SET xmlbinary = 'base64'; SET quote_all_identifiers = off; SET search_path = ''; SET row_security = off;
-SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN (
-  'statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout') \\g /dev/null
 """
 
 # Ordinary tables that pg_dump dumps: no temporary ones, and of an extension's own those rows of its configuration

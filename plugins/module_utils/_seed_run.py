@@ -99,7 +99,7 @@ class Run:
 
     def _facts(self) -> list[dict[str, Any]]:
         """Rows and digest of every table, as they are at one moment."""
-        server = self.plan.server
+        server = self.plan.server.patient()
         with Session(server.command(), server.database) as session:
             session.execute(f"{SETTINGS} BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;")
             return table_facts(session, session.rows(TABLES), digest=lambda _table: True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,11 +19,12 @@ from typing import Any, Callable
 
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import _manifest
-from ansible_collections.amanat.dbops.plugins.module_utils._psql import quote_identifier
+from ansible_collections.amanat.dbops.plugins.module_utils._door import verifier
+from ansible_collections.amanat.dbops.plugins.module_utils._psql import quote_identifier, quote_literal
 
 from tests.integration.backup.conftest import SOME_DATA, USER, Caller, Postgres, remove, run_postgres
 from tests.integration.backup.jobs import killed_when
-from tests.integration.plays import images, play
+from tests.integration.plays import engine, images, play
 
 MakeDatabase = Callable[..., str]
 
@@ -300,6 +302,18 @@ def test_a_role_that_somebody_else_made_stays(postgres: Postgres, make_database:
             other.communicate("COMMIT;\n")
         assert "already exists" in called.result() or "duplicate key" in called.result()
     assert "lost1" in roles(postgres)
+
+
+@pytest.mark.usefixtures("clean")
+def test_any_password_of_a_role_that_was_made_logs_in(postgres: Postgres) -> None:
+    """As libpq writes it: composed, without what is invisible, and as it is where that cannot be done."""
+    postgres.sql("postgres", "CREATE ROLE passwords LOGIN")
+    address = engine("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", postgres.container)
+    login = ["docker", "exec", "--env", "PGPASSWORD", postgres.container, "psql", "-h", address, "-U", "passwords", "-d", "postgres"]
+    for password in ("pässwörd\"'$", "n\u00a0b", "\ufb01x", "e\u0301", "\u00ad", "a\u0007\ufb01", "\u0627\ufb01"):
+        postgres.sql("postgres", f"ALTER ROLE passwords PASSWORD {quote_literal(verifier(password, os.urandom(16)))}")
+        done = subprocess.run([*login, "-c", "SELECT 1"], env={**os.environ, "PGPASSWORD": password}, capture_output=True, check=False)
+        assert done.returncode == 0, (password, done.stderr)
 
 
 @pytest.mark.usefixtures("clean")
