@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Collection, Sequence
 from datetime import datetime, timezone
 from typing import NamedTuple
 
+from ._command import Answer
 from ._errors import OperationError
-from ._pg_sessions import busy
+from ._pg_sessions import PATIENCE, busy, ending
 from ._psql import Server, failure, quote_identifier, quote_literal
 
 # A restore that is not compared yet, one that is, what it replaced, what a rollback replaced, and single tables.
@@ -78,6 +80,8 @@ def is_beside(name: str, database: str) -> bool:
 def maintenance(server: Server) -> Server:
     """The same server from a database that is not the one that is renamed, copied or dropped, however long that takes."""
     for database in _MAINTENANCE:
+        if database == server.database:
+            continue
         elsewhere = server.to(database).patient()
         answer = elsewhere.ask("SELECT 1;")
         if answer.ok:
@@ -99,6 +103,32 @@ def existing(server: Server, names: Collection[str]) -> set[str]:
     return {row["datname"] for row in server.rows(f"SELECT datname FROM pg_database WHERE datname IN ({wanted})")}
 
 
+_IN_USE = "is being accessed by other users"
+
+
+def allow(name: str, allowed: bool = True) -> str:
+    """The statement by which a database takes sessions, or none at all: not even those of a superuser."""
+    return f"ALTER DATABASE {quote_identifier(name)} ALLOW_CONNECTIONS {str(allowed).lower()};"
+
+
+def _alone(server: Server, database: str, others: Sequence[str], script: Sequence[str]) -> Answer:
+    """Run what needs these databases to itself, and says itself which of them take sessions again afterwards.
+
+    Ending sessions is not enough: a client that comes again at once, as a pool's or a scheduler's does, is back before the
+    next statement. So nobody gets in first; then they are ended. The server waits for them, five seconds.
+    Where it fails, `database` takes sessions again; where we are killed, opening the door sees to it.
+    """
+    nobody = [allow(name, False) for name in (database, *others)]
+    until = time.monotonic() + PATIENCE
+    while True:
+        answer = server.ask("\n".join([*nobody, f"SELECT {ending([database, *others])};", *script]))
+        if answer.ok:
+            return answer
+        if _IN_USE not in answer.err or time.monotonic() >= until:
+            server.ask(allow(database))  # where there is none, it fails, and nothing is lost
+            return answer
+
+
 def copy(server: Server, database: str, name: str, collation_version: str | None) -> None:
     """`name` becomes a copy of `database`, file by file and without its WAL; nobody can connect to it.
 
@@ -111,7 +141,7 @@ def copy(server: Server, database: str, name: str, collation_version: str | None
         create = f"CREATE DATABASE {quote_identifier(name)} TEMPLATE {quote_identifier(database)}"
         create += " STRATEGY file_copy ALLOW_CONNECTIONS false"
         create += f" COLLATION_VERSION {quote_literal(collation_version)};" if collation_version else ";"
-        answer = server.ask(choose + create)
+        answer = _alone(server, database, [], [choose, create, allow(database)])
         # Another one may have made it meanwhile: a statement goes on when whoever sent it was killed.
         if answer.ok or name in existing(server, [name]):
             return
@@ -124,8 +154,8 @@ def copy(server: Server, database: str, name: str, collation_version: str | None
 def swap(server: Server, database: str, incoming: str, aside: str, also: Sequence[str] = ()) -> bool:
     """`incoming` gets the name of `database`, which becomes `aside`: at once or not at all. False where that is done already.
 
-    Both have to be free of sessions. Where there is no `database`, only `incoming` is renamed. Whatever belongs to a
-    database itself (owner, privileges, settings) goes with it.
+    Sessions of both are ended. Where there is no `database`, only `incoming` is renamed. Whatever belongs to a database
+    itself (owner, privileges, settings) goes with it; both take sessions afterwards.
 
     server: in a third database, see `maintenance`.
     also: further statements of the same transaction; the databases have their new names by then.
@@ -144,7 +174,8 @@ def swap(server: Server, database: str, incoming: str, aside: str, also: Sequenc
     renames = [(database, aside)] if database in present else []
     renames.append((incoming, database))
     statements = [f"ALTER DATABASE {quote_identifier(old)} RENAME TO {quote_identifier(new)};" for old, new in renames]
-    answer = server.ask("\n".join(["BEGIN;", *statements, *also, "COMMIT;"]))
+    statements += [allow(new) for _old, new in renames]
+    answer = _alone(server, renames[0][0], [old for old, _new in renames[1:]], ["BEGIN;", *statements, *also, "COMMIT;"])
     if not answer.ok:
         raise busy(server, [database, incoming]) or failure(answer, server.database)
     return True

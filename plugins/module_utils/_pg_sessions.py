@@ -26,6 +26,11 @@ def _of(databases: Collection[str], also: str = "false") -> str:
     return f"FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND ({theirs} OR {also})"
 
 
+def ending(databases: Collection[str], also: str = "false") -> str:
+    """What a query selects to end every other session of the databases: their number, and from where."""
+    return f"count(pg_terminate_backend(pid)) AS ended {_of(databases, also)}"
+
+
 def sessions(server: Server, databases: Collection[str]) -> list[dict[str, Any]]:
     return server.rows(
         "SELECT pid, datname AS database, usename AS role, application_name AS application, backend_type AS kind,"
@@ -66,7 +71,7 @@ def terminate(server: Server, databases: Collection[str], also: str = "false") -
     until = time.monotonic() + PATIENCE
     ended = 0
     while True:
-        ended = max(ended, server.value(f"SELECT count(pg_terminate_backend(pid)) AS ended {_of(databases, also)}"))
+        ended = max(ended, server.value(f"SELECT {ending(databases, also)}"))
         left = sessions(server, databases)
         if not left:
             return ended

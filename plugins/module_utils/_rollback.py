@@ -14,17 +14,18 @@ window, and a database that is there is whole.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from . import _door, _pg_clone, _pg_properties
 from ._errors import OperationError
 from ._job import Progress
-from ._pg_sessions import terminate
 from ._pg_space import free, in_bytes
-from ._psql import Server, quote_identifier, quote_literal
+from ._psql import Server, as_json, quote_identifier, quote_literal
 from ._stack import Stack
 
 # What bars a copy or a rename, or would stay behind with the database that is renamed. A replica or an archive that
@@ -39,6 +40,12 @@ UNION ALL SELECT 'the walsender ' || application_name || ' (pid ' || pid || ') s
 UNION ALL SELECT 'a base backup is running (pid ' || pid || '), which a copy would spoil' FROM pg_stat_progress_basebackup
 UNION ALL SELECT 'the subscription ' || subname || ' belongs to this very database'
   FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = {database})
+"""
+
+# A statement goes on when whoever sent it was killed. What is true is known only when none of this point does any more.
+END_OTHERS = """
+SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
+  WHERE application_name = current_setting('application_name') AND pid <> pg_backend_pid() \\gset
 """
 
 # Everything that is asked before a step, at once: an application waits for it.
@@ -67,21 +74,23 @@ class Point:
     facts: dict[str, Any]
 
     @classmethod
-    def of(cls, stack: Stack, server: Server, moment: datetime) -> Point:
-        elsewhere = _pg_clone.maintenance(server)
+    def of(cls, stack: Stack, server: Server, moment: datetime, *, end_others: bool = True) -> Point:
         kinds = (_pg_clone.OLD, _pg_clone.FAILED, _pg_clone.NEW)
         clone, failed, restored = (_pg_clone.beside(server.database, kind, moment) for kind in kinds)
+        # By this name what works for the same point is found again.
+        name = f"amanat.dbops point {hashlib.sha256(clone.encode()).hexdigest()[:16]}"
+        elsewhere = _pg_clone.maintenance(server)
+        elsewhere = replace(elsewhere, env={**elsewhere.env, "PGAPPNAME": name})
         database = quote_literal(server.database)
-        facts = elsewhere.rows(
-            FACTS.format(
-                shut=_door.has_lines(stack),
-                clone=quote_literal(clone),
-                failed=quote_literal(failed),
-                restored=quote_literal(restored),
-                database=database,
-                obstacles=OBSTACLES.format(database=database),
-            )
-        )[0]
+        query = FACTS.format(
+            shut=_door.has_lines(stack),
+            clone=quote_literal(clone),
+            failed=quote_literal(failed),
+            restored=quote_literal(restored),
+            database=database,
+            obstacles=OBSTACLES.format(database=database),
+        )
+        facts = json.loads(elsewhere.execute((END_OTHERS if end_others else "") + as_json(query)))[0]
         return cls(elsewhere, server.database, clone, failed, restored, facts)
 
     @property
@@ -95,6 +104,11 @@ class Point:
     @property
     def is_swapped(self) -> bool:
         return self.is_taken and self.restored not in self.facts["present"]
+
+    @property
+    def is_untouched(self) -> bool:
+        """A restore has made its database, which never took the other one's place: there is nothing to return from."""
+        return not self.is_lost and self.facts["present"] == [self.restored]
 
     @property
     def is_lost(self) -> bool:
@@ -175,7 +189,8 @@ class Point:
         if not taken:
             _pg_clone.copy(self.server, self.database, self.clone, properties["collation_version"])
         # Even where the copy is there: whoever made it may have been killed before it had them.
-        self.server.execute("\n".join(["BEGIN;", *_pg_properties.statements(self.clone, properties), "COMMIT;"]))
+        statements = [*_pg_properties.statements(self.clone, properties), _pg_clone.allow(self.database)]
+        self.server.execute("\n".join(["BEGIN;", *statements, "COMMIT;"]))
         return self._result(not taken, clock, **space)
 
     def swap(self, progress: Progress) -> dict[str, Any]:
@@ -184,7 +199,6 @@ class Point:
         progress.say("swapping the databases", now=True)
         changed = not self.is_swapped
         if changed:
-            terminate(self.server, [self.database, self.restored])
             self._rename(self.restored, self.clone, [])
         return self._result(changed, clock)
 
@@ -200,16 +214,11 @@ class Point:
         """The copy is the database again; what was the database is kept for whoever wants to know what went wrong."""
         clock = time.monotonic()
         progress.say("returning to the rollback point", now=True)
-        changed = not self.is_returned
+        changed = not (self.is_returned or self.is_untouched)
         if changed:
-            terminate(self.server, [self.database])
             # For the application's role it is closed; a superuser can look at it.
-            also = [
-                f"ALTER DATABASE {quote_identifier(self.database)} ALLOW_CONNECTIONS true;",
-                f"ALTER DATABASE {quote_identifier(self.failed)} CONNECTION LIMIT 0;",
-            ]
-            self._rename(self.clone, self.failed, also)
-        return self._result(changed, clock, failed_database=self.failed)
+            self._rename(self.clone, self.failed, [f"ALTER DATABASE {quote_identifier(self.failed)} CONNECTION LIMIT 0;"])
+        return self._result(changed, clock, failed_database="" if self.is_untouched else self.failed)
 
     def drop(self, progress: Progress) -> dict[str, Any]:
         clock = time.monotonic()

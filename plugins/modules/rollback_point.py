@@ -13,7 +13,9 @@ description:
     that returning loses nothing.
   - The copy is made by the server, file by file; where the file system can share blocks, without copying them.
   - Swapping and returning rename both databases in one transaction. What failed is kept as C(<database>__failed_<time>).
-  - The work is a job on the target. It outlives a lost connection, and a step that was cut off is simply asked for again.
+  - While they are copied or renamed, the databases take no sessions at all, and those that are open are ended.
+  - The work is a job on the target. It outlives a lost connection, and a step that was cut off is simply asked for again. What a
+    killed one still has the server do for this rollback point is ended first.
 author:
   - amanat.dbops contributors (@amanat)
 extends_documentation_fragment:
@@ -37,7 +39,8 @@ options:
       - V(taken) makes the copy. The door has to be shut.
       - V(swapped) makes C(<database>__new_<time>), which M(amanat.dbops.postgres_restore) has made, the database; what it replaces
         is the rollback point. The door has to be shut, unless there is no database to replace.
-      - V(returned) makes the rollback point the database again. The door has to be shut.
+      - V(returned) makes the rollback point the database again. The door has to be shut. Where what was restored never took the
+        database's place, there is nothing to return from, and nothing is changed.
       - V(dropped) removes the rollback point.
     type: str
     choices: [prepared, taken, swapped, returned, dropped]
@@ -78,7 +81,7 @@ name:
   returned: success
   type: str
 failed_database:
-  description: Name under which the database is kept that was returned from.
+  description: Name under which the database is kept that was returned from; empty where there was nothing to return from.
   returned: when O(state=returned)
   type: str
 bytes:
@@ -130,7 +133,7 @@ def _point(module: AnsibleModule) -> Point:
         moment = datetime.strptime(module.params["moment"], _pg_clone.STAMP).replace(tzinfo=timezone.utc)
     except ValueError:
         module.fail_json(msg=f"moment: {module.params['moment']!r} is no time as in 20261122T170102Z")
-    return Point.of(stack_of(module), server_of(module), moment)
+    return Point.of(stack_of(module), server_of(module), moment, end_others=not module.check_mode)
 
 
 def _works_behind_the_door(point: Point, state: str) -> bool:
@@ -138,7 +141,7 @@ def _works_behind_the_door(point: Point, state: str) -> bool:
     return (
         (state == "taken" and not point.is_taken)
         or (state == "swapped" and not point.is_swapped and not point.is_lost)
-        or (state == "returned" and not point.is_returned)
+        or (state == "returned" and not point.is_returned and not point.is_untouched)
     )
 
 
@@ -167,7 +170,11 @@ def _predict(module: AnsibleModule) -> dict[str, Any]:
     if state == "swapped":
         return {**result, "changed": not point.is_swapped, "lost": point.is_lost}
     if state == "returned":
-        return {**result, "changed": not point.is_returned, "failed_database": point.failed}
+        return {
+            **result,
+            "changed": not (point.is_returned or point.is_untouched),
+            "failed_database": "" if point.is_untouched else point.failed,
+        }
     return {**result, "changed": point.is_taken}
 
 

@@ -10,7 +10,7 @@ import secrets
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable
 from urllib.parse import quote
@@ -21,6 +21,7 @@ from tests.integration import modules
 from tests.integration.plays import engine, images
 
 USER, PASSWORD = "amanat", "secret-of-pg"
+WINDOW, WINDOW_PASSWORD = "dbops_window_development_backups", "of-this-window"
 STACK = "development/backups"
 
 SOME_DATA = """
@@ -37,10 +38,12 @@ class Postgres:
 
     container: str
     image: str
+    user: str = USER
+    password: str = PASSWORD
 
     def program(self, database: str, *argv: str) -> list[str]:
         """A command line of one of PostgreSQL's programs. The name stands in the environment: as an option it may be taken for more."""
-        env = [f"PGDATABASE={database}", f"PGUSER={USER}", "PGCLIENTENCODING=UTF8"]
+        env = [f"PGDATABASE={database}", f"PGUSER={self.user}", f"PGPASSWORD={self.password}", "PGCLIENTENCODING=UTF8"]
         return ["docker", "exec", "--interactive", *(part for value in env for part in ("--env", value)), self.container, *argv]
 
     def psql(self, database: str, *options: str) -> list[str]:
@@ -61,6 +64,10 @@ class Postgres:
 
     def url(self, database: str) -> str:
         return f"postgres://{USER}:{PASSWORD}@postgres:5432/{quote(database, safe='')}"
+
+    def behind_the_door(self) -> Postgres:
+        """The same server for the one role that a shut door lets in."""
+        return replace(self, user=WINDOW, password=WINDOW_PASSWORD)
 
     def is_ready(self) -> bool:
         ready = ["docker", "exec", self.container, "pg_isready", "--quiet", "--host", "127.0.0.1"]

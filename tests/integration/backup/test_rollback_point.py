@@ -18,7 +18,7 @@ from typing import Any, Callable
 
 import pytest
 
-from tests.integration.backup.conftest import SOME_DATA, USER, Caller, Postgres, remove, run_postgres
+from tests.integration.backup.conftest import SOME_DATA, USER, WINDOW, WINDOW_PASSWORD, Caller, Postgres, remove, run_postgres
 from tests.integration.plays import engine, images
 
 MOMENT = "20261122T170102Z"
@@ -44,7 +44,7 @@ def refused(caller: Caller, database: str, slug: str, state: str, **options: Any
 
 @contextmanager
 def shut_door(caller: Caller, database: str) -> Iterator[None]:
-    caller.run("postgres_door", database, backup_dir=None, state="shut", password="of-this-window")
+    caller.run("postgres_door", database, backup_dir=None, state="shut", password=WINDOW_PASSWORD)
     try:
         yield
     finally:
@@ -53,8 +53,9 @@ def shut_door(caller: Caller, database: str) -> Iterator[None]:
 
 def contents(postgres: Postgres, database: str) -> tuple[bytes, str]:
     """Everything that a dump of the database holds, byte by byte, and what belongs to the database itself."""
-    argv = ["docker", "exec", postgres.container, "pg_dump", "--restrict-key=x", "--username", USER, "--dbname", database]
-    return subprocess.run(argv, capture_output=True, check=True).stdout, postgres.sql("postgres", OWN.format(database.replace("'", "''")))
+    argv = postgres.program(database, "pg_dump", "--restrict-key=x")
+    dump = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout
+    return dump, postgres.sql("postgres", OWN.format(database.replace("'", "''")))
 
 
 def databases(postgres: Postgres) -> list[str]:
@@ -86,11 +87,12 @@ def test_a_return_gives_back_what_was_there(caller: Caller, postgres: Postgres, 
             assert taken["changed"]
             assert not point(caller, name, "taken")["changed"]
             assert databases(postgres) == [taken["name"]]
-            postgres.sql(name, "DROP TABLE payments CASCADE; UPDATE users SET name = 'gone'; CREATE TABLE extra (); ")
+            inside = postgres.behind_the_door()
+            inside.sql(name, "DROP TABLE payments CASCADE; UPDATE users SET name = 'gone'; CREATE TABLE extra (); ")
             postgres.sql("postgres", f'ALTER DATABASE "{quoted}" RESET work_mem')
-            damaged = contents(postgres, name)[0]
+            damaged = contents(inside, name)[0]
             assert point(caller, name, "returned", check=True)["changed"]
-            assert contents(postgres, name)[0] == damaged
+            assert contents(inside, name)[0] == damaged
             returned = point(caller, name, "returned")
             assert returned["changed"]
             assert not point(caller, name, "returned")["changed"]
@@ -129,11 +131,85 @@ def test_a_restored_database_is_swapped_in_and_out_again(caller: Caller, postgre
         swapped = point(caller, database, "swapped")
         assert (swapped["changed"], swapped["name"]) == (True, f"{database}__old_{MOMENT}")
         assert not point(caller, database, "swapped")["changed"]
-        assert contents(postgres, database)[0] == backup[0]
+        assert contents(postgres.behind_the_door(), database)[0] == backup[0]
         assert contents(postgres, swapped["name"]) == before
         assert point(caller, database, "returned")["changed"]
     assert contents(postgres, database) == before
     postgres.sql("postgres", f'DROP DATABASE "{database}__failed_{MOMENT}"')
+
+
+def test_without_a_swap_there_is_nothing_to_return_from(caller: Caller, postgres: Postgres, make_database: Callable[..., str]) -> None:
+    """Whoever undoes a restore need not know how far it came."""
+    database = make_database()
+    restored = make_database("CREATE TABLE of_backup ()", name=f"{database}__new_{MOMENT}")
+    before, backup = contents(postgres, database), contents(postgres, restored)
+    assert not point(caller, database, "returned", check=True)["changed"]
+    returned = point(caller, database, "returned")
+    assert (returned["changed"], returned["failed_database"]) == (False, "")
+    assert (contents(postgres, database), contents(postgres, restored)) == (before, backup)
+
+
+def test_what_a_killed_job_has_the_server_do_still_is_ended_first(
+    caller: Caller, postgres: Postgres, make_database: Callable[..., str]
+) -> None:
+    """Else its swap could follow a return that found nothing to return from."""
+    database = make_database()
+    restored = make_database("CREATE TABLE of_backup ()", name=f"{database}__new_{MOMENT}")
+    holder = subprocess.Popen(postgres.psql("postgres"), stdin=subprocess.PIPE, text=True)
+    assert holder.stdin
+    holder.stdin.write(f"BEGIN; ALTER DATABASE {database} CONNECTION LIMIT 9;\n")  # for this one the renames wait
+    holder.stdin.flush()
+    postgres.await_sql("postgres", "count(*) = 1 FROM pg_stat_activity WHERE state = 'idle in transaction'")
+    waits = "count(*) = 1 FROM pg_stat_activity WHERE application_name LIKE 'amanat.dbops point%' AND wait_event_type = 'Lock'"
+    with shut_door(caller, database):
+        status = caller.directory / "state/development/backups/jobs/first/status.json"
+        with ThreadPoolExecutor() as pool:
+            first = pool.submit(refused, caller, database, "job-died", "swapped", job="first")
+            postgres.await_sql("postgres", waits)
+            os.kill(json.loads(status.read_text(encoding="utf-8"))["pid"], signal.SIGKILL)
+            assert first.result()
+        assert not point(caller, database, "returned", job="second")["changed"]
+        holder.communicate("ROLLBACK;\n")
+        assert postgres.sql("postgres", f"SELECT count(*) FROM pg_database WHERE datname IN ('{database}', '{restored}')") == "2"
+        assert databases(postgres) == []
+
+
+@pytest.fixture
+def come_again(postgres: Postgres) -> Iterator[Callable[[str], None]]:
+    """A function that leaves a client behind which the door lets in, and which is there again at once whenever it is ended."""
+    clients: list[subprocess.Popen[bytes]] = []
+    engine("exec", postgres.container, "touch", "/tmp/come-again")
+
+    def start(database: str) -> None:
+        client = f'psql -XAtq -h 127.0.0.1 -U {WINDOW} -d {database} -c "SELECT pg_sleep(60)"'
+        loop = f"while test -e /tmp/come-again; do {client}; sleep 0.05; done"
+        argv = ["docker", "exec", "--env", f"PGPASSWORD={WINDOW_PASSWORD}", postgres.container, "bash", "-c", loop]
+        clients.append(subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        postgres.await_sql("postgres", f"count(*) = {len(clients)} FROM pg_stat_activity WHERE usename = '{WINDOW}'")
+
+    yield start
+    # Not by a signal: orphans of a container are its first process', and PostgreSQL takes one that is killed for a crash of its own.
+    engine("exec", postgres.container, "rm", "/tmp/come-again")
+    postgres.sql("postgres", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{WINDOW}'")
+    for client in clients:
+        client.wait()
+
+
+def test_a_client_that_comes_again_bars_neither_copy_nor_return(
+    caller: Caller, postgres: Postgres, make_database: Callable[..., str], come_again: Callable[[str], None]
+) -> None:
+    database = make_database()
+    before = contents(postgres, database)
+    with shut_door(caller, database):
+        for _client in range(3):
+            come_again(database)
+        for second in range(3):
+            moment = f"20261122T17010{second}Z"
+            assert point(caller, database, "taken", moment=moment)["changed"]
+            postgres.behind_the_door().sql(database, "CREATE TABLE of_operation ()")
+            assert point(caller, database, "returned", moment=moment)["changed"]
+            postgres.sql("postgres", f'DROP DATABASE "{database}__failed_{moment}" WITH (FORCE)')
+    assert contents(postgres, database) == before
 
 
 def test_a_lost_database_is_replaced(caller: Caller, postgres: Postgres, make_database: Callable[..., str]) -> None:
@@ -274,7 +350,7 @@ def test_what_was_killed_is_asked_for_again(caller: Caller, postgres: Postgres, 
         # Whether the server had got as far as the copy or not, and whether anybody had given it its properties.
         assert point(caller, database, "taken", job="second")["name"].startswith(database)
         assert databases(postgres) != []
-        postgres.sql(database, "TRUNCATE users CASCADE")
+        postgres.behind_the_door().sql(database, "TRUNCATE users CASCADE")
         postgres.sql("postgres", f'ALTER DATABASE "{database}__old_{MOMENT}" RESET work_mem')
         point(caller, database, "taken", job="third")
         point(caller, database, "returned", job="fourth")
