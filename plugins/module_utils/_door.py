@@ -7,7 +7,8 @@
 """The door: rules at the top of pg_hba.conf that keep everybody out of a database but the window's own role. Pure.
 
 Nothing else holds a superuser back, which the application's role often is: a connection limit does not count for it,
-and ALLOW_CONNECTIONS false would shut out the migration, too.
+and ALLOW_CONNECTIONS false would shut out the migration, too. The server's own socket is shut as well: whoever operates the
+server works from another of its databases.
 https://www.postgresql.org/docs/18/auth-pg-hba-conf.html
 """
 
@@ -57,16 +58,15 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def rules(stack: Stack, database: str, shut_out: str) -> str:
-    """The lines of a shut door, in the order in which the server reads them.
-
-    shut_out: the application's role where it is not the operator's too, who needs the server's own socket.
-    """
+def rules(stack: Stack, database: str) -> str:
+    """The lines of a shut door, in the order in which the server reads them."""
     where, window = quoted(database), quoted(window_role(stack))
-    lines = [f"local {where} {window} scram-sha-256", f"host {where} {window} all scram-sha-256"]
-    if shut_out:
-        lines.append(f"local {where} {quoted(shut_out)} reject")
-    lines.append(f"host {where} all all reject")
+    lines = [
+        f"local {where} {window} scram-sha-256",
+        f"host {where} {window} all scram-sha-256",
+        f"local {where} all reject",
+        f"host {where} all all reject",
+    ]
     return "".join(f"{line} {mark(stack)}\n" for line in lines)
 
 
@@ -81,28 +81,32 @@ def verifier(password: str, salt: bytes) -> str:
     return "SCRAM-SHA-256${}:{}${}:{}".format(ITERATIONS, *(base64.b64encode(part).decode() for part in (salt, stored, server)))
 
 
+NOT_OURS = 78  # the script's exit code where the file is none that we may change
+
 # Works on bytes, whatever the encoding of the file. The copy beside it keeps owner and mode; a file that is mounted
 # by itself cannot be replaced by a rename and is written in place. The server may have the doors of several stacks, so
-# whoever changes the file holds a lock on its directory.
-# $1: path, $2: mark, $3: what to do. `write` takes the new lines from its input and shows the old ones.
-SCRIPT = r"""
+# whoever changes the file holds a lock on its directory. The new lines are an argument, as no secret stands in them: an input
+# that is cut off would end in half a line.
+# $1: path, $2: mark, $3: what to do, $4: the new lines. `write` shows the old ones.
+SCRIPT = rf"""
 set -eu
 export LC_ALL=C
-file=$(readlink -f "$1")
+file=$(readlink -f "$1") || file=$1
+test -f "$file" || {{ echo "$1 is not here, or not for this user" >&2; exit {NOT_OURS}; }}
 exec 9< "$(dirname "$file")"
 flock 9
-lines() { awk -v mark="$1" -v ours="$2" '(substr($0, length($0) - length(mark) + 1) == mark) == ours' "$file"; }
+lines() {{ awk -v mark="$1" -v ours="$2" '(substr($0, length($0) - length(mark) + 1) == mark) == ours' "$file"; }}
 case $3 in
   show) lines "$2" 1 ;;
   digest)
-    test -w "$file" || { echo "$file may not be written" >&2; exit 1; }
+    test -w "$file" || {{ echo "$file may not be written" >&2; exit {NOT_OURS}; }}
     sha256sum < "$file" | cut -d ' ' -f 1 ;;
   write)
     lines "$2" 1
     beside=$file.dbops
     cp -p "$file" "$beside" 2> /dev/null || beside=$(mktemp)
     trap 'rm -f "$beside"' EXIT
-    { cat; lines "$2" 0; } > "$beside"
+    {{ printf '%s' "$4"; lines "$2" 0; }} > "$beside"
     sync "$beside" 2> /dev/null || sync
     if [ "$beside" != "$file.dbops" ] || ! mv -f "$beside" "$file" 2> /dev/null; then cat "$beside" > "$file"; fi ;;
 esac

@@ -16,7 +16,7 @@ from typing import Any
 from . import _door
 from ._command import run
 from ._errors import OperationError
-from ._pg_clone import maintenance
+from ._pg_clone import allow, maintenance
 from ._pg_properties import setting_of
 from ._pg_sessions import terminate
 from ._psql import Server, quote_identifier, quote_literal
@@ -51,25 +51,29 @@ class Door:
     def role(self) -> str:
         return _door.window_role(self.stack)
 
-    def _rules(self) -> str:
-        # Over the socket, too, the application stays out; unless the operator, who may need it, has the same role.
-        shut_out = self.application if self.application != self.server.env["PGUSER"] else ""
-        return _door.rules(self.stack, self.database, shut_out)
-
     # -- what there is -----------------------------------------------------------------------------------------
 
+    @property
+    def _rules(self) -> str:
+        return _door.rules(self.stack, self.database)
+
     def is_shut(self) -> bool:
-        return self._on_file("show", self._path()) == self._rules()
+        return self._on_file("show", self._path()) == self._rules
 
     def is_open(self) -> bool:
-        return not self._on_file("show", self._path()) and not self._has_role()
+        return not self._on_file("show", self._path()) and not any(self._left().values())
 
-    def _has_role(self) -> bool:
-        return bool(self.server.value(f"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = {quote_literal(self.role)}) AS present"))
+    def _left(self) -> dict[str, bool]:
+        """What a window may have left but the rules: its role, and a database that takes no sessions, see `_pg_clone`."""
+        query = (
+            f"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = {quote_literal(self.role)}) AS role,"
+            f" EXISTS (SELECT FROM pg_database WHERE datname = {quote_literal(self.database)} AND NOT datallowconn) AS barred"
+        )
+        return self.server.rows(query)[0]
 
     def require_possible(self) -> None:
         """Every reason why it could not be shut, found while nothing depends on it."""
-        self._rules()  # refuses a name that pg_hba.conf cannot express
+        _door.quoted(self.database)  # refuses a name that pg_hba.conf cannot express
         if not self.server.value("SELECT rolsuper FROM pg_roles WHERE rolname = current_user"):
             raise _impossible(f"{self.server.env['PGUSER']} is no superuser", "Name one: dbops_postgres_user and dbops_postgres_password.")
         path = self._path()
@@ -84,11 +88,19 @@ class Door:
         return str(self.server.value("SELECT current_setting('hba_file') AS path"))
 
     def _on_file(self, verb: str, path: str, lines: str = "") -> str:
-        argv = ["sh", "-c", _door.SCRIPT, "door", path, _door.mark(self.stack), verb]
-        answer = run(self.server.place.short(argv, {}), stdin=lines, timeout=self.server.timeout)
-        if not answer.ok:
-            raise _impossible(f"{path} cannot be read or changed: {answer.reason}", "Run it on the server's host, with become.")
-        return answer.out
+        argv = ["sh", "-c", _door.SCRIPT, "door", path, _door.mark(self.stack), verb, lines]
+        answer = run(self.server.place.short(argv, {}), timeout=self.server.timeout)
+        if answer.ok:
+            return answer.out
+        if answer.code == _door.NOT_OURS:
+            raise _impossible(answer.reason, "Set dbops_postgres_container, or run it on the server's host, with become.")
+        # An engine that does not answer in time, for example: nothing follows from it for the door.
+        raise OperationError(
+            "door-unknown",
+            f"Whether the database's door is shut, or could be, is not known: {path} could not be read or changed: {answer.reason}.",
+            f"{path} is as it was, or as it was meant to become." if verb == "write" else "Nothing was changed.",
+            "Run it again when the engine and the server's host answer.",
+        )
 
     # -- shut ----------------------------------------------------------------------------------------------------
 
@@ -96,7 +108,7 @@ class Door:
         """Nobody is connected to the database afterwards, and only the window's role can connect by TCP."""
         clock = time.monotonic()
         self._make_role(password)
-        was_shut = self._write(self._rules()) == self._rules()
+        was_shut = self._write(self._rules) == self._rules
         ended = terminate(self.server, [self.database], also=_AUTHENTICATING)
         return {
             "changed": bool(ended) or not was_shut,
@@ -164,14 +176,16 @@ class Door:
     # -- open ----------------------------------------------------------------------------------------------------
 
     def open(self) -> dict[str, Any]:
-        """The rules are out, and the window's role is gone with its sessions; whatever had been done of it before."""
+        """The rules are out, the database takes sessions, and the window's role is gone with its own; whatever was done before."""
         was_shut = bool(self._on_file("show", self._path()))
         if was_shut:
             self._write("")
-        had_role = self._has_role()
-        if had_role:
+        left = self._left()
+        if left["barred"]:
+            self.server.execute(allow(self.database))
+        if left["role"]:
             self._remove_role()
-        return {"changed": was_shut or had_role, "role": self.role}
+        return {"changed": was_shut or any(left.values()), "role": self.role}
 
     def _remove_role(self) -> None:
         role = quote_identifier(self.role)

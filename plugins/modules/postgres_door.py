@@ -9,11 +9,11 @@ module: postgres_door
 short_description: Keep everybody out of a database while a maintenance window works in it, and let them in again
 version_added: 0.1.0
 description:
-  - Puts rules at the top of the server's C(pg_hba.conf) that refuse every connection by TCP to the database, loads them,
-    and ends the sessions that are open. They hold for superusers too.
+  - Puts rules at the top of the server's C(pg_hba.conf) that refuse every connection to the database, by TCP and by the server's
+    socket, loads them, and ends the sessions that are open. They hold for superusers too.
   - One role is let in, made for the window. It works as the application's role, so that what it makes belongs to that one.
   - The file is changed where the server has it, inside its container or on the target. Only this stack's own lines are touched.
-  - The operator works from the database C(postgres), and in a container through the server's socket.
+  - The operator works from the database C(postgres), which stays open.
 author:
   - amanat.dbops contributors (@amanat)
 extends_documentation_fragment:
@@ -33,7 +33,8 @@ options:
   state:
     description:
       - V(shut) keeps everybody out and fails unless nobody is left.
-      - V(open) takes the rules and the role away, whoever shut the door, and does nothing where it is open.
+      - V(open) takes the rules and the role away, whoever shut the door, and does nothing where it is open. A database that
+        M(amanat.dbops.rollback_point) was killed in the middle of takes sessions again.
     type: str
     choices: [shut, open]
     required: true

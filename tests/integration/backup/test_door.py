@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import threading
 import time
@@ -14,11 +16,8 @@ from typing import Any, Callable
 
 import pytest
 
-from tests.integration.backup.conftest import PASSWORD, USER, Caller, Postgres, remove, run_postgres
+from tests.integration.backup.conftest import PASSWORD, USER, WINDOW, WINDOW_PASSWORD, Caller, Postgres, remove, run_postgres
 from tests.integration.plays import engine, images
-
-WINDOW = "dbops_window_development_backups"
-WINDOW_PASSWORD = "of-this-window"
 
 # Quoted, of several words, in capitals, beyond ASCII; a keyword; what would be a regular expression.
 NAMES = ['Of "Shop" данные-ünï', "all", "/slash.[a-z]*"]
@@ -88,10 +87,10 @@ def test_a_shut_door_keeps_the_application_out_and_an_open_one_lets_it_in(
         assert rules(postgres) == before
         assert door(caller, database, "shut")["changed"]
         shut = time.monotonic()
-        rows = postgres.sql(database, "SELECT count(*) FROM written")
+        rows = postgres.behind_the_door().sql(database, "SELECT count(*) FROM written")
         assert not door(caller, database, "shut", check=True)["changed"]
         assert not door(caller, database, "shut")["changed"]
-        assert postgres.sql(database, "SELECT count(*) FROM written") == rows
+        assert postgres.behind_the_door().sql(database, "SELECT count(*) FROM written") == rows
         opening = time.monotonic()
         assert door(caller, database, "open")["changed"]
         opened = time.monotonic()
@@ -139,8 +138,8 @@ def test_the_windows_role_works_as_the_application_does(caller: Caller, postgres
         asked += ", current_setting('search_path'), current_setting('statement_timeout')"
         answer = log_in(postgres, database, shut["role"], WINDOW_PASSWORD, asked)
         assert answer.stdout.strip() == f'{application}|{WINDOW}|"its Own", public|9s', answer.stderr
-        assert postgres.sql(database, "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'made'") == application
-        # The operator is another one here, so that the socket, too, is shut for the application.
+        inside = postgres.behind_the_door()
+        assert inside.sql(database, "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'made'") == application
         for way in (["--host", "127.0.0.1"], []):
             argv = [
                 "docker",
@@ -162,6 +161,18 @@ def test_the_windows_role_works_as_the_application_does(caller: Caller, postgres
         postgres.sql("postgres", f'DROP DATABASE {database} WITH (FORCE); DROP ROLE "{application}"')
 
 
+def test_the_socket_is_shut_too_even_for_the_operator(caller: Caller, postgres: Postgres, make_database: Callable[..., str]) -> None:
+    """With the image alone the application's role is the operator's, and so is that of a cron job in the container."""
+    database = make_database()
+    door(caller, database, "shut")
+    try:
+        insert = postgres.psql(database, "--command", "INSERT INTO users VALUES (0, 'acknowledged')")
+        assert "rejects connection" in subprocess.run(insert, capture_output=True, text=True, check=False).stderr
+        assert postgres.behind_the_door().sql(database, "SELECT count(*) FROM users") == "500"
+    finally:
+        door(caller, database, "open")
+
+
 def test_a_role_that_made_something_of_its_own_stays_and_cannot_be_used(
     caller: Caller, postgres: Postgres, make_database: Callable[..., str]
 ) -> None:
@@ -173,6 +184,7 @@ def test_a_role_that_made_something_of_its_own_stays_and_cannot_be_used(
         assert postgres.sql("postgres", f"SELECT rolcanlogin, rolpassword IS NULL FROM pg_authid WHERE rolname = '{WINDOW}'") == "f|t"
         assert door(caller, database, "shut")["changed"]  # the next window has it again
     finally:
+        door(caller, database, "open")
         postgres.sql(database, f"DROP OWNED BY {WINDOW}")
         door(caller, database, "open")
     assert postgres.sql("postgres", f"SELECT count(*) FROM pg_roles WHERE rolname = '{WINDOW}'") == "0"
@@ -219,6 +231,52 @@ def test_a_door_that_cannot_be_shut_is_refused_beforehand(caller: Caller, postgr
     finally:
         postgres.sql("postgres", "DROP ROLE plain")
     assert not door(caller, database, "open", check=True)["changed"]
+
+
+def broken_engine(caller: Caller, name: str, when: str, instead: str) -> dict[str, str]:
+    """An environment in which the engine's client does something else when it is told what the shell pattern matches."""
+    programs = caller.directory / name
+    programs.mkdir()
+    docker = shutil.which("docker")
+    script = f'#!/bin/bash\ncase " $* " in {when}) {instead.format(docker=docker)} ;; esac\nexec {docker} "$@"\n'
+    (programs / "docker").write_text(script, encoding="utf-8")
+    (programs / "docker").chmod(0o755)
+    return {"PATH": f"{programs}:{os.environ['PATH']}"}
+
+
+def test_an_engine_that_does_not_answer_says_nothing_of_the_door(
+    caller: Caller, postgres: Postgres, make_database: Callable[..., str]
+) -> None:
+    database = make_database()
+    timeout = broken_engine(caller, "timeout", "*' digest '*", 'echo "Error response from daemon: i/o timeout" >&2; exit 1')
+    arguments = caller.arguments(database, state="shut", password=WINDOW_PASSWORD, backup_dir=None)
+    refused = caller.call("postgres_door", arguments, check=True, environ=timeout)
+    assert refused["slug"] == "door-unknown"
+    assert "i/o timeout" in refused["msg"]
+    elsewhere = broken_engine(caller, "elsewhere", "*' digest '*", f"exec {{docker}} exec {postgres.container} sh -c 'exit 78'")
+    assert caller.call("postgres_door", arguments, check=True, environ=elsewhere)["slug"] == "door-impossible"
+
+
+def test_an_input_that_is_cut_off_leaves_no_half_line(caller: Caller, postgres: Postgres, make_database: Callable[..., str]) -> None:
+    database = make_database()
+    before = rules(postgres)
+    cut = broken_engine(caller, "cut", "*' write '*", '{docker} "$@" < <(head -c 20); exit')
+    arguments = caller.arguments(database, state="shut", password=WINDOW_PASSWORD, backup_dir=None)
+    caller.call("postgres_door", arguments, environ=cut)
+    assert postgres.sql("postgres", "SELECT count(error) FROM pg_hba_file_rules") == "0"
+    door(caller, database, "open")
+    assert rules(postgres) == before
+
+
+def test_whatever_a_step_behind_it_barred_is_free_when_it_is_open(
+    caller: Caller, postgres: Postgres, make_database: Callable[..., str]
+) -> None:
+    database = make_database()
+    postgres.sql("postgres", f"ALTER DATABASE {database} ALLOW_CONNECTIONS false")
+    assert door(caller, database, "open", check=True)["changed"]
+    assert door(caller, database, "open")["changed"]
+    assert log_in(postgres, database).returncode == 0
+    assert not door(caller, database, "open")["changed"]
 
 
 @pytest.fixture

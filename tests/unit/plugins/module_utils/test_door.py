@@ -26,15 +26,12 @@ FILE = b"# \xe9crit en latin-1\nlocal all all trust\n" + f"host x all all reject
 
 
 def test_the_windows_role_is_the_first_that_the_server_looks_at() -> None:
-    assert _door.rules(STACK, "amanat", "") == (
+    assert _door.rules(STACK, "amanat") == (
         f'local "amanat" "dbops_window_production_nickapp" scram-sha-256 {MARK}\n'
         f'host "amanat" "dbops_window_production_nickapp" all scram-sha-256 {MARK}\n'
+        f'local "amanat" all reject {MARK}\n'
         f'host "amanat" all all reject {MARK}\n'
     )
-
-
-def test_the_application_stays_out_by_the_socket_too_where_it_is_not_the_operator() -> None:
-    assert f'local "amanat" "app" reject {MARK}\n' in _door.rules(STACK, "amanat", "app")
 
 
 @pytest.mark.parametrize(
@@ -93,8 +90,8 @@ def test_a_verifier_is_the_one_that_postgresql_makes() -> None:
 
 
 def script(path: Path, verb: str, lines: str = "", stack: Stack = STACK) -> str:
-    argv = ["sh", "-c", _door.SCRIPT, "door", str(path), _door.mark(stack), verb]
-    return subprocess.run(argv, input=lines, stdout=subprocess.PIPE, text=True, check=True).stdout
+    argv = ["sh", "-c", _door.SCRIPT, "door", str(path), _door.mark(stack), verb, lines]
+    return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 @pytest.fixture
@@ -106,7 +103,7 @@ def rules(tmp_path: Path) -> Path:
 
 
 def test_lines_come_to_the_top_and_go_again(rules: Path) -> None:
-    lines = _door.rules(STACK, "amanat", "")
+    lines = _door.rules(STACK, "amanat")
     assert script(rules, "show") == ""
     assert script(rules, "write", lines) == ""
     assert rules.read_bytes() == lines.encode() + FILE
@@ -122,13 +119,13 @@ def test_lines_come_to_the_top_and_go_again(rules: Path) -> None:
 def test_two_stacks_that_change_the_file_at_once_lose_nothing(rules: Path) -> None:
     stacks = [Stack("production", f"shop{number}", "/s") for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda stack: script(rules, "write", _door.rules(stack, "x", ""), stack), stacks))
+        list(pool.map(lambda stack: script(rules, "write", _door.rules(stack, "x"), stack), stacks))
     for stack in stacks:
-        assert script(rules, "show", stack=stack) == _door.rules(stack, "x", "")
+        assert script(rules, "show", stack=stack) == _door.rules(stack, "x")
 
 
 def test_lines_that_a_person_moved_are_found(rules: Path) -> None:
-    lines = _door.rules(STACK, "amanat", "").splitlines(keepends=True)
+    lines = _door.rules(STACK, "amanat").splitlines(keepends=True)
     rules.write_bytes(FILE + "".join(lines[:2]).encode() + b"host all all all md5\n")
     script(rules, "write")
     assert rules.read_bytes() == FILE + b"host all all all md5\n"
@@ -144,3 +141,11 @@ def test_a_link_stays_a_link(rules: Path, tmp_path: Path) -> None:
 
 def test_the_digest_is_that_of_the_file(rules: Path) -> None:
     assert script(rules, "digest").strip() == hashlib.sha256(FILE).hexdigest()
+
+
+@pytest.mark.parametrize("verb", ["show", "digest", "write"])
+def test_a_file_that_is_not_here_is_none_that_we_may_change(tmp_path: Path, verb: str) -> None:
+    argv = ["sh", "-c", _door.SCRIPT, "door", str(tmp_path / "gone/pg_hba.conf"), "mark", verb, ""]
+    answer = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (answer.returncode, answer.stdout) == (_door.NOT_OURS, "")
+    assert "is not here" in answer.stderr
