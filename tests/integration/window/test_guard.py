@@ -81,6 +81,32 @@ def test_a_failed_return_leaves_the_door_shut_until_a_person_acknowledges(embedd
     subprocess.run(start, check=True)
 
 
+def test_an_operation_that_was_started_on_keeps_its_rollback_point(embedded: Stack, tmp_path: Path) -> None:
+    """Somebody may have written since the start, so nothing leads back by itself; and what the operation dropped is nowhere else."""
+    ask(embedded, "CREATE TABLE legacy (n int)")
+    tasks = write_tasks(tmp_path / "tasks.yml", run_sql(embedded, "DROP TABLE legacy", "{{ maintenance_window_pg_url }}"))
+    runs, tried = tmp_path / "runs", tmp_path / "tried"
+    runs.touch()
+    start = f"test -e {tried} && touch {runs}; touch {tried}"  # only the second one brings it up
+    worker = {"status": ["sh", "-c", f"test -e {runs} || exit 3"], "stop": ["rm", str(runs)], "start": ["sh", "-c", start]}
+    backend = {verb: embedded.state["backend"][verb] for verb in ("start", "stop", "status")}
+    services = [{"name": "backend", "kind": "command", **backend}, {"name": "worker", "kind": "command", **worker}]
+    outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks=tasks, dbops_services=services)
+    assert outcome.code == 2, outcome.out
+    assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} rolled_back: window ")
+    (point,) = beside(embedded)
+    kept = f"What operation custom changed in the database stays. The database of before the operation is kept as {point}, "
+    assert kept in outcome.last_line
+    assert kept in embedded.report()["error"]["state"]
+    assert (embedded.report()["rollback_point"]["name"], embedded.report()["rollback_point"]["state"]) == (point, "kept")
+    assert ask(embedded, "SELECT to_regclass('legacy') IS NULL") == "t"
+    assert embedded.health()["release"] == "1"
+    assert point in embedded.play("cleanup").out
+    ask(embedded, f'ALTER DATABASE "{point}" ALLOW_CONNECTIONS true', "postgres")
+    assert ask(embedded, "SELECT to_regclass('legacy') IS NOT NULL", point) == "t"
+    ask(embedded, f'DROP DATABASE "{point}"', "postgres")
+
+
 def test_a_door_that_cannot_be_shut_is_a_warning_unless_data_would_be_destroyed(embedded: Stack, tmp_path: Path) -> None:
     rules = Path(embedded.state["postgres"]["data"]) / "pg_hba.conf"
     before = rules.read_bytes()
@@ -88,7 +114,12 @@ def test_a_door_that_cannot_be_shut_is_a_warning_unless_data_would_be_destroyed(
     rules.write_bytes(before + b"host nonsense\n")
     try:
         tasks = write_tasks(tmp_path / "tasks.yml", run_sql(embedded, "SELECT 1", "{{ maintenance_window_pg_url }}"))
-        outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks=tasks)
+        custom = {"dbops_operation": "custom", "dbops_tasks": tasks}
+        outcome = embedded.play("maintenance", **custom)
+        assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} refused: [confirm-missing] No rollback point can be taken")
+        outcome = embedded.play("maintenance", "--check", **custom)
+        assert f"To run it without a way back: -e dbops_without_rollback_point={embedded.key}" in outcome.out
+        outcome = embedded.play("maintenance", dbops_without_rollback_point=embedded.key, **custom)
         assert outcome.code == 0, outcome.out
         (warning,) = embedded.report()["warnings"]
         assert warning.startswith("The database's door cannot be shut: ")
@@ -138,6 +169,72 @@ def test_what_was_restored_in_vain_is_dropped(embedded: Stack) -> None:
     assert "Restore the backup and compare it" in outcome.out
     assert embedded.report()["warnings"] == []
     assert beside(embedded) == []
+
+
+def test_a_swap_whose_job_dies_after_its_renames_is_undone(embedded: Stack, tmp_path: Path) -> None:
+    """The task fails, and the work is done all the same: only the server knows."""
+    assert embedded.play("backup").code == 0
+    ask(embedded, "CREATE TABLE written_since ()")
+    programs, killed = tmp_path / "bin", tmp_path / "killed"
+    programs.mkdir()
+    real = Path(embedded.state["postgres"]["bin"])
+    for program in real.iterdir():
+        if program.name != "psql":
+            (programs / program.name).symlink_to(program)
+    database = embedded.state["postgres"]["database"]
+    script = f"""#!/bin/bash
+input=$(mktemp)
+tee "$input" | {real}/psql "$@"
+code=${{PIPESTATUS[1]}}
+if grep -q 'RENAME TO "{database}"' "$input" && [ ! -e {killed} ]; then touch {killed}; kill -9 $PPID; fi
+rm "$input"
+exit $code
+"""
+    (programs / "psql").write_text(script, encoding="utf-8")
+    (programs / "psql").chmod(0o755)
+    restore = {"dbops_swap": True, "dbops_confirm": embedded.key, "dbops_backup": "newest"}
+    outcome = embedded.play("restore", dbops_postgres_bin_dir=str(programs), **restore)
+    assert killed.exists()
+    assert outcome.code == 2, outcome.out
+    assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} rolled_back: window ")
+    assert ask(embedded, "SELECT to_regclass('written_since') IS NOT NULL") == "t"
+    (failed,) = beside(embedded)
+    assert f"what the operation left is kept as {failed}." in outcome.last_line
+    point = embedded.report()["rollback_point"]
+    assert (point["state"], point["failed_database"]) == ("returned", failed)
+    ask(embedded, "DROP TABLE written_since")
+    ask(embedded, f'DROP DATABASE "{failed}"', "postgres")
+
+
+def test_a_damaged_database_is_replaced_although_it_can_be_neither_used_nor_dumped(embedded: Stack) -> None:
+    assert embedded.play("backup").code == 0
+    users = ask(embedded, "SELECT count(*) FROM users")
+    ask(embedded, "ALTER TABLE notifications RENAME TO gone")  # the application is not healthy without it
+    ask(embedded, "CHECKPOINT", "postgres")
+    file = Path(embedded.state["postgres"]["data"]) / ask(embedded, "SELECT pg_relation_filepath('users')")
+    file.rename(file.with_name(f"{file.name}.away"))
+    restore = {"dbops_swap": True, "dbops_backup": "newest", "maintenance_window_preflight_timeout": 2}
+    try:
+        plan = embedded.play("restore", "--check", **restore)
+        assert plan.code == 0, plan.out
+        assert "Warning: Before the window: " in plan.out
+        assert "Warning: What was written since the backup cannot be counted: " in plan.out
+        wrong = embedded.play("restore", dbops_confirm=embedded.key, dbops_without_backup="production/other", **restore)
+        assert "refused: [confirm-mismatch] dbops_without_backup is 'production/other'" in wrong.last_line
+        aborted = embedded.play("restore", dbops_confirm=embedded.key, **restore)
+        assert aborted.last_line.startswith(f"dbops maintenance {embedded.key} failed: window "), aborted.out
+        assert f"-e dbops_without_backup={embedded.key}" in aborted.last_line
+        assert beside(embedded) == []
+        outcome = embedded.play("restore", dbops_confirm=embedded.key, dbops_without_backup=embedded.key, **restore)
+        assert outcome.code == 0, outcome.out
+    finally:
+        file.with_name(f"{file.name}.away").rename(file)
+    assert ask(embedded, "SELECT count(*) FROM users") == users
+    assert embedded.health()["release"] == "1"
+    assert embedded.report()["backup"] == {}
+    assert any(warning.startswith("No backup was made of the database that is replaced: ") for warning in embedded.report()["warnings"])
+    (replaced,) = beside(embedded)
+    ask(embedded, f'DROP DATABASE "{replaced}"', "postgres")
 
 
 def test_a_lost_database_is_restored_without_a_window(embedded: Stack) -> None:
