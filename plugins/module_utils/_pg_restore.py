@@ -172,20 +172,27 @@ def _unknown_tables(manifest: dict[str, Any], unknown: list[str]) -> OperationEr
     )
 
 
-def since(plan: Plan) -> list[dict[str, Any]]:
-    """Rows of each table in the backup, and now; [] where there is no such database."""
+def since(plan: Plan) -> dict[str, list[Any]]:
+    """Rows of each table in the backup, and now; nothing where there is no such database.
+
+    One that cannot be counted may be the very reason for the restore: that is a note, no failure.
+    """
     if not _pg_clone.existing(plan.server, [plan.database]):
-        return []
+        return {"since": []}
     live = plan.server.to(plan.database)
-    with Session(live.command(), plan.database) as session:
-        session.execute(_pg_digest.SETTINGS)
-        facts = _pg_digest.table_facts(session, session.rows(_pg_digest.TABLES), digest=lambda _table: False)
+    try:
+        with Session(live.command(), plan.database) as session:
+            session.execute(_pg_digest.SETTINGS)
+            facts = _pg_digest.table_facts(session, session.rows(_pg_digest.TABLES), digest=lambda _table: False)
+    except OperationError as error:
+        return {"since": [], "notes": [f"What was written since the backup cannot be counted: {error.what}"]}
     now = {(table["schema"], table["table"]): table["rows"] for table in facts}
     then = {(table["schema"], table["table"]): table["rows"] for table in plan.manifest["tables"]}
-    return [
+    tables = [
         {"schema": schema, "table": table, "then": then.get((schema, table)), "now": now.get((schema, table))}
         for schema, table in sorted(then.keys() | now.keys())
     ]
+    return {"since": tables}
 
 
 # -- the restore -------------------------------------------------------------------------------------------------

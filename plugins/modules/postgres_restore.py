@@ -269,7 +269,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         plan = _plan(module)
         restore = Restore(plan)
         restore.prepare()
-        return {**restore.result(), "since": since(plan)}
+        return {**restore.result(), **since(plan)}
 
     def prepare() -> Callable[[Progress], dict[str, Any]]:
         restore = Restore(_plan(module))
