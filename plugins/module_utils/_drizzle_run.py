@@ -17,7 +17,7 @@ from typing import Any, Callable
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from . import _drizzle
-from ._command import Answer, run
+from ._command import Answer, run, without_rows
 from ._errors import OperationError
 from ._files import read_json
 from ._job import Progress
@@ -243,7 +243,7 @@ def cause(log: ServerLog, name: str, pending: list[_drizzle.Migration]) -> str:
 def _words(entry: Entry) -> str:
     hint = f" ({' '.join(entry.hint.split())})" if entry.hint else ""
     message = re.sub(r" at character \d+$", "", " ".join(entry.message.split()))
-    return f"{message[:300]}{hint[:300]}"
+    return f"{without_rows(message)[:300]}{hint[:300]}"
 
 
 def _last_words(answer: Answer, url: str) -> str:

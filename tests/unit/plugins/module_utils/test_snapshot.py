@@ -56,7 +56,7 @@ def test_tables_are_locked_before_the_snapshot_is_taken(psql: Psql, tmp_path: Pa
         assert snapshot.tables == [USERS, ODD]
     log = said(tmp_path)
     steps = [
-        "idle_in_transaction_session_timeout",
+        "SET row_security = off;",
         "FROM pg_class",
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;",
         "SET LOCAL lock_timeout",
