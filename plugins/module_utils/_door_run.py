@@ -189,7 +189,9 @@ class Door:
 
     def _remove_role(self) -> None:
         role = quote_identifier(self.role)
-        self.server.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = {quote_literal(self.role)};")
+        # First it may not log in: a client that came again at once would outlive its role.
+        end = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = {quote_literal(self.role)};"
+        self.server.execute(f"ALTER ROLE {role} NOLOGIN; {end}")
         # A task that reset its role may have made something of its own: the role stays then, and cannot be used.
         if not self.server.ask(f"DROP ROLE {role};").ok:
             self.server.execute(f"ALTER ROLE {role} NOLOGIN PASSWORD NULL;")

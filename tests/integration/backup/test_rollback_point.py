@@ -190,7 +190,6 @@ def come_again(postgres: Postgres) -> Iterator[Callable[[str], None]]:
     yield start
     # Not by a signal: orphans of a container are its first process', and PostgreSQL takes one that is killed for a crash of its own.
     engine("exec", postgres.container, "rm", "/tmp/come-again")
-    postgres.sql("postgres", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{WINDOW}'")
     for client in clients:
         client.wait()
 
@@ -209,6 +208,7 @@ def test_a_client_that_comes_again_bars_neither_copy_nor_return(
             postgres.behind_the_door().sql(database, "CREATE TABLE of_operation ()")
             assert point(caller, database, "returned", moment=moment)["changed"]
             postgres.sql("postgres", f'DROP DATABASE "{database}__failed_{moment}" WITH (FORCE)')
+    assert postgres.sql("postgres", f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}'") == "0"
     assert contents(postgres, database) == before
 
 
