@@ -145,10 +145,17 @@ def server_of(module: AnsibleModule) -> Server:
 
 
 def backup_dir_of(module: AnsibleModule, option: str = "backup_dir") -> str:
-    """The directory of the backups. Where it is a link, what it leads to now: nothing below it is ever followed."""
-    path = module.params[option]
-    require_absolute(path, "dbops_backup_dir" if option == "backup_dir" else option)
-    return os.path.realpath(path)
+    """The directory of the backups. A link is not followed: it may lead elsewhere in the next moment, and files are removed there."""
+    path, name = str(module.params[option]), "dbops_backup_dir" if option == "backup_dir" else option
+    require_absolute(path, name)
+    if os.path.islink(path.rstrip("/")):
+        raise OperationError(
+            "backup-dir-link",
+            f"{path} is a symbolic link.",
+            "Nothing was changed.",
+            f"Set {name} to what it leads to: {os.path.realpath(path)}",
+        )
+    return path
 
 
 def redis_of(module: AnsibleModule) -> Redis:

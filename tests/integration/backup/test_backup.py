@@ -124,14 +124,12 @@ def test_a_backup_says_what_it_holds(caller: Caller, make_database: Make, form: 
     assert PASSWORD not in json.dumps(manifest)
 
 
-def test_the_directory_may_be_a_link(caller: Caller, make_database: Make) -> None:
+def test_a_directory_that_is_a_link_is_refused(caller: Caller, make_database: Make) -> None:
     caller.backups.mkdir()
     link = caller.directory / "link"
     link.symlink_to(caller.backups)
-    database = make_database()
-    name = caller.backup(database, backup_dir=str(link))["name"]
-    assert caller.manifest(name)["complete"]
-    assert caller.run("postgres_verify", database, backup_dir=str(link), wait=60.0)["name"] == name
+    told = caller.refused("postgres_backup", make_database(), "backup-dir-link", backup_dir=f"{link}/")
+    assert str(caller.backups) in told
 
 
 def test_only_what_a_killed_backup_of_this_series_left_is_removed(caller: Caller, make_database: Make) -> None:

@@ -178,8 +178,9 @@ def test_a_killed_drill_leaves_nothing(make_database: MakeDatabase, caller: Call
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("nothing_left")
-def test_a_server_that_ends_in_mid_drill(make_database: MakeDatabase, caller: Caller) -> None:
-    """Out of memory, or stopped: nothing was found out about the backup."""
+@pytest.mark.parametrize("end", ["container", "process"])
+def test_a_server_that_ends_in_mid_drill(end: str, make_database: MakeDatabase, caller: Caller) -> None:
+    """Stopped, or one of its processes killed for its memory, after which it begins anew: nothing was found out about the backup."""
     database = make_database()
     name = caller.backup(database)["name"]
     before = caller.manifest(name)
@@ -188,6 +189,12 @@ def test_a_server_that_ends_in_mid_drill(make_database: MakeDatabase, caller: Ca
         called = pool.submit(caller.refused, "postgres_drill", database, "drill-cut-off", assertions=sleepy, job="ending", wait=60.0)
         status = caller.directory / "state" / STACK / "jobs" / "ending" / "status.json"
         await_true(lambda: called.done() or (status.exists() and "answer" in status.read_text(encoding="utf-8")))
-        engine("kill", left_of_drills())
+        if end == "container":
+            engine("kill", left_of_drills())
+        else:
+            asked = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()"
+            psql = f'psql -qAt -U dbops_throwaway -d postgres -c "{asked}"'
+            kill = f'until pid=$({psql}) && test "$pid"; do sleep 0.1; done; kill -9 $pid'
+            engine("exec", "--user", "root", left_of_drills(), "sh", "-c", kill)
         assert "Nothing was found out" in called.result()
     assert caller.manifest(name) == before
