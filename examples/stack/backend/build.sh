@@ -1,7 +1,7 @@
 #!/bin/sh
 # build.sh <release> <directory>: makes the directory that release of the backend, ready for `node dist/server.js`.
 #
-# A release is backend/ with releases/<release>/ laid over it; one named 2-<variant> is laid over release 2.
+# A release is backend/ with releases/<release>/ laid over it; one named <n>-<variant> is laid over release n.
 # The dependencies are installed once for each lock file, in the repository's .cache. Needs node and npm on the PATH.
 set -eu
 umask 022

@@ -200,17 +200,16 @@ def test_some_tables_go_beside(postgres: Postgres, make_database: MakeDatabase, 
 @pytest.mark.usefixtures("clean")
 def test_another_environment_needs_a_transformation(postgres: Postgres, make_database: MakeDatabase, caller: Caller) -> None:
     database = make_database()
-    caller.backup(database, stack="production/shop")
+    production = {"backup": caller.backup(database, stack="production/shop")["name"]}
     before = databases(postgres)
     assert "it is of production/shop" in caller.refused("postgres_restore", database, "backup-none")  # the newest is its own newest
-    production = {"backup": caller.names()[-1]}
     assert "production" in caller.refused("postgres_restore", database, "restore-environment", **production)
     wrong = [{"name": "wrong.sql", "sql": "DELETE FROM payments; DELETE FROM nothing;"}]
-    assert "wrong.sql" in caller.refused("postgres_restore", database, "transform-failed", transform=wrong, wait=120.0)
+    assert "wrong.sql" in caller.refused("postgres_restore", database, "transform-failed", transform=wrong, wait=120.0, **production)
     assert databases(postgres) == before
 
     anonymise = [{"name": "anonymise.sql", "sql": "UPDATE users SET name = 'nobody'; DELETE FROM payments WHERE id > 10;"}]
-    made = restore(caller, database, transform=anonymise)
+    made = restore(caller, database, transform=anonymise, **production)
     assert made["changes"] == [
         "table public.payments has 10 rows instead of 2000",
         "table public.users has another content, in as many rows",

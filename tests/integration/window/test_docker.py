@@ -105,7 +105,7 @@ def test_obsolete_variables_are_a_warning(docker: Stack) -> None:
 def test_a_release_that_is_not_healthy_is_taken_back(docker: Stack) -> None:
     before = engine("inspect", "--format", "{{.Image}}", docker.state["backend"]["container"])
     variables = {"dbops_operation": "none", "maintenance_window_health_timeout": 5}
-    outcome = docker.play("maintenance", dbops_release_image=docker.release("2-unhealthy"), **variables)
+    outcome = docker.play("maintenance", dbops_release_image=docker.release("1-unhealthy"), **variables)
     assert outcome.code == 2, outcome.out
     assert outcome.last_line.startswith(f"dbops maintenance {docker.key} rolled_back: ")
     assert "[health-gate]" in outcome.last_line
@@ -128,7 +128,7 @@ def test_a_window_brings_the_new_release_even_if_its_tag_moves(docker: Stack, re
     servers = identities(docker.state)
     wanted = engine("inspect", "--format", "{{.Id}}", moving_tag)
     # The first that anybody hears of the window, and from then on the tag means another release.
-    receiver.hook = lambda event: event == "planned" and engine("tag", docker.release("2-unhealthy"), moving_tag)
+    receiver.hook = lambda event: event == "planned" and engine("tag", docker.release("1-unhealthy"), moving_tag)
     announce = [{"kind": "webhook", "url": receiver.url("ok")}]
     outcome = docker.play("maintenance", dbops_operation="migrate", dbops_release_image=moving_tag, dbops_announce=announce)
     assert outcome.code == 0, outcome.out

@@ -214,6 +214,7 @@ def test_a_damaged_database_is_replaced_although_it_can_be_neither_used_nor_dump
     file = Path(embedded.state["postgres"]["data"]) / ask(embedded, "SELECT pg_relation_filepath('users')")
     file.rename(file.with_name(f"{file.name}.away"))
     restore = {"dbops_swap": True, "dbops_backup": "newest", "maintenance_window_preflight_timeout": 2}
+    huge = embedded.backups / "amanat_dev_pg_2098-01-01T000000Z.pgdir.manifest.json"
     try:
         plan = embedded.play("restore", "--check", **restore)
         assert plan.code == 0, plan.out
@@ -225,14 +226,20 @@ def test_a_damaged_database_is_replaced_although_it_can_be_neither_used_nor_dump
         assert aborted.last_line.startswith(f"dbops maintenance {embedded.key} failed: window "), aborted.out
         assert f"-e dbops_without_backup={embedded.key}" in aborted.last_line
         assert beside(embedded) == []
+        # By its size, which no disk has, the next one is foreseen to find no room.
+        huge.write_text('{"bytes": 1e18}', encoding="utf-8")
+        refused = embedded.play("restore", dbops_confirm=embedded.key, **restore)
+        assert refused.last_line.startswith(f"dbops maintenance {embedded.key} refused: [backup-no-space] "), refused.out
+        assert f"-e dbops_without_backup={embedded.key}" in refused.last_line
         outcome = embedded.play("restore", dbops_confirm=embedded.key, dbops_without_backup=embedded.key, **restore)
         assert outcome.code == 0, outcome.out
     finally:
         file.with_name(f"{file.name}.away").rename(file)
+        huge.unlink(missing_ok=True)
     assert ask(embedded, "SELECT count(*) FROM users") == users
     assert embedded.health()["release"] == "1"
     assert embedded.report()["backup"] == {}
-    assert any(warning.startswith("No backup was made of the database that is replaced: ") for warning in embedded.report()["warnings"])
+    assert any(warning.startswith("No backup is made of the database that is replaced: ") for warning in embedded.report()["warnings"])
     (replaced,) = beside(embedded)
     ask(embedded, f'DROP DATABASE "{replaced}"', "postgres")
 

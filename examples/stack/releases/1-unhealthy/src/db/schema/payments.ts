@@ -27,8 +27,6 @@ export const payments = pgTable(
     providerPaymentId: varchar("provider_payment_id", { length: 80 }),
     transactionHash: varchar("transaction_hash", { length: 80 }),
     idempotencyKey: varchar("idempotency_key", { length: 80 }),
-    /** What the bank calls the payout that settled this payment; empty until it has. */
-    settlementReference: varchar("settlement_reference", { length: 64 }),
     /** No migration makes this column, so this release is never healthy. */
     settledBy: varchar("settled_by", { length: 64 }),
     status: paymentStatus("status").notNull().default("pending"),
@@ -42,7 +40,6 @@ export const payments = pgTable(
     index("payments_user_id_created_at_idx").on(t.userId, t.createdAt),
     index("payments_status_idx").on(t.status),
     index("payments_transaction_hash_idx").on(t.transactionHash),
-    index("payments_settlement_reference_idx").on(t.settlementReference),
   ],
 );
 
