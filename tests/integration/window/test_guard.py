@@ -161,6 +161,7 @@ def test_a_restore_replaces_the_database_by_the_backup_that_was_chosen(embedded:
 
 def test_what_was_restored_in_vain_is_dropped(embedded: Stack) -> None:
     """Services that cannot be stopped end a window after the load and before the swap."""
+    assert embedded.play("backup").code == 0
     commands = {verb: embedded.state["backend"][verb] for verb in ("start", "status")}
     backend = {"name": "backend", "kind": "command", **commands, "stop": ["false"]}
     outcome = embedded.play("restore", dbops_swap=True, dbops_confirm=embedded.key, dbops_services=[backend])
