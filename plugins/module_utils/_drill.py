@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -167,7 +167,7 @@ class Drill:
     def _assert(self, copy: Copy) -> None:
         """Ask the restored database whatever it is to answer rightly."""
         copy.progress.say("asking it what it has to answer rightly", now=True)
-        server = copy.target.server.to(DATABASE)
+        server = replace(copy.target.server.to(DATABASE), search_path="")
         wrong = []
         for assertion in self.plan.assertions or usual_assertions(self.plan.manifest):
             found, why = self._answer(server, assertion)

@@ -254,8 +254,9 @@ def differs(name: str, wrong: list[str]) -> OperationError:
 
 
 def run_sql(target: Target, database: str, sql: str) -> None:
-    """One text in one transaction."""
-    command = target.programs.command([*PSQL, "--single-transaction"], target.environ(database))
+    """One text of the user's, in one transaction."""
+    users = replace(target, server=replace(target.server, search_path=""))
+    command = target.programs.command([*PSQL, "--single-transaction"], users.environ(database))
     answer = run(command, stdin=sql, tied=True)
     if not answer.ok:
         raise failure(answer, database)

@@ -55,12 +55,15 @@ class Server:
     """How the operator reaches one PostgreSQL server.
 
     env: libpq's variables (user, password, database); with a container no host, so that its socket is used.
+    search_path: where names without a schema are looked up; "" leaves it to the role, for the SQL of users. We are a superuser in
+    databases of others, and whoever may create functions there could give one the name of the server's own (CVE-2018-1058).
     """
 
     place: Place
     env: dict[str, str] = field(repr=False)
     timeout: float = 60
     options: dict[str, str] = field(default_factory=dict)
+    search_path: str = "pg_catalog"
 
     @property
     def database(self) -> str:
@@ -76,8 +79,9 @@ class Server:
     def environ(self) -> dict[str, str]:
         # Whatever the encoding of the database is, we read and write UTF-8.
         env = {"PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT), "PGAPPNAME": "amanat.dbops", "PGCLIENTENCODING": "UTF8", **self.env}
-        if self.options:
-            settings = " ".join(f"-c {name}={value}" for name, value in sorted(self.options.items()))
+        options = {"search_path": self.search_path, **self.options}
+        settings = " ".join(f"-c {name}={value}" for name, value in sorted(options.items()) if value)
+        if settings:
             env["PGOPTIONS"] = f"{env.get('PGOPTIONS', '')} {settings}".strip()
         return env
 

@@ -263,6 +263,21 @@ def test_a_plain_application_can_read_the_stamp_and_not_write_it(
 
 
 @pytest.mark.slow
+def test_no_function_of_the_applications_is_taken_for_the_servers(
+    postgres: Postgres, stamped: str, caller: Caller, plain_role: str
+) -> None:
+    """Whoever owns a database may create in `public` what a superuser then calls without meaning to (CVE-2018-1058)."""
+    postgres.sql(stamped, f'ALTER SCHEMA public OWNER TO "{plain_role}"')
+    postgres.sql(
+        stamped,
+        f"""SET ROLE "{plain_role}";
+        CREATE FUNCTION public.lie(found jsonb, one jsonb) RETURNS jsonb LANGUAGE sql AS
+          $$ SELECT coalesce(found, '[]') || jsonb_build_array(one || '{{"environment": "production"}}') $$;
+        CREATE AGGREGATE public.jsonb_agg(jsonb) (SFUNC = public.lie, STYPE = jsonb);""",
+    )
+    assert caller.run("environment_stamp", stamped, backup_dir=None, state="read")["stamp"] == STACK
+
+
 def test_an_operator_who_is_no_superuser_is_told_what_that_means(
     postgres: Postgres, make_database: MakeDatabase, caller: Caller, plain_role: str
 ) -> None:

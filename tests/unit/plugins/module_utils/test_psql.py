@@ -85,9 +85,9 @@ def test_statements_go_to_standard_input_and_secrets_to_the_environment(server: 
 
 def test_options_are_added_to_those_of_the_url(server: Callable[..., Server]) -> None:
     asked = server("", PGOPTIONS="-c search_path=x")
-    assert asked.environ()["PGOPTIONS"] == "-c search_path=x"
-    with_options = Server(asked.place, asked.env, options={"lock_timeout": "5s", "statement_timeout": "0"})
-    assert with_options.environ()["PGOPTIONS"] == "-c search_path=x -c lock_timeout=5s -c statement_timeout=0"
+    assert asked.environ()["PGOPTIONS"] == "-c search_path=x -c search_path=pg_catalog"
+    for_users = Server(asked.place, asked.env, options={"lock_timeout": "5s", "statement_timeout": "0"}, search_path="")
+    assert for_users.environ()["PGOPTIONS"] == "-c search_path=x -c lock_timeout=5s -c statement_timeout=0"
 
 
 def test_another_database(server: Callable[..., Server]) -> None:
