@@ -64,6 +64,16 @@ def _address(value: str, pg_url: str, redis_url: str) -> str:
     return f"{scheme if scheme.isalnum() else 'http'}://{NOWHERE}" if scheme else ""
 
 
+def has_postgres(env: dict[str, str]) -> bool:
+    """Whether it names PostgreSQL by a URL."""
+    return any(_scheme(value) in _POSTGRES for value in env.values())
+
+
+def led_to(env: dict[str, str], pg_url: str) -> dict[str, str]:
+    """The same environment, in which every address of PostgreSQL is that of the database that was checked and backed up."""
+    return {name: pg_url if _scheme(value) in _POSTGRES else value for name, value in env.items()}
+
+
 def open_part(env: dict[str, str]) -> dict[str, str]:
     """What may decide what a program does, without a secret: the same for a rotated password, another for another mode."""
     return replaced(env, f"postgres://{NOWHERE}", f"redis://{NOWHERE}", "")

@@ -20,7 +20,7 @@ from ._command import Command, run
 from ._errors import OperationError
 from ._place import Engine
 from ._seed import Seed, hints
-from ._seed_env import open_part
+from ._seed_env import has_postgres, open_part
 from ._services import ContainerService, Context, service_of
 
 
@@ -66,6 +66,13 @@ def program_of(seed: Seed, specs: list[dict[str, Any]], context: Context) -> Pro
     config = container["Config"]
     workdir = config.get("WorkingDir") or "/"
     env, user = _env(config), config.get("User") or ""
+    if not has_postgres(env):
+        raise OperationError(
+            "seed-no-url",
+            f"The environment of {service.name!r} has no URL of PostgreSQL, so {seed.name} cannot be led to the database that is meant.",
+            "Nothing was changed.",
+            "Give the service its PG_URL.",
+        )
     digest = hashlib.sha256(json.dumps([seed.argv, workdir, user, sorted(open_part(env).items())]).encode())
     texts = []
     for path, content in _files(context.engine, str(image["Id"]), workdir, seed):

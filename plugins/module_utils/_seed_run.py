@@ -23,6 +23,7 @@ from ._job import Progress
 from ._pg_digest import SETTINGS, TABLES, table_facts
 from ._place import Place
 from ._psql import Server, quote_literal
+from ._seed_env import led_to
 from ._seed_program import Program
 from ._seed_rehearsal import complaint_in, end_sessions, told
 from ._session import Session
@@ -42,11 +43,12 @@ def verdict_on(
 
 @dataclass(frozen=True)
 class Running:
-    """What one run needs to know. timeout: seconds."""
+    """What one run needs to know. url: the application's, whatever its container was given; timeout: seconds."""
 
     stack: Stack
     place: Place
     server: Server = field(repr=False)
+    url: str = field(repr=False)
     program: Program = field(repr=False)
     timeout: float
     run: str
@@ -110,7 +112,7 @@ class Run:
         labels = {"stack": str(plan.stack), "run": plan.run}
         with holder(plan.place, program.image, labels) as host:
             guest = Guest(plan.place, host, program.networks, labels)
-            env = program.given(program.env)
+            env = program.given(led_to(program.env, plan.url))
             return guest.run(program.argv, env, program.image, plan.timeout, workdir=program.workdir, user=program.user, overran=self._end)
 
     def _end(self, name: str) -> None:

@@ -119,7 +119,9 @@ def _plan(module: AnsibleModule) -> Running:
     verdict, _record = verdict_from(module, program)
     verdict.require(program.seed)
     params = module.params
-    return Running(stack_of(module), place_of(module), server_of(module), program, params["timeout"], params["job"] or "seed")
+    return Running(
+        stack_of(module), place_of(module), server_of(module), params["pg_url"], program, params["timeout"], params["job"] or "seed"
+    )
 
 
 def _predict(plan: Running) -> dict[str, Any]:

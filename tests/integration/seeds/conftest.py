@@ -109,12 +109,12 @@ def make_shop(network: str, shop_server: Postgres, seed_images: dict[str, str], 
     """A function that makes a stack; gone after the test."""
     made: list[Shop] = []
 
-    def make(stack: str = "development/shop", image: str = "honest", *, backed_up: bool = True) -> Shop:
+    def make(stack: str = "development/shop", image: str = "honest", *, backed_up: bool = True, leads_to: str = "") -> Shop:
         database = f"shop_{secrets.token_hex(4)}"
         shop_server.sql("postgres", f"CREATE DATABASE {database} TEMPLATE template")
         backend = f"{network}-{database}"
         environment = {
-            "PG_URL": shop_server.url(database),
+            "PG_URL": shop_server.url(leads_to or database),
             "JWT_SECRET": SECRET,
             "MAIL_HOST": "mail",
             "CERTIFICATE": "a\nb",

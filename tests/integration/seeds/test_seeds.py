@@ -21,7 +21,10 @@ def left() -> str:
 
 def test_the_seeds_of_the_runbook(make_shop: Any) -> None:
     """Rehearsed once, run twice: the second run changes nothing, and says so. Whatever it prints, no secret is kept."""
-    shop = make_shop("production/shop")
+    elsewhere = make_shop("staging/shop", backed_up=False)
+    untouched = elsewhere.content()
+    # Whatever database the service was given, a seed works on the one that was checked and backed up.
+    shop = make_shop("production/shop", leads_to=elsewhere.database)
     guard = shop.guard("seedCategories")
     assert (guard["verdict"], guard["rehearse"], guard["slug"]) == ("refuse", True, "seed-not-rehearsed")
     shop.refused("seedCategories", "seed-not-rehearsed")
@@ -43,6 +46,7 @@ def test_the_seeds_of_the_runbook(make_shop: Any) -> None:
     again = shop.seed("seedCategories")
     assert (again["changed"], again["tables"]) == (False, [])
     assert shop.content() == before
+    assert elsewhere.content() == untouched
     assert not left()
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils._seed_env import open_part, replaced, without_secrets
+from ansible_collections.amanat.dbops.plugins.module_utils._seed_env import has_postgres, led_to, open_part, replaced, without_secrets
 from ansible_collections.amanat.dbops.plugins.module_utils._seed_rehearsal import complaint_in
 from ansible_collections.amanat.dbops.plugins.module_utils._stage import attempts_in
 from hypothesis import given
@@ -91,3 +91,10 @@ Ip6OutNoRoutes                  	4
 @pytest.mark.parametrize(("snmp", "found"), [(SNMP, 9), ("", 0), (SNMP.replace("Ip6", "Icmp6"), 5)])
 def test_attempts(snmp: str, found: int) -> None:
     assert attempts_in(snmp) == found
+
+
+def test_every_address_of_postgresql_is_that_of_the_database_that_was_checked() -> None:
+    env = {"PG_URL": "postgres://a:b@other/live", "REPLICA": "postgresql://a:b@replica/live", "REDIS_URL": "redis://redis", "MODE": "x"}
+    assert led_to(env, PG) == {**env, "PG_URL": PG, "REPLICA": PG}
+    assert has_postgres(env)
+    assert not has_postgres({"DB_HOST": "other", "REDIS_URL": "redis://redis"})
