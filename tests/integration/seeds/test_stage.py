@@ -39,7 +39,7 @@ def test_programs_on_a_stage(make_database: Callable[..., str], caller: Caller, 
     state = str(caller.directory / "state")
     url = f"{postgres.url(database)}?sslmode=require&options=-c%20statement_timeout%3D7s"
     with stage(state, str(caller.backups), name, postgres.image, url, redis_image=redis) as made:
-        assert made.server.value("SELECT count(*) FROM users") == 500
+        assert made.server.value("SELECT count(*) FROM public.users") == 500
         ask = ["psql", made.url, "-Atc", "SELECT current_user || current_database() || current_setting('statement_timeout')"]
         answer = made.run(postgres.image, ask, {}, 30)
         assert (answer.code, answer.out) == (0, "amanatthe shop?7s\n"), answer.err
