@@ -28,6 +28,7 @@ from ._client import Client
 from ._command import Answer, Command, run, start_tied
 from ._errors import OperationError
 from ._files import make_private_directory, read_json, sync_directory, write_json, write_text
+from ._identity import IDENTIFIER
 from ._job import Progress
 from ._pg_dump import compare_counts
 from ._psql import PSQL, Server
@@ -128,7 +129,7 @@ def described(session: Session) -> dict[str, Any]:
     """What a manifest says of a database, all but the content of its tables, its large objects and its schema."""
     about = (
         "SELECT current_setting('server_version') AS server_version,"
-        " (SELECT system_identifier::text FROM pg_control_system()) AS system_identifier,"
+        f" ({IDENTIFIER}) AS system_identifier,"
         " pg_database_size(current_database()) AS database_bytes,"
         f" ({_pg_digest.UNCHECKED}) AS unchecked_foreign_keys, to_regnamespace('public') IS NOT NULL AS has_public,"
         " to_regclass('drizzle.__drizzle_migrations') IS NOT NULL AS has_migrations"

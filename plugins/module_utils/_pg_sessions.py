@@ -78,3 +78,15 @@ def terminate(server: Server, databases: Collection[str], also: str = "false") -
         if time.monotonic() >= until:
             raise in_use(databases, left)
         time.sleep(_POLL)
+
+
+def end_sessions(server: Server, condition: str) -> int:
+    """End the sessions of a program that is gone; how many there are left after some seconds, as there should be none."""
+    theirs = f"FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND {condition}"
+    server.value(f"SELECT count(pg_terminate_backend(pid)) AS ended {theirs}")
+    until = time.monotonic() + 2 * PATIENCE
+    while True:
+        left = int(server.value(f"SELECT count(*) AS left {theirs}"))
+        if not left or time.monotonic() > until:
+            return left
+        time.sleep(_POLL)

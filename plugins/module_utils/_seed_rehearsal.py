@@ -19,7 +19,7 @@ from . import _manifest, _seed_record
 from ._command import Answer
 from ._files import make_private_directory, write_json
 from ._job import Progress
-from ._psql import Server
+from ._pg_sessions import end_sessions
 from ._seed_changes import Snapshot
 from ._seed_env import replaced, without_secrets
 from ._seed_guard import judge
@@ -116,18 +116,6 @@ class Rehearsal:
             "complaint": complaint_in(answer.err) if answer.ok else "",
             "said": told(answer, {}),
         }
-
-
-def end_sessions(server: Server, condition: str) -> int:
-    """End the sessions of a program that is gone; how many there are left after some seconds, as there should be none."""
-    theirs = f"FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND {condition}"
-    server.value(f"SELECT count(pg_terminate_backend(pid)) AS ended {theirs}")
-    until = time.monotonic() + 20
-    while True:
-        left = int(server.value(f"SELECT count(*) AS left {theirs}"))
-        if not left or time.monotonic() > until:
-            return left
-        time.sleep(0.1)
 
 
 def result(record: dict[str, Any], program: Program) -> dict[str, Any]:

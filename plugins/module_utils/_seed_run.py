@@ -21,11 +21,12 @@ from ._files import make_private_directory, write_json
 from ._guest import Guest, holder
 from ._job import Progress
 from ._pg_digest import SETTINGS, TABLES, table_facts
+from ._pg_sessions import end_sessions
 from ._place import Place
 from ._psql import Server, quote_literal
 from ._seed_env import led_to
 from ._seed_program import Program
-from ._seed_rehearsal import complaint_in, end_sessions, told
+from ._seed_rehearsal import complaint_in, told
 from ._session import Session
 from ._stack import Stack
 from ._window import stamp

@@ -77,6 +77,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._identity import IDENTIFIER
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
@@ -87,10 +88,10 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._pg_login import log_in
 
-ABOUT = """
+ABOUT = f"""
 SELECT current_database() AS database, pg_database_size(current_database()) AS bytes,
        current_setting('server_version') AS server_version, current_setting('data_directory') AS data_directory,
-       (SELECT system_identifier::text FROM pg_control_system()) AS system_identifier
+       ({IDENTIFIER}) AS system_identifier
 """
 
 

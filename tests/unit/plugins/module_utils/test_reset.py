@@ -135,7 +135,10 @@ def test_a_path_may_be_emptied_or_not(path: str, kept: dict[str, str], passes: b
 )
 def test_nobody_else_may_mount_it(other: dict[str, str], passes: bool) -> None:
     own, others = container(bind("/data/pg", Name="volume")), container(other, identity="2")
-    question = lambda: _reset.require_unshared("1", "/data/pg", "volume", [own, others])  # noqa: E731
+
+    def question() -> None:
+        _reset.require_unshared("1", "/data/pg", "volume", [own, others])
+
     if passes:
         question()
         # Neither may the container itself mount it twice, nor be there at all once it was removed.
