@@ -23,8 +23,14 @@ _POSTGRES = ("postgres", "postgresql")
 _REDIS = ("redis", "rediss", "valkey", "valkeys")
 
 
+# A URL begins with its scheme: https://www.rfc-editor.org/rfc/rfc3986#section-3.1. Where text stands before it, it leads somewhere, too.
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
 def _scheme(value: str) -> str:
-    return value.partition("://")[0].lower() if "://" in value else ""
+    """Of the first URL in it; "" where there is none."""
+    match = _URL.search(value)
+    return match[1].lower() if match else ""
 
 
 def _inside(value: str) -> tuple[str, str]:

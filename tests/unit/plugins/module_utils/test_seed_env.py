@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils._seed_env import has_postgres, led_to, open_part, replaced, without_secrets
 from ansible_collections.amanat.dbops.plugins.module_utils._seed_rehearsal import complaint_in
 from ansible_collections.amanat.dbops.plugins.module_utils._stage import attempts_in
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 PG, REDIS, SECRET = "postgres://u:throwaway@127.0.0.1:5432/d", "redis://:throwaway@127.0.0.1:6379", "throwaway"
@@ -33,6 +35,9 @@ PG, REDIS, SECRET = "postgres://u:throwaway@127.0.0.1:5432/d", "redis://:throwaw
         ("PATH", "/usr/local/sbin:/usr/local/bin", "/usr/local/sbin:/usr/local/bin"),
         ("NODE_OPTIONS", "--max-old-space-size=4096", "--max-old-space-size=4096"),
         ("EMPTY_TOKEN", "", ""),
+        ("SEPARATOR", "://", "://"),
+        ("HELP", "see https://wiki.example.com", "https://replaced.invalid"),
+        ("JDBC", "jdbc:postgresql://replica/amanat", PG),
     ],
 )
 def test_what_a_variable_becomes(name: str, value: str, expected: str) -> None:
@@ -44,11 +49,17 @@ def test_without_a_redis_its_address_leads_nowhere() -> None:
     assert replaced({"REDIS_URL": "redis://redis"}, PG, "", SECRET) == {"REDIS_URL": "redis://replaced.invalid:6379"}
 
 
-@given(st.dictionaries(st.text(min_size=1), st.text()))
+values = st.text() | st.builds("{}{}://{}".format, st.text(), st.sampled_from(["a", "0", ""]), st.text())
+
+
+@given(st.dictionaries(st.text(min_size=1), values))
+@example({"0": "://"})
 def test_names_stay(env: dict[str, str]) -> None:
     new = replaced(env, PG, REDIS, SECRET)
     assert new.keys() == env.keys()
-    assert not [value for value in new.values() if "://" in value and value not in (PG, REDIS) and "replaced.invalid" not in value]
+    # Without a scheme it is no URL, and leads nowhere by itself.
+    urls = [value for value in new.values() if re.search(r"[A-Za-z][A-Za-z0-9+.-]*://", value)]
+    assert not [value for value in urls if value not in (PG, REDIS) and "replaced.invalid" not in value]
 
 
 def test_what_makes_another_program() -> None:
