@@ -11,17 +11,33 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote, urlsplit
 
+from ._pg_url import PgUrl
+
 NOWHERE = "replaced.invalid"  # a name that no resolver may know: https://www.rfc-editor.org/rfc/rfc6761#section-6.4
 
-_SECRET = re.compile(
-    r"PASS|PWD|SECRET|TOKEN|KEY|CREDENTIAL|AUTH|JWT|SALT|SIGN|COOKIE|CERT|PRIVATE|WEBHOOK|DSN|URI|URL|ENDPOINT|CONNECTION", re.IGNORECASE
+# Words of names. The first ones may be the end of a longer word, as in PGPASSWORD; BYPASS and MONKEY are no secrets.
+_WORDS = (
+    r"(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|APIKEY|(?<![A-Z0-9])(?:PASS|PWD|KEY|AUTH|JWT|SALT|PEPPER|SIGNATURE|COOKIE"
+    r"|CERT|CERTIFICATE|PRIVATE|DSN|CONNECTION(?:_?STRING)?))S?"
 )
+# What a name says at its end is what it holds: JWT_SECRET and API_KEY_2 are secrets, SEED_PASS_MODE and TOKEN_POLICY decide something.
+_SECRET = re.compile(rf"{_WORDS}(?:_?\d+)?$", re.IGNORECASE)
+# In what is kept of its output less is at stake: there it is enough that a name speaks of one.
+_SUSPECT = re.compile(rf"(?:{_WORDS}|(?<![A-Z0-9])(?:URL|URI|ENDPOINT|WEBHOOK)S?)(?![A-Z])", re.IGNORECASE)
 # What no one would write by hand: long, of letters and digits, and neither a path nor an option.
 _OPAQUE = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9+][A-Za-z0-9+/=_-]{19,}")
+_SWITCH = re.compile(r"true|false|yes|no|on|off|[+-]?\d+(?:\.\d+)?", re.IGNORECASE)
+_SHORTEST = 8  # characters of a secret; what is shorter is rather a mode, and a rehearsal that left it out would prove nothing
 _SHORT = 4  # characters; what is shorter stands in any text
+
+_HOST = re.compile(r"(?:HOST|HOSTNAME|SERVER|ADDR|ADDRESS|URL|URI|ENDPOINT|WEBHOOK)S?$", re.IGNORECASE)
+_HERE = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104 - compared, not listened on
+_DATABASE_HOST = re.compile(r"PG|POSTGRES|DB|DATABASE", re.IGNORECASE)
+_CACHE_HOST = re.compile(r"REDIS|VALKEY", re.IGNORECASE)
 _POSTGRES = ("postgres", "postgresql")
 _REDIS = ("redis", "rediss", "valkey", "valkeys")
-
+# By which libpq and node-postgres find a server where no URL says it.
+_LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGSERVICE")
 
 # A URL begins with its scheme: https://www.rfc-editor.org/rfc/rfc3986#section-3.1. Where text stands before it, it leads somewhere, too.
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -42,22 +58,25 @@ def _inside(value: str) -> tuple[str, str]:
         return "", ""
 
 
+def _is_secret(name: str, value: str) -> bool:
+    return len(value) >= _SHORTEST and not _SWITCH.fullmatch(value) and bool(_SECRET.search(name) or _OPAQUE.fullmatch(value))
+
+
 def replaced(env: dict[str, str], pg_url: str, redis_url: str, secret: str) -> dict[str, str]:
     """The same names. pg_url, redis_url: what addresses of PostgreSQL and Redis become ("" for Redis: nowhere); secret: any other."""
-    urls = [_inside(value) for value in env.values() if _scheme(value)]
-    hosts = {host for host, _password in urls}
-    passwords = {password for _host, password in urls if len(password) >= _SHORT}
+    served = _POSTGRES + (_REDIS if redis_url else ())
+    hosts = {_inside(value)[0] for value in env.values() if _scheme(value) in served}
+    passwords = {_inside(value)[1] for value in env.values() if _scheme(value)}
 
     def replacement(name: str, value: str) -> str:
-        if not value:
-            return value
-        if name.upper().endswith(("HOST", "HOSTNAME", "SERVER", "ADDR")) or value in hosts:
-            return "127.0.0.1"
-        if _SECRET.search(name) or _OPAQUE.fullmatch(value) or any(password in value for password in passwords):
-            return secret
-        return value
+        if _HOST.search(name) and value and not _SWITCH.fullmatch(value):
+            is_ours = _DATABASE_HOST.match(name) or (redis_url and _CACHE_HOST.match(name)) or value.lower() in hosts
+            return value if value in _HERE else "127.0.0.1" if is_ours else NOWHERE
+        repeated = len(value) >= _SHORTEST and value in passwords
+        return secret if repeated or _is_secret(name, value) else value
 
-    return {name: _address(value, pg_url, redis_url) or replacement(name, value) for name, value in env.items()}
+    new = {name: _address(value, pg_url, redis_url) or replacement(name, value) for name, value in env.items()}
+    return {**new, **_libpq(env, pg_url)}
 
 
 def _address(value: str, pg_url: str, redis_url: str) -> str:
@@ -70,6 +89,12 @@ def _address(value: str, pg_url: str, redis_url: str) -> str:
     return f"{scheme if scheme.isalnum() else 'http'}://{NOWHERE}" if scheme else ""
 
 
+def _libpq(env: dict[str, str], pg_url: str) -> dict[str, str]:
+    """Those of libpq's own variables that are there, as the URL has them."""
+    found = [name for name in _LIBPQ if name in env]
+    return {name: PgUrl.parse(pg_url).environ().get(name, "") for name in found}
+
+
 def has_postgres(env: dict[str, str]) -> bool:
     """Whether it names PostgreSQL by a URL."""
     return any(_scheme(value) in _POSTGRES for value in env.values())
@@ -77,18 +102,20 @@ def has_postgres(env: dict[str, str]) -> bool:
 
 def led_to(env: dict[str, str], pg_url: str) -> dict[str, str]:
     """The same environment, in which every address of PostgreSQL is that of the database that was checked and backed up."""
-    return {name: pg_url if _scheme(value) in _POSTGRES else value for name, value in env.items()}
+    new = {name: pg_url if _scheme(value) in _POSTGRES else value for name, value in env.items()}
+    return {**new, **_libpq(env, pg_url)}
 
 
 def open_part(env: dict[str, str]) -> dict[str, str]:
     """What may decide what a program does, without a secret: the same for a rotated password, another for another mode."""
-    return replaced(env, f"postgres://{NOWHERE}", f"redis://{NOWHERE}", "")
+    return replaced(env, f"postgres://nobody@{NOWHERE}/nothing", f"redis://{NOWHERE}", "")
 
 
 def without_secrets(text: str, env: dict[str, str]) -> str:
     """Text of a program, without the secrets that it was given."""
     values = {part for value in env.values() if _scheme(value) for part in (value, _inside(value)[1])}
-    values |= {value for name, value in env.items() if _SECRET.search(name) or _OPAQUE.fullmatch(value)}
-    for value in sorted((value for value in values if len(value) >= _SHORT), key=len, reverse=True):
+    values |= {value for name, value in env.items() if _SUSPECT.search(name) or _OPAQUE.fullmatch(value)}
+    values = {value for value in values if len(value) >= _SHORT and not _SWITCH.fullmatch(value)}
+    for value in sorted(values, key=len, reverse=True):
         text = text.replace(value, "***")
     return text

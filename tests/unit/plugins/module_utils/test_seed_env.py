@@ -25,11 +25,33 @@ PG, REDIS, SECRET = "postgres://u:throwaway@127.0.0.1:5432/d", "redis://:throwaw
         ("REDIS_URL", "rediss://:pw@redis:6379", REDIS),
         ("API", "https://api.example.com/v1", "https://replaced.invalid"),
         ("CONNECTION_STRING", "Server=db;Pwd=x", SECRET),
-        ("PGPASSWORD", "pw", SECRET),
+        ("JWT_SECRET", "long-enough", SECRET),
+        ("API_KEY_2", "long-enough", SECRET),
+        ("SMTP_PASS", "long-enough", SECRET),
+        ("STRIPE_SECRET_KEYS", "long-enough", SECRET),
+        ("PGPASSWORD", "pw", "throwaway"),
+        ("PGDATABASE", "amanat", "d"),
+        ("COPY", "pw-of-amanat", SECRET),
+        # What decides what a program does has to be what it is in earnest.
+        ("SEED_PASS_MODE", "careful-one", "careful-one"),
+        ("BYPASS_CHECKS", "everything", "everything"),
+        ("DESIGN_MODE", "wipe-it-all", "wipe-it-all"),
+        ("PRIMARY_KEY_MODE", "start-anew", "start-anew"),
+        ("MONKEY", "chimpanzee", "chimpanzee"),
+        ("SEED_TOKEN", "wipe", "wipe"),
+        ("RESET_PASSWORDS", "false", "false"),
+        ("SESSION_KEY", "1234567890", "1234567890"),
         ("STRIPE", "sk1live1aaaaaaaaaaaaaaaaaaaa", SECRET),
-        ("NOTE", "the password is pw-of-amanat", SECRET),
+        ("NODE_ENV", "pw-of-amanat-1", "pw-of-amanat-1"),
         ("PGHOST", "postgres", "127.0.0.1"),
-        ("QUEUE", "rabbit", "127.0.0.1"),
+        ("DB_HOST", "10.0.0.7", "127.0.0.1"),
+        ("REDIS_HOSTNAME", "redis", "127.0.0.1"),
+        ("READ_HOST", "replica", "127.0.0.1"),
+        ("DB_TYPE", "postgres", "postgres"),
+        ("MAIL_HOST", "mail", "replaced.invalid"),
+        ("SEARCH_ENDPOINT", "search:9200/index", "replaced.invalid"),
+        ("HOST", "localhost", "localhost"),
+        ("USE_MAIL_SERVER", "true", "true"),
         ("NODE_ENV", "production", "production"),
         ("PORT", "5000", "5000"),
         ("PATH", "/usr/local/sbin:/usr/local/bin", "/usr/local/sbin:/usr/local/bin"),
@@ -41,12 +63,13 @@ PG, REDIS, SECRET = "postgres://u:throwaway@127.0.0.1:5432/d", "redis://:throwaw
     ],
 )
 def test_what_a_variable_becomes(name: str, value: str, expected: str) -> None:
-    env = {"OTHER": "amqp://u:pw-of-amanat@rabbit", name: value}
+    env = {"OTHER": "amqp://u:pw-of-amanat@rabbit", "REPLICA_URL": "postgres://replica/amanat", name: value}
     assert replaced(env, PG, REDIS, SECRET)[name] == expected
 
 
 def test_without_a_redis_its_address_leads_nowhere() -> None:
-    assert replaced({"REDIS_URL": "redis://redis"}, PG, "", SECRET) == {"REDIS_URL": "redis://replaced.invalid:6379"}
+    env = {"REDIS_URL": "redis://redis", "REDIS_HOST": "redis"}
+    assert replaced(env, PG, "", SECRET) == {"REDIS_URL": "redis://replaced.invalid:6379", "REDIS_HOST": "replaced.invalid"}
 
 
 values = st.text() | st.builds("{}{}://{}".format, st.text(), st.sampled_from(["a", "0", ""]), st.text())
@@ -64,16 +87,18 @@ def test_names_stay(env: dict[str, str]) -> None:
 
 def test_what_makes_another_program() -> None:
     """A mode does, a rotated password does not."""
-    env = {"PG_URL": "postgres://amanat:one@postgres:5432/amanat", "JWT_SECRET": "abcd1234", "SEED_MODE": "add"}
-    assert open_part({**env, "PG_URL": "postgres://amanat:two@postgres:5432/amanat", "JWT_SECRET": "other"}) == open_part(env)
-    assert open_part({**env, "SEED_MODE": "wipe"}) != open_part(env)
+    env = {"PG_URL": "postgres://amanat:one@postgres:5432/amanat", "PGPASSWORD": "one", "JWT_SECRET": "abcd1234", "SEED_MODE": "add"}
+    rotated = {"PG_URL": "postgres://amanat:two@postgres:5432/amanat", "PGPASSWORD": "two", "JWT_SECRET": "other-one"}
+    assert open_part({**env, **rotated}) == open_part(env)
+    for name in ("SEED_MODE", "SEED_PASS_MODE", "BYPASS_CHECKS", "DESIGN_MODE", "PRIMARY_KEY_MODE"):
+        assert open_part({**env, name: "wipe-everything"}) != open_part({**env, name: "add-what-is-missing"})
     assert not [value for value in open_part(env).values() if "one" in value or "abcd" in value]
 
 
 def test_output_without_secrets() -> None:
-    env = {"PG_URL": "postgres://amanat:p%40ss@postgres:5432/amanat", "JWT_SECRET": "abcd1234", "PORT": "5000"}
-    said = "postgres://amanat:p%40ss@postgres:5432/amanat p@ss abcd1234 5000 postgres"
-    assert without_secrets(said, env) == "*** *** *** 5000 postgres"
+    env = {"PG_URL": "postgres://amanat:p%40ss@postgres:5432/amanat", "JWT_SECRET_OLD": "abcd1234", "PORT": "5000", "AUTH": "true"}
+    said = "postgres://amanat:p%40ss@postgres:5432/amanat p@ss abcd1234 5000 postgres true"
+    assert without_secrets(said, env) == "*** *** *** 5000 postgres true"
 
 
 @pytest.mark.parametrize(
@@ -107,5 +132,7 @@ def test_attempts(snmp: str, found: int) -> None:
 def test_every_address_of_postgresql_is_that_of_the_database_that_was_checked() -> None:
     env = {"PG_URL": "postgres://a:b@other/live", "REPLICA": "postgresql://a:b@replica/live", "REDIS_URL": "redis://redis", "MODE": "x"}
     assert led_to(env, PG) == {**env, "PG_URL": PG, "REPLICA": PG}
+    libpq = {"PGHOST": "other", "PGDATABASE": "live", "PGSERVICE": "live", "PGOPTIONS": "-c a=b"}
+    assert led_to(libpq, PG) == {"PGHOST": "127.0.0.1", "PGDATABASE": "d", "PGSERVICE": "", "PGOPTIONS": "-c a=b"}
     assert has_postgres(env)
     assert not has_postgres({"DB_HOST": "other", "REDIS_URL": "redis://redis"})
