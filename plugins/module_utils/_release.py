@@ -8,14 +8,12 @@
 
 from __future__ import annotations
 
-import io
 import os
-import subprocess
-import tarfile
 from dataclasses import dataclass
 from typing import Any
 
 from ._errors import OperationError
+from ._image_files import files_of, opened
 from ._place import Engine
 
 MISSING = "migrations-missing"  # the slug of a release that has no such folder
@@ -87,32 +85,14 @@ class Release:
 
     def _from_image(self, path: str) -> dict[str, bytes]:
         image = self.image()
-        source = os.path.join(image["directory"], path)
-        created = self.engine.run("create", "--network", "none", "--pull", "never", image["id"], "true")
-        if not created.ok:
-            raise OperationError(
-                "engine-failed",
-                f"The image {self.name!r} cannot be opened: {created.reason}.",
-                "Nothing was changed.",
-                "Look at the engine's log.",
-            )
-        container = created.out.strip()
-        try:
-            return self._from_container(container, source)
-        finally:
-            self.engine.run("rm", "--force", "--volumes", container)
+        with opened(self.engine, image["id"]) as container:
+            return self._from_container(container, os.path.join(image["directory"], path))
 
     def _from_container(self, container: str, source: str) -> dict[str, bytes]:
-        copy = subprocess.run(self.engine.argv("cp", f"{container}:{source}", "-"), capture_output=True, check=False)
-        if copy.returncode:
+        files = files_of(self.engine, container, source)
+        if not files:
             raise self._missing(source)
-        with tarfile.open(fileobj=io.BytesIO(copy.stdout)) as archive:
-            # The archive's first component is the folder itself.
-            return {
-                member.name.partition("/")[2]: archive.extractfile(member).read()  # type: ignore[union-attr]
-                for member in archive
-                if member.isfile()
-            }
+        return files
 
 
 # Options of the doc fragment `_release`.

@@ -9,15 +9,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import posixpath
-import tarfile
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._command import Command, run
 from ._errors import OperationError
+from ._image_files import files_of, opened
 from ._place import Engine
 from ._seed import Seed, hints
 from ._seed_env import has_postgres, open_part
@@ -110,36 +108,17 @@ def _service(seed: Seed, specs: list[dict[str, Any]], context: Context) -> Conta
 
 
 def _files(engine: Engine, image: str, workdir: str, seed: Seed) -> list[tuple[str, bytes]]:
-    """What the image itself holds, whatever was done to a container of it. It is not started for that."""
-    created = engine.run("create", "--pull", "never", "--network", "none", image, "true")
-    if not created.ok:
-        raise OperationError("engine-failed", f"{created.reason}.", "Nothing was changed.", "Correct what the engine says.")
-    container = created.out.strip()
-    try:
-        found = []
+    """What the image itself holds, whatever was done to a container of it."""
+    found = []
+    with opened(engine, image) as container:
         for path in sorted(seed.files):
-            # Every byte is a character of Latin-1.
-            argv = engine.argv("cp", "--follow-link", f"{container}:{posixpath.join(workdir, path)}", "-")
-            answer = run(Command(argv), timeout=120, encoding="latin-1")
-            if not answer.ok:
+            files = files_of(engine, container, posixpath.join(workdir, path))
+            if not files:
                 raise OperationError(
                     "seed-unknown",
                     f"The image of the service has no {path}, which {seed.name} is.",
                     "Nothing was changed.",
                     "Correct dbops_seed, or describe the seed in dbops_seeds: argv, files, tables.",
                 )
-            found += _unpacked(path, answer.out.encode("latin-1"))
-        return found
-    finally:
-        engine.run("rm", "--force", "--volumes", container)
-
-
-def _unpacked(path: str, archive: bytes) -> list[tuple[str, bytes]]:
-    """A file, or the files of a directory."""
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        members = sorted((member for member in tar.getmembers() if member.isfile()), key=lambda member: member.name)
-        return [
-            (f"{path}/{member.name.partition('/')[2]}".rstrip("/"), content.read())
-            for member in members
-            if (content := tar.extractfile(member))
-        ]
+            found += [(posixpath.join(path, name).rstrip("/"), content) for name, content in sorted(files.items())]
+    return found
