@@ -8,15 +8,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
 import sys
+from collections.abc import Iterator
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import _identity, _manifest
+from . import _audit, _identity, _manifest
 from ._errors import OperationError
 from ._files import require_absolute
 from ._job import Job, Progress, clean
@@ -90,6 +92,17 @@ def main_of(module: AnsibleModule, body: Callable[[AnsibleModule], dict[str, Any
     module.do_cleanup_files()
     sys.stdout.write(json.dumps({**result, "invocation": {"module_args": module.params}}) + "\n")
     raise SystemExit(0)
+
+
+@contextlib.contextmanager
+def refusals_recorded(module: AnsibleModule, **facts: Any) -> Iterator[None]:
+    """What is refused within goes to the stack's audit log, but for check mode. facts: to be remembered with it."""
+    try:
+        yield
+    except OperationError as error:
+        if not module.check_mode and error.slug != "stack-malformed":
+            _audit.refused(stack_of(module), error, module.params["by"], **facts)
+        raise
 
 
 def file_failure(error: OSError) -> OperationError:

@@ -80,6 +80,11 @@ def _refused(slug: str, reasons: list[str], cure: str, *, rehearse: bool = False
     return Verdict(False, reasons, rehearse, slug, cure)
 
 
+def refused_by(error: OperationError) -> Verdict:
+    """The verdict where stamp or server are not those of the stack."""
+    return Verdict(False, [error.what.rstrip(".")], slug=error.slug, next=error.next_step)
+
+
 def judge(record: Mapping[str, Any], seed: Seed) -> list[str]:
     """Why the rehearsal is no proof that the seed is safe and idempotent; [] where it is."""
     runs = record["runs"]

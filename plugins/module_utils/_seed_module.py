@@ -49,4 +49,5 @@ def program_from(module: AnsibleModule) -> Program:
 def verdict_from(module: AnsibleModule, program: Program) -> tuple[Verdict, dict[str, Any] | None]:
     """Whether it may run now, and its record."""
     params = module.params
-    return verdict_on(program, server_of(module), stack_of(module), params["seeds_allowed"], params["seeds_never"])
+    names = {"allowed": params["seeds_allowed"], "never": params["seeds_never"]}
+    return verdict_on(program, server_of(module), stack_of(module), params["allowed_servers"], **names)

@@ -33,13 +33,17 @@ from ._window import stamp
 
 
 def verdict_on(
-    program: Program, server: Server, stack: Stack, allowed: list[str], never: list[str]
+    program: Program, server: Server, stack: Stack, servers: list[str], *, allowed: list[str], never: list[str]
 ) -> tuple[_seed_guard.Verdict, dict[str, Any] | None]:
-    """Whether the seed may run now on that database, and its record."""
+    """Whether the seed may run now on that database, and its record. servers: those that the inventory allows."""
     record = _seed_record.read(stack, program)
-    return _seed_guard.decide(
-        program.seed, stack=str(stack), stamp=_stamp.read(server), record=record, allowed=allowed, never=never
-    ), record
+    try:
+        found = _stamp.agree(stack, server, servers)
+    except OperationError as error:
+        if not error.slug.startswith(("stamp-", "server-")):
+            raise
+        return _seed_guard.refused_by(error), record
+    return _seed_guard.decide(program.seed, stack=str(stack), stamp=found.stamp, record=record, allowed=allowed, never=never), record
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ version_added: 0.1.0
 description:
   - Decides by the environment of the inventory, the database's stamp, the lists of names, and above all by whether exactly this
     seed came through its rehearsal in exactly this image.
+  - What it fails with is written into the stack's audit log.
   - What a seed is made of is searched for words such as C(TRUNCATE). They are a hint for people; nothing is decided by them.
 author:
   - amanat.dbops contributors (@amanat)
@@ -19,13 +20,19 @@ extends_documentation_fragment:
   - amanat.dbops._postgres
   - amanat.dbops._services
   - amanat.dbops._seed
+  - amanat.dbops._audit
 attributes:
   check_mode:
     support: full
-    description: It only reads.
+    description: It only reads. In check mode a refusal is not written into the audit log.
   diff_mode:
     support: none
     description: It changes nothing.
+options:
+  required:
+    description: Whether a refusal is a failure.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -87,13 +94,22 @@ record:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils._module import POSTGRES_OPTIONS, TARGET_OPTIONS, main_of
+from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    AUDIT_OPTIONS,
+    POSTGRES_OPTIONS,
+    TARGET_OPTIONS,
+    main_of,
+    refusals_recorded,
+)
 from ansible_collections.amanat.dbops.plugins.module_utils._seed_module import SEED_OPTIONS, program_from, verdict_from
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
-    program = program_from(module)
-    verdict, record = verdict_from(module, program)
+    with refusals_recorded(module, seed=module.params["seed"]):
+        program = program_from(module)
+        verdict, record = verdict_from(module, program)
+        if module.params["required"]:
+            verdict.require(program.seed)
     return {
         "changed": False,
         "verdict": verdict.word,
@@ -110,7 +126,16 @@ def body(module: AnsibleModule) -> dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**TARGET_OPTIONS, **POSTGRES_OPTIONS, **SEED_OPTIONS}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={
+            **TARGET_OPTIONS,
+            **POSTGRES_OPTIONS,
+            **SEED_OPTIONS,
+            **AUDIT_OPTIONS,
+            "required": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
     main_of(module, body)
 
 

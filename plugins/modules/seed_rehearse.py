@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - amanat.dbops._postgres
   - amanat.dbops._services
   - amanat.dbops._seed
+  - amanat.dbops._audit
   - amanat.dbops._job
   - amanat.dbops._backups
   - amanat.dbops._throwaway
@@ -148,12 +149,14 @@ from typing import Any, Callable
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    AUDIT_OPTIONS,
     BACKUPS_OPTIONS,
     JOB_OPTIONS,
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
     engine_of,
     main_of,
+    refusals_recorded,
     run_as_job,
     url_of,
 )
@@ -196,13 +199,11 @@ def _predict(plan: Rehearsing) -> dict[str, Any]:
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
-    if module.check_mode:
-        return _predict(_plan(module))
-
     def prepare() -> Callable[[Progress], dict[str, Any]]:
         return Rehearsal(_plan(module)).make
 
-    return run_as_job(module, prepare)
+    with refusals_recorded(module, seed=module.params["seed"]):
+        return _predict(_plan(module)) if module.check_mode else run_as_job(module, prepare)
 
 
 def main() -> None:
@@ -211,6 +212,7 @@ def main() -> None:
             **TARGET_OPTIONS,
             **POSTGRES_OPTIONS,
             **SEED_OPTIONS,
+            **AUDIT_OPTIONS,
             **JOB_OPTIONS,
             **THROWAWAY_OPTIONS,
             **BACKUPS_OPTIONS,

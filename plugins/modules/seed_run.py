@@ -9,8 +9,8 @@ module: seed_run
 short_description: Run a seed on the database, where its guard allows it
 version_added: 0.1.0
 description:
-  - Asks what M(amanat.dbops.seed_guard_info) asks, and refuses what that refuses. Then the seed runs in a container of its own, of
-    the very image that was rehearsed, with the environment and in the networks of its service.
+  - Asks what M(amanat.dbops.seed_guard_info) asks, and refuses what that refuses; the audit log remembers it. Then the seed
+    runs in a container of its own, of the very image that was rehearsed, with the environment and in the networks of its service.
   - Rows are counted and compared before and after; it is changed only if rows are.
   - A seed that does not end in time is ended, and so are its container and its sessions in the server.
   - The work is a job on the target. It outlives a lost connection.
@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - amanat.dbops._postgres
   - amanat.dbops._services
   - amanat.dbops._seed
+  - amanat.dbops._audit
   - amanat.dbops._job
 attributes:
   check_mode:
@@ -101,11 +102,13 @@ from typing import Any, Callable
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    AUDIT_OPTIONS,
     JOB_OPTIONS,
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
     main_of,
     place_of,
+    refusals_recorded,
     run_as_job,
     server_of,
     stack_of,
@@ -131,13 +134,11 @@ def _predict(plan: Running) -> dict[str, Any]:
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
-    if module.check_mode:
-        return _predict(_plan(module))
-
     def prepare() -> Callable[[Progress], dict[str, Any]]:
         return Run(_plan(module)).make
 
-    return run_as_job(module, prepare)
+    with refusals_recorded(module, seed=module.params["seed"]):
+        return _predict(_plan(module)) if module.check_mode else run_as_job(module, prepare)
 
 
 def main() -> None:
@@ -146,6 +147,7 @@ def main() -> None:
             **TARGET_OPTIONS,
             **POSTGRES_OPTIONS,
             **SEED_OPTIONS,
+            **AUDIT_OPTIONS,
             **JOB_OPTIONS,
             "timeout": {"type": "float", "default": 600.0},
         },

@@ -57,6 +57,12 @@ class Shop:
     def refused(self, seed: str, slug: str, **more: Any) -> str:
         return self.caller.refused("seed_run", self.database, slug, **self.options(seed, backup_dir=None, wait=120.0, **more))
 
+    def audit(self) -> list[dict[str, Any]]:
+        """What its audit log remembers of seeds."""
+        path = self.caller.directory / "state" / self.stack / "audit.jsonl"
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+        return [line for line in lines if "seed" in line]
+
     def sql(self, sql: str) -> str:
         return self.caller.server.sql(self.database, sql)
 

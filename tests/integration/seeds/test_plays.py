@@ -53,7 +53,7 @@ def test_a_seed_from_the_first_word_to_the_last(make_shop: Any, type_in: Any, tm
     before = shop.content()
     done = type_in("seed", shop, *chosen)
     assert (done.code, done.last_line.startswith(f"{line} refused: [confirm-missing]")) == (2, True), done.out
-    done = type_in("seed", shop, *meant, "--check")
+    done = type_in("seed", shop, *chosen, "--check")
     assert (done.code, done.last_line) == (0, f"{line} ok: would rehearse seedCategories · next: nothing"), done.out
     assert shop.content() == before
     done = type_in("seed", shop, *meant)
@@ -86,4 +86,5 @@ def test_what_is_refused_is_told(make_shop: Any, type_in: Any) -> None:
         done = type_in("seed", shop, *meant, "-e", "dbops_seed=seed:all", *check)
         assert done.code == 2
         assert done.last_line.startswith("dbops seed production/shop refused: [seed-never] seed:all is refused"), done.out
+    assert [(line["seed"], line["slug"]) for line in shop.audit()] == [("seed:all", "seed-never")], "check mode writes none"
     assert shop.content() == before

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -108,7 +109,22 @@ def test_what_is_known_to_destroy(make_shop: Any) -> None:
     shop.refused("harmless", "seed-never", seeds=other)
     shop.refused("seedAll", "stamp-mismatch", stack="development/shop")
     shop.refused("seedNothing", "seed-unknown")
+    server = shop.caller.directory / "state" / shop.stack / "server.json"
+    record = server.read_text(encoding="utf-8")
+    server.write_text(json.dumps({**json.loads(record), "system_identifier": "7000000000000000001"}))
+    shop.refused("seedUsers", "server-changed", by={"user": "ann"})
+    guard = shop.guard("seedUsers")
+    assert (guard["verdict"], guard["slug"], guard["rehearse"]) == ("refuse", "server-changed", False)
     assert shop.content() == before
+    refusals = shop.audit()
+    assert [(line["event"], line["seed"], line["slug"]) for line in refusals] == [
+        ("refused", "seed:all", "seed-never"),
+        ("refused", "seedUsers", "seed-never"),
+        ("refused", "harmless", "seed-never"),
+        ("refused", "seedNothing", "seed-unknown"),
+        ("refused", "seedUsers", "server-changed"),
+    ]
+    assert refusals[-1]["by"]["user"] == "ann"
     free = make_shop("development/shop", backed_up=False)
     done = free.seed("seed:users")
     assert done["changed"] is True
