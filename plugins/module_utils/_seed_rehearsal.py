@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from . import _manifest, _seed_record
-from ._command import Answer
+from ._command import Answer, without_rows
 from ._files import make_private_directory, write_json
 from ._job import Progress
 from ._pg_sessions import end_sessions
@@ -28,6 +28,7 @@ from ._stage import PASSWORD, Plan, Stage
 from ._window import stamp
 
 SAID = 4000  # characters of a program's output that are kept
+_LINE = 300  # characters of one line of it
 
 # What no program says that did what it was told to. Warnings of the runtime are none of it.
 _COMPLAINT = re.compile(r"^.*\b(?:error|exception|fatal|panic|failed|unhandled|uncaught)\b.*$", re.IGNORECASE | re.MULTILINE)
@@ -42,15 +43,20 @@ class Rehearsing:
     timeout: float
 
 
-def complaint_in(errors: str) -> str:
-    """The first line of a program's error output that says that something went wrong."""
+def complaint_in(errors: str, env: dict[str, str]) -> str:
+    """The first line of a program's error output that says that something went wrong, as it can be told."""
     found = _COMPLAINT.search(errors)
-    return found[0].strip()[:300] if found else ""
+    return (_clean(found[0], env).strip()[:_LINE] or "an error") if found else ""
 
 
 def told(answer: Answer, env: dict[str, str]) -> str:
-    """The end of what it said, without the secrets that it was given."""
-    return without_secrets(answer.out + answer.err, env)[-SAID:]
+    """The end of what it said, as it can be told."""
+    return (_clean(answer.out, env) + _clean(answer.err, env))[-SAID:]
+
+
+def _clean(text: str, env: dict[str, str]) -> str:
+    """Without the secrets that it was given, and without rows."""
+    return without_rows(without_secrets(text, env))
 
 
 class Rehearsal:
@@ -113,7 +119,7 @@ class Rehearsal:
             "timeout": self.plan.timeout,
             "seconds": round(time.monotonic() - clock, 3),
             "attempts": stage.attempts() - attempts,
-            "complaint": complaint_in(answer.err) if answer.ok else "",
+            "complaint": complaint_in(answer.err, {}) if answer.ok else "",
             "said": told(answer, {}),
         }
 

@@ -77,7 +77,7 @@ class Run:
         if len(own) < len(tables):
             names = ", ".join(entry["table"] for entry in tables if not entry["own"])
             self.notes.append(f"{names} changed meanwhile as well: what the services wrote cannot be told from what the seed did")
-        complaint = complaint_in(answer.err)
+        complaint = complaint_in(answer.err, program.env)
         if answer.ok and complaint:
             self.notes.append(f"it ended with 0 and yet said: {complaint}")
         ended = datetime.now(timezone.utc)

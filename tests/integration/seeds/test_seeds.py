@@ -75,6 +75,7 @@ def test_what_it_calls_itself_is_not_believed(make_shop: Any) -> None:
         ("needs", "run 1: it ended with 1"),
         ("pretends", 'run 1: it ended with 0 and yet said: seed failed: relation "no_such_table" does not exist'),
         ("alters", "the schema changed"),
+        ("clashes", "run 1: it ended with 1"),
         ("hangs", "run 1: it did not end within 4 s and was ended"),
     ],
 )
@@ -84,6 +85,7 @@ def test_what_does_not_come_through(seed: str, reason: str, make_shop: Any) -> N
     rehearsed = shop.rehearse(seed, timeout=4.0)
     assert rehearsed["passed"] is False
     assert reason in rehearsed["reasons"]
+    assert "example.test" not in json.dumps(report(rehearsed["report"])), "no row stands in a report"
     shop.refused(seed, "seed-unsafe")
     assert shop.content() == before
     assert not left()

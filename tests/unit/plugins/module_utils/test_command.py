@@ -11,7 +11,19 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils._command import Answer, Command, run
+from ansible_collections.amanat.dbops.plugins.module_utils._command import Answer, Command, run, without_rows
+
+NODE = """Error: duplicate key value violates unique constraint "users_email_key"
+    at pool (/app/seed.js:3:9) {
+  severity: 'ERROR',
+  detail: "Key (email)=(ann@example.test 'x') already exists.\\n" +
+    'of (bob)',
+  hint: undefined,
+  where: 'COPY users, line 2: "ann"',
+  params: [ 'ann]', 7 ],
+  schema: 'public'
+}
+"""
 
 
 def sh(script: str, *, timeout: float | None = None, stdin: str = "") -> Answer:
@@ -118,3 +130,25 @@ def test_the_reason_is_short(answer: Answer, reason: str) -> None:
 
 def test_secrets_are_not_shown_by_accident() -> None:
     assert "s3cret" not in repr(Command(["psql"], {"PGPASSWORD": "s3cret"}))
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("ERROR:  duplicate\nDETAIL:  Key (email)=(ann) already exists.\nann\nHINT:  Look.", "ERROR:  duplicate\nHINT:  Look."),
+        ('invalid input syntax for type uuid: "ann"', 'invalid input syntax for type uuid: "…"'),
+        (NODE, None),
+        ('{"severity":"ERROR","detail":"Key (a)=(\\"ann\\") exists","hint":null}', '{"severity":"ERROR","detail":"…","hint":null}'),
+        ("Failed query: insert into users\nparams: ann,7\n    at x", 'Failed query: insert into users\nparams: "…"\n    at x'),
+        ("Key (email)=(ann) already exists.", "Key (email)=(…) already exists."),
+        ("Failing row contains (7, ann).", "Failing row contains (…)."),
+        ("in detail, where it counts: nothing", "in detail, where it counts: nothing"),
+    ],
+)
+def test_rows_are_kept_out_of_what_a_program_says(said: str, told: str | None) -> None:
+    if told is not None:
+        assert without_rows(said) == told
+    for row in ("ann", "bob"):
+        assert row not in without_rows(said)
+    assert "severity: 'ERROR'" in without_rows(NODE)
+    assert "schema: 'public'" in without_rows(NODE)

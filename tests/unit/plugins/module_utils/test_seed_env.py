@@ -108,10 +108,13 @@ def test_output_without_secrets() -> None:
         ("(node:1) DeprecationWarning: old", ""),
         ("starting\n  Error: relation is missing\n    at x", "Error: relation is missing"),
         ("seed failed: no", "seed failed: no"),
+        ('error: detail: "Key (email)=(ann) exists"', 'error: detail: "…"'),
+        ("DETAIL:  failed (ann)", "an error"),
+        ("error: cannot log in with abcd1234", "error: cannot log in with ***"),
     ],
 )
 def test_complaints(errors: str, expected: str) -> None:
-    assert complaint_in(errors) == expected
+    assert complaint_in(errors, {"JWT_SECRET": "abcd1234"}) == expected
 
 
 SNMP = """Ip: Forwarding DefaultTTL InReceives OutNoRoutes
