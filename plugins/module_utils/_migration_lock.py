@@ -28,8 +28,11 @@ SESSIONS = "dbops-migrate-"  # how the names of sessions begin that migrate
 
 @dataclass(frozen=True)
 class MigrationLock:
+    """For whatever changes all of a database. seeds: it is a seed that asks for it, and no migration."""
+
     server: Server
     stack: str
+    seeds: bool = False
 
     @property
     def _oid(self) -> str:
@@ -39,7 +42,7 @@ class MigrationLock:
     @property
     def _outside(self) -> Server:
         outside = self.server.to("postgres")
-        return replace(outside, env={**outside.env, "PGAPPNAME": f"dbops lock {self.stack}"[:63]})
+        return replace(outside, env={**outside.env, "PGAPPNAME": f"dbops {'seed' if self.seeds else 'lock'} {self.stack}"[:63]})
 
     def require_free(self) -> None:
         """Refuse where a run holds the lock, and name it."""
@@ -51,25 +54,21 @@ class MigrationLock:
             f" AND l.classid::bigint = {SPACE} AND l.objid::bigint = {self._oid}"
         )
         if held:
-            raise OperationError(
-                "migrations-running",
-                f"Another run migrates {self.server.database!r} right now: {in_words(held)}.",
-                "This run changed nothing.",
-                "Wait until it has ended, then look: ansible-playbook playbooks/migrate.yml --check",
+            raise self._busy(
+                f"Another run migrates or seeds {self.server.database!r} right now: {in_words(held)}.", "Wait until it has ended."
             )
+
+    def _busy(self, what: str, cure: str) -> OperationError:
+        look = "" if self.seeds else " Then look: ansible-playbook playbooks/migrate.yml --check"
+        return OperationError("seed-running" if self.seeds else "migrations-running", what, "This run changed nothing.", cure + look)
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """The lock, for as long as this process lives; whoever outlived an earlier run is ended first."""
-        with Session(self._outside.command(), "postgres") as session:
+        with Session(self._outside.patient().command(), "postgres") as session:
             if not session.rows(f"SELECT pg_try_advisory_lock(({SPACE}::bigint << 32) | {self._oid}) AS held")[0]["held"]:
                 self.require_free()
-                raise OperationError(
-                    "migrations-running",
-                    f"Another run migrated {self.server.database!r} until a moment ago.",
-                    "This run changed nothing.",
-                    "Run it again.",
-                )
+                raise self._busy(f"Another run migrated or seeded {self.server.database!r} until a moment ago.", "Run it again.")
             # A run that was killed may have left a statement behind, which goes on until it wants to answer.
             self.server.ask(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"

@@ -263,8 +263,8 @@ def facts_of(session: Session, like: dict[str, Any], schema: str) -> dict[str, A
 # -- comparing ---------------------------------------------------------------------------------------------------
 
 
-def _by_root(tables: list[dict[str, Any]], roots_: dict[tuple[str, str], tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
-    """Rows and digests under the names that the dump has for the rows. One digest that is left out takes its sum away."""
+def by_root(tables: list[dict[str, Any]], roots_: dict[tuple[str, str], tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Rows and digests under the names that others, such as a dump, have for the rows. One digest that is left out takes its sum away."""
     total: dict[tuple[str, str], dict[str, Any]] = {}
     for table in tables:
         name = (table["schema"], table["table"])
@@ -285,13 +285,13 @@ def _roots_of(manifest: dict[str, Any]) -> dict[tuple[str, str], tuple[str, str]
 
 def written_rows(manifest: dict[str, Any]) -> dict[tuple[str, str], int]:
     """How many rows a dump has to hold under which table's name."""
-    return {name: entry["rows"] for name, entry in _by_root(manifest["tables"], _roots_of(manifest)).items()}
+    return {name: entry["rows"] for name, entry in by_root(manifest["tables"], _roots_of(manifest)).items()}
 
 
 def table_differences(manifest: dict[str, Any], facts: dict[str, Any]) -> list[str]:
     wrong = []
     moved = _roots_of(manifest)
-    expected, found = _by_root(manifest["tables"], moved), _by_root(facts["tables"], moved)
+    expected, found = by_root(manifest["tables"], moved), by_root(facts["tables"], moved)
     for name in sorted(expected.keys() | found.keys()):
         label = "table " + ".".join(name)
         if name not in found:

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from ._pg_url import PgUrl
 
@@ -95,15 +95,14 @@ def _libpq(env: dict[str, str], pg_url: str) -> dict[str, str]:
     return {name: PgUrl.parse(pg_url).environ().get(name, "") for name in found}
 
 
-def has_postgres(env: dict[str, str]) -> bool:
-    """Whether it names PostgreSQL by a URL."""
-    return any(_scheme(value) in _POSTGRES for value in env.values())
+def addresses(env: dict[str, str]) -> list[str]:
+    """The variables that are an address of PostgreSQL."""
+    return [name for name, value in env.items() if _scheme(value) in _POSTGRES]
 
 
 def led_to(env: dict[str, str], pg_url: str) -> dict[str, str]:
     """The same environment, in which every address of PostgreSQL is that of the database that was checked and backed up."""
-    new = {name: pg_url if _scheme(value) in _POSTGRES else value for name, value in env.items()}
-    return {**new, **_libpq(env, pg_url)}
+    return {**env, **dict.fromkeys(addresses(env), pg_url), **_libpq(env, pg_url)}
 
 
 def open_part(env: dict[str, str]) -> dict[str, str]:
@@ -112,8 +111,9 @@ def open_part(env: dict[str, str]) -> dict[str, str]:
 
 
 def without_secrets(text: str, env: dict[str, str]) -> str:
-    """Text of a program, without the secrets that it was given."""
-    values = {part for value in env.values() if _scheme(value) for part in (value, _inside(value)[1])}
+    """Text of a program, without the secrets that it was given: a URL's password also where it stands alone, encoded or not."""
+    passwords = {_inside(value)[1] for value in env.values() if _scheme(value)}
+    values = {value for value in env.values() if _scheme(value)} | passwords | {quote(password, safe="") for password in passwords}
     values |= {value for name, value in env.items() if _SUSPECT.search(name) or _OPAQUE.fullmatch(value)}
     values = {value for value in values if len(value) >= _SHORT and not _SWITCH.fullmatch(value)}
     for value in sorted(values, key=len, reverse=True):

@@ -18,7 +18,7 @@ from ._errors import OperationError
 from ._image_files import files_of, opened
 from ._place import Engine
 from ._seed import Seed, hints
-from ._seed_env import has_postgres, open_part
+from ._seed_env import addresses, open_part
 from ._services import ContainerService, Context, service_of
 
 
@@ -64,7 +64,7 @@ def program_of(seed: Seed, specs: list[dict[str, Any]], context: Context) -> Pro
     config = container["Config"]
     workdir = config.get("WorkingDir") or "/"
     env, user = _env(config), config.get("User") or ""
-    if not has_postgres(env):
+    if not addresses(env):
         raise OperationError(
             "seed-no-url",
             f"The environment of {service.name!r} has no URL of PostgreSQL, so {seed.name} cannot be led to the database that is meant.",

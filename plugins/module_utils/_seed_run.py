@@ -20,7 +20,8 @@ from ._errors import OperationError
 from ._files import make_private_directory, write_json
 from ._guest import Guest, holder
 from ._job import Progress
-from ._pg_digest import SETTINGS, TABLES, table_facts
+from ._migration_lock import MigrationLock
+from ._pg_digest import SETTINGS, TABLES, by_root, table_facts
 from ._pg_sessions import end_sessions
 from ._place import Place
 from ._psql import Server, quote_literal
@@ -30,6 +31,16 @@ from ._seed_rehearsal import complaint_in, told
 from ._session import Session
 from ._stack import Stack
 from ._window import stamp
+
+# Rows of a partition are its parent's: which one of them has them says nothing.
+_PARTITIONS = """
+SELECT n.nspname AS schema, c.relname AS table, rn.nspname AS root_schema, r.relname AS root_table
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class r ON r.oid = pg_partition_root(c.oid) JOIN pg_namespace rn ON rn.oid = r.relnamespace
+WHERE c.relispartition AND c.relkind = 'r'
+"""
+
+Facts = dict[tuple[str, str], dict[str, Any]]  # rows and digest by schema and table
 
 
 def verdict_on(
@@ -48,7 +59,11 @@ def verdict_on(
 
 @dataclass(frozen=True)
 class Running:
-    """What one run needs to know. url: the application's, whatever its container was given; timeout: seconds."""
+    """What one run needs to know.
+
+    url: the application's, whatever its container was given; timeout: seconds; backup: the one that was made before;
+    destroys: it is known to, and may.
+    """
 
     stack: Stack
     place: Place
@@ -57,6 +72,12 @@ class Running:
     program: Program = field(repr=False)
     timeout: float
     run: str
+    backup: str
+    destroys: bool
+
+    @property
+    def lock(self) -> MigrationLock:
+        return MigrationLock(self.server, str(self.stack), seeds=True)
 
 
 class Run:
@@ -65,6 +86,10 @@ class Run:
         self.notes: list[str] = []
 
     def make(self, progress: Progress) -> dict[str, Any]:
+        with self.plan.lock.held():
+            return self._make(progress)
+
+    def _make(self, progress: Progress) -> dict[str, Any]:
         plan, program = self.plan, self.plan.program
         began, clock = datetime.now(timezone.utc), time.monotonic()
         progress.say("counting every row", now=True)
@@ -77,6 +102,7 @@ class Run:
         if len(own) < len(tables):
             names = ", ".join(entry["table"] for entry in tables if not entry["own"])
             self.notes.append(f"{names} changed meanwhile as well: what the services wrote cannot be told from what the seed did")
+        missing = [] if plan.destroys else lost(tables)
         complaint = complaint_in(answer.err, program.env)
         if answer.ok and complaint:
             self.notes.append(f"it ended with 0 and yet said: {complaint}")
@@ -101,15 +127,19 @@ class Run:
         write_json(path, report)
         if not answer.ok:
             raise self._failed(answer, tables, path)
+        if missing:
+            raise self._unexpected(missing, path)
         keys = ("seed", "sha256", "image", "tables", "notes", "seconds")
         return {"changed": bool(own), "report": path, **{key: report[key] for key in keys}}
 
-    def _facts(self) -> list[dict[str, Any]]:
+    def _facts(self) -> Facts:
         """Rows and digest of every table, as they are at one moment."""
         server = self.plan.server.patient()
         with Session(server.command(), server.database) as session:
             session.execute(f"{SETTINGS} BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;")
-            return table_facts(session, session.rows(TABLES), digest=lambda _table: True)
+            facts = table_facts(session, session.rows(TABLES), digest=lambda _table: True)
+            roots = {(row["schema"], row["table"]): (row["root_schema"], row["root_table"]) for row in session.rows(_PARTITIONS)}
+            return by_root(facts, roots)
 
     def _program(self) -> Answer:
         """In a container of its own, of exactly the image that was rehearsed: whatever was done to the service's own is not in it."""
@@ -143,18 +173,39 @@ class Run:
             "seed-timeout" if overran else "seed-failed",
             f"{self.plan.program.seed.name} {told(Answer(0, how, ''), self.plan.program.env)}.",
             f"{f'Rows that changed meanwhile: {changed}' if changed else 'No row changed'}; the report is {report}.",
-            "Read what it said; the backup that was made before is the newest one: playbooks/backup_info.yml."
-            if changed
-            else "Read what it said, mend it, then run it again.",
+            f"Read what it said; {self._backup}." if changed else "Read what it said, mend it, then run it again.",
         )
 
+    def _unexpected(self, missing: list[dict[str, Any]], report: str) -> OperationError:
+        rows = "; ".join(f"{entry['table']} had {entry['before']} rows and has {entry['after'] or 'none'}" for entry in missing)
+        return OperationError(
+            "seed-unexpected",
+            f"While {self.plan.program.seed.name} ran, tables that are none of its own lost rows: {rows}.",
+            f"It ended well, and what it did stays; the report is {report}.",
+            f"Find out whether it deleted them or a service did; {self._backup}.",
+        )
 
-def compare(before: list[dict[str, Any]], after: list[dict[str, Any]], own: tuple[str, ...]) -> list[dict[str, Any]]:
+    @property
+    def _backup(self) -> str:
+        name = self.plan.backup
+        return f"the backup that was made before is {name}" if name else "look for the newest backup: playbooks/backup_info.yml"
+
+
+def compare(before: Facts, after: Facts, own: tuple[str, ...]) -> list[dict[str, Any]]:
     """The tables that are not what they were. Pure."""
-    old, new = ({f"{table['schema']}.{table['table']}": (table["rows"], table["digest"]) for table in facts} for facts in (before, after))
-    gone = (None, None)
+    gone: dict[str, Any] = {"rows": None}
     return [
-        {"table": name, "before": old.get(name, gone)[0], "after": new.get(name, gone)[0], "own": name in own}
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
+        {
+            "table": ".".join(name),
+            "before": before.get(name, gone)["rows"],
+            "after": after.get(name, gone)["rows"],
+            "own": ".".join(name) in own,
+        }
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
     ]
+
+
+def lost(tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of somebody else's that have fewer rows than before, or are gone. Pure."""
+    return [entry for entry in tables if not entry["own"] and (entry["after"] or 0) < (entry["before"] or 0)]

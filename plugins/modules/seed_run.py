@@ -11,7 +11,9 @@ version_added: 0.1.0
 description:
   - Asks what M(amanat.dbops.seed_guard_info) asks, and refuses what that refuses; the audit log remembers it. Then the seed
     runs in a container of its own, of the very image that was rehearsed, with the environment and in the networks of its service.
-  - Rows are counted and compared before and after; it is changed only if rows are.
+  - Rows are counted and compared before and after; it is changed only if rows are. Where tables that are not its own have fewer rows
+    afterwards, that is a failure, but for a seed that is known to destroy data, in development.
+  - While another seed or a migration works on the database it is refused.
   - A seed that does not end in time is ended, and so are its container and its sessions in the server.
   - The work is a job on the target. It outlives a lost connection.
 author:
@@ -38,6 +40,10 @@ options:
     description: Seconds that the seed may take.
     type: float
     default: 600.0
+  backup:
+    description: Name of the backup that was made before, for whoever has to go back to it.
+    type: str
+    default: ''
 """
 
 EXAMPLES = r"""
@@ -113,6 +119,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     server_of,
     stack_of,
 )
+from ansible_collections.amanat.dbops.plugins.module_utils._seed import NEVER, is_one_of
 from ansible_collections.amanat.dbops.plugins.module_utils._seed_module import SEED_OPTIONS, program_from, verdict_from
 from ansible_collections.amanat.dbops.plugins.module_utils._seed_run import Run, Running
 
@@ -122,9 +129,19 @@ def _plan(module: AnsibleModule) -> Running:
     verdict, _record = verdict_from(module, program)
     verdict.require(program.seed)
     params = module.params
-    return Running(
-        stack_of(module), place_of(module), server_of(module), params["pg_url"], program, params["timeout"], params["job"] or "seed"
+    plan = Running(
+        stack=stack_of(module),
+        place=place_of(module),
+        server=server_of(module),
+        url=params["pg_url"],
+        program=program,
+        timeout=params["timeout"],
+        run=params["job"] or "seed",
+        backup=params["backup"],
+        destroys=is_one_of(program.seed, [*NEVER, *params["seeds_never"]]),
     )
+    plan.lock.require_free()
+    return plan
 
 
 def _predict(plan: Running) -> dict[str, Any]:
@@ -150,6 +167,7 @@ def main() -> None:
             **AUDIT_OPTIONS,
             **JOB_OPTIONS,
             "timeout": {"type": "float", "default": 600.0},
+            "backup": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
