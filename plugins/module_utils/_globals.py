@@ -25,7 +25,8 @@ _ROLE = re.compile(
 _MEMBERSHIP = re.compile(rf"GRANT (?P<role>{_NAME}) TO (?P<member>{_NAME})(?P<rest>.*)", re.DOTALL)
 
 
-def _statements(text: str) -> Iterator[str]:
+def statements(text: str) -> Iterator[str]:
+    """One by one, without the comments; what ends without a semicolon is none."""
     statement = ""
     for token in _TOKEN.finditer(text):
         if token["end"]:
@@ -52,7 +53,7 @@ def create_roles(text: str, missing: Collection[str], present: Collection[str]) 
     """
     known = {*missing, *present}
     made, memberships = [], []
-    for statement in _statements(text):
+    for statement in statements(text):
         role = _ROLE.fullmatch(statement)
         if role and _unquoted(role["role"]) in missing and not role["rest"].startswith(" IN DATABASE "):
             made.append(f"{statement};")

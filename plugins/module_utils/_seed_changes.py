@@ -14,21 +14,38 @@ from __future__ import annotations
 from typing import Any
 
 from ._command import run
-from ._pg_digest import SCHEMA, SEQUENCES, SETTINGS, large_objects, name_of, schema_digest
+from ._pg_digest import SCHEMA, SETTINGS, large_objects, name_of, schema_digest
 from ._pg_load import Target, load_failed
 from ._psql import quote_identifier
 from ._session import Session
 
 _OURS = "dbops_rehearsal"  # the schema of the snapshots
 
-# All tables with rows of their own, by the columns that tell one row from another: its primary key, else all of them.
+# All tables by the columns that tell one row from another: its primary key, else all of them. Rows of a partition are its parent's.
 _TABLES = f"""
-SELECT n.nspname AS schema, c.relname AS table, ARRAY(
+SELECT n.nspname AS schema, c.relname AS table, c.relkind = 'p' AS partitioned, ARRAY(
     SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
     WHERE i.indrelid = c.oid AND i.indisprimary ORDER BY a.attnum) AS key
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname <> 'information_schema' AND n.nspname <> '{_OURS}' AND n.nspname !~ '^pg_'
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+  AND n.nspname <> 'information_schema' AND n.nspname <> '{_OURS}' AND n.nspname !~ '^pg_'
 ORDER BY 1, 2
+"""
+
+_SEQUENCES = """
+SELECT schemaname || '.' || sequencename AS sequence, last_value, increment_by, cycle FROM pg_sequences ORDER BY 1
+"""
+
+# What all databases of the server share: a program's function can change it without a statement in the log.
+_SHARED = """
+SELECT md5(concat_ws(E'\\n',
+  (SELECT string_agg(ROW(datname, datdba, datacl, datistemplate, datallowconn, datconnlimit, dattablespace)::text, ',' ORDER BY oid)
+   FROM pg_database),
+  (SELECT string_agg(t::text, ',' ORDER BY oid) FROM pg_authid t),
+  (SELECT string_agg(t::text, ',' ORDER BY oid) FROM pg_auth_members t),
+  (SELECT string_agg(t::text, ',' ORDER BY oid) FROM pg_tablespace t),
+  (SELECT string_agg(t::text, ',' ORDER BY setdatabase, setrole) FROM pg_db_role_setting t),
+  (SELECT string_agg(ROW(name, setting)::text, ',' ORDER BY seqno) FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf'))) AS shared
 """
 
 # Rows by key; where a whole row is the key, the same one may be there more than once.
@@ -54,7 +71,8 @@ class Snapshot:
             session.execute(f"CREATE SCHEMA IF NOT EXISTS {_OURS};")
             tables = session.rows(_TABLES)
             self._copies = {f"{table['schema']}.{table['table']}": self._copy(session, table, at) for at, table in enumerate(tables)}
-            self._sequences = {f"{row['schema']}.{row['sequence']}": row["last_value"] for row in session.rows(SEQUENCES)}
+            self._sequences = {row["sequence"]: row for row in session.rows(_SEQUENCES)}
+            self._shared = session.rows(_SHARED)
             self._large_objects = large_objects(session)
         command = target.programs.command([*SCHEMA, f"--exclude-schema={_OURS}"], target.environ(database))
         answer = run(command, tied=True)
@@ -72,7 +90,8 @@ class Snapshot:
         # Only where a whole row is the key may the same one be there twice.
         rows = f"hashtextextended({row}, 2) AS h, 1::bigint AS n" if columns else "0::bigint AS h, count(*) AS n"
         grouped = "" if columns else "GROUP BY 1, 2"
-        session.execute(f"CREATE UNLOGGED TABLE {copy} AS SELECT {hashes}, {rows} FROM ONLY {name_of(table)} t {grouped}; ANALYZE {copy};")
+        source = name_of(table) if table["partitioned"] else f"ONLY {name_of(table)}"
+        session.execute(f"CREATE UNLOGGED TABLE {copy} AS SELECT {hashes}, {rows} FROM {source} t {grouped}; ANALYZE {copy};")
         return copy
 
     def changes_since(self, before: Snapshot, session: Session) -> dict[str, Any]:
@@ -88,9 +107,18 @@ class Snapshot:
             beside.append("the schema")
         if self._large_objects != before._large_objects:
             beside.append("large objects")
+        if self._shared != before._shared:
+            beside.append("roles, databases or settings of the server")
         moved = [
-            {"sequence": name, "before": before._sequences.get(name), "after": self._sequences.get(name)}
-            for name in sorted(self._sequences.keys() | before._sequences.keys())
-            if self._sequences.get(name) != before._sequences.get(name)
+            {"sequence": name, "before": old["last_value"], "after": new["last_value"], "backwards": went_back(old, new)}
+            for name, old in before._sequences.items()
+            if (new := self._sequences.get(name, old))["last_value"] != old["last_value"]
         ]
         return {"changes": changes, "beside": beside, "sequences": moved}
+
+
+def went_back(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Whether a sequence may give numbers that it has given before. Pure."""
+    if old["last_value"] is None or old["cycle"]:
+        return False
+    return new["last_value"] is None or (new["last_value"] - old["last_value"]) * new["increment_by"] < 0

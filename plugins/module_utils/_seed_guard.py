@@ -129,4 +129,10 @@ def _of_run(run: Mapping[str, Any]) -> list[str]:
         wrong.append(f"it ended with 0 and yet said: {run['complaint']}")
     if run["attempts"]:
         wrong.append("it tried to reach another host")
+    wrong += [f"it reaches beyond its database: {what}" for what in run["beyond"]]
+    wrong += [
+        f"the sequence {moved['sequence']} went back from {moved['before']} to {moved['after'] or 'its start'}"
+        for moved in run["sequences"]
+        if moved["backwards"]
+    ]
     return wrong

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -20,6 +20,7 @@ from ._command import Answer, without_rows
 from ._files import make_private_directory, write_json
 from ._job import Progress
 from ._pg_sessions import end_sessions
+from ._seed_beyond import LOGGED, watched
 from ._seed_changes import Snapshot
 from ._seed_env import replaced, without_secrets
 from ._seed_guard import judge
@@ -66,7 +67,8 @@ class Rehearsal:
     def make(self, progress: Progress) -> dict[str, Any]:
         program, stack = self.plan.program, self.plan.stage.stack
         began, clock = datetime.now(timezone.utc), time.monotonic()
-        with Stage(self.plan.stage, progress) as stage:
+        limits = self.plan.stage.limits
+        with Stage(replace(self.plan.stage, limits=replace(limits, settings=(*limits.settings, *LOGGED))), progress) as stage:
             runs = self._runs(stage, progress)
         ended = datetime.now(timezone.utc)
         report = os.path.join(stack.reports, f"seed_{_manifest.safe_series(program.seed.name)}_{ended.strftime(_manifest.STAMP)}.json")
@@ -112,13 +114,15 @@ class Rehearsal:
     def _run(self, stage: Stage, env: dict[str, str]) -> dict[str, Any]:
         program, clock = self.plan.program, time.monotonic()
         attempts = stage.attempts()
-        answer = stage.run(program.image, program.argv, env, self.plan.timeout, program.workdir, program.user)
-        end_sessions(stage.server, "usename <> current_user")
+        with watched(stage) as beyond:
+            answer = stage.run(program.image, program.argv, env, self.plan.timeout, program.workdir, program.user)
+            end_sessions(stage.server, "usename <> current_user")
         return {
             "code": answer.code,
             "timeout": self.plan.timeout,
             "seconds": round(time.monotonic() - clock, 3),
             "attempts": stage.attempts() - attempts,
+            "beyond": beyond,
             "complaint": complaint_in(answer.err, {}) if answer.ok else "",
             "said": told(answer, {}),
         }

@@ -41,6 +41,7 @@ done
 echo ready
 wait
 """
+_REDIS_CLI = 'exec "$(command -v redis-cli || command -v valkey-cli)" "$@"'
 
 
 def attempts_in(snmp: str) -> int:
@@ -71,6 +72,7 @@ class Stage:
         self._progress = progress
         self._open = contextlib.ExitStack()
         self._throwaway: Any = None
+        self._redis_name = ""
 
     def __enter__(self) -> Stage:
         plan = self.plan
@@ -139,6 +141,15 @@ class Stage:
         snmp = run(self._throwaway.command(["cat", "/proc/net/snmp", "/proc/net/snmp6"], {}), timeout=60).out
         return attempts_in(snmp)
 
+    def log(self) -> str:
+        """All that its server has logged until now."""
+        return str(self._throwaway.log())
+
+    def ask_redis(self, *command: str) -> Answer:
+        """What Redis answers; for a stage that has one."""
+        argv = ["sh", "-c", _REDIS_CLI, "cli", "-e", "--no-auth-warning", *command]
+        return run(self.plan.place.inside(self._redis_name, argv, {"REDISCLI_AUTH": PASSWORD}), timeout=60)
+
     def require_alive(self) -> None:
         if not self._throwaway.is_alive():
             raise OperationError(
@@ -167,6 +178,7 @@ class Stage:
                     "It is gone; nothing else was changed.",
                     "Name an image of Redis or Valkey that the engine has: postgres_throwaway_redis_image.",
                 )
+            self._redis_name = name
             yield
         finally:
             self.plan.place.engine.run("rm", "--force", "--volumes", name)

@@ -13,6 +13,7 @@ import re
 import secrets
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,8 @@ from ._psql import Server
 USER = "dbops_throwaway"  # the server's superuser; no dump needs a role of this name
 
 _DATA = "/throwaway"
+_PATIENCE = 20.0  # seconds until what the server logs is here
+_POLL = 0.05
 
 # Nothing in it has to outlive a crash. It asks nobody for a password, and by itself only its own socket leads to it.
 _SETTINGS = {
@@ -177,14 +180,33 @@ class Throwaway:
 
     def last_words(self) -> str:
         """What its log says of its end."""
-        lines = [line for line in self._said().splitlines() if not re.match(r"\t|.*(?:DETAIL|CONTEXT|QUERY|STATEMENT):  ", line)]
+        left_out = r"\t|.*(?:(?:DETAIL|CONTEXT|QUERY|STATEMENT):  |LOG:  (?:statement|execute [^\n]*?): )"
+        lines = [line for line in self._said().splitlines() if not re.match(left_out, line)]
         telling = [line for line in lines if re.search(r"FATAL|PANIC|rror:|killed", line)]
         return without_rows("\n".join((telling or lines)[-3:])).replace("\n", " | ")[-600:] or "it said nothing"
 
+    def log(self) -> str:
+        """All that the server has logged until now. The engine hands it over in its own time: it is there when our own word is."""
+        word = f"dbops-{secrets.token_hex(8)}"
+        self.server.execute(f"DO $$BEGIN RAISE LOG '{word}'; END$$;")
+        until = time.monotonic() + _PATIENCE
+        while word not in (said := self._said()):
+            if time.monotonic() > until:
+                raise OperationError(
+                    "stage-cut-off",
+                    f"The log of the throw-away server ended: {self.last_words()}.",
+                    "It is gone. Nothing was found out, and nothing else was changed.",
+                    "Run it again.",
+                )
+            time.sleep(_POLL)
+        return said
+
     def _said(self) -> str:
-        self._log.seek(0)
-        return str(self._log.read())
+        # Opened anew: a seek in what the engine's client inherited would have it write somewhere else.
+        with open(f"/proc/self/fd/{self._log.fileno()}", encoding="utf-8", errors="replace") as log:
+            return log.read()
 
     def is_alive(self) -> bool:
         """Whether it answers, and none of its processes was killed: it begins anew then, without what it was doing."""
-        return self._holder.poll() is None and "was terminated by signal" not in self._said() and self.server.ask("SELECT 1;").ok
+        killed = re.search(r"LOG:  [^:\n]*\(PID \d+\) was terminated by signal", self._said())
+        return self._holder.poll() is None and not killed and self.server.ask("SELECT 1;").ok

@@ -11,8 +11,9 @@ version_added: 0.1.0
 description:
   - Restores the newest backup in a throw-away server without a network, runs the seed there twice in the image of its service, with
     every address and secret of the service's environment replaced, and compares every row of every table by its key.
-  - A seed came through when both runs ended well within the time-out, tried to reach nobody, the first one deleted nothing and
-    wrote to no table but its own, and the second one changed nothing.
+  - A seed came through when both runs ended well within the time-out, tried to reach nobody, left the rest of the server, Redis as a
+    whole and the numbers of sequences alone, the first one deleted nothing and wrote to no table but its own, and the second one
+    changed nothing.
   - What was found is kept for exactly its files and exactly its image, and written into a report.
   - The work is a job on the target. It outlives a lost connection, and nothing of it outlives the job.
 author:
@@ -126,12 +127,16 @@ runs:
       description: Rows C(added), C(changed) and C(deleted) by C(table), where there are any.
       type: list
       elements: dict
+    beyond:
+      description: What it did to more than its database, such as C(FLUSHALL in Redis) or C(ALTER ROLE in PostgreSQL).
+      type: list
+      elements: str
     beside:
       description: What else is another, such as the schema.
       type: list
       elements: str
     sequences:
-      description: Sequences that moved. They may.
+      description: Sequences that moved, C(before) and C(after). They may, but not C(backwards).
       type: list
       elements: dict
 seconds:

@@ -123,6 +123,7 @@ def make_shop(network: str, shop_server: Postgres, seed_images: dict[str, str], 
             "PG_URL": shop_server.url(leads_to or database),
             "JWT_SECRET": SECRET,
             "MAIL_HOST": "mail",
+            "REDIS_URL": "redis://redis:6379",
             "CERTIFICATE": "a\nb",
             "PATH": "/usr/local/bin:/usr/bin:/bin:/nowhere",
         }

@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.backup.conftest import STACK
 from tests.integration.backup.jobs import await_true, killed_when
+from tests.integration.migrations.conftest import in_background
 from tests.integration.plays import engine, images
 from tests.integration.seeds.conftest import SECRET, report
 
@@ -92,6 +93,46 @@ def test_what_does_not_come_through(seed: str, reason: str, make_shop: Any) -> N
 
 
 @pytest.mark.slow
+def test_what_reaches_beyond_its_tables(make_shop: Any) -> None:
+    shop = make_shop("production/shop", backed_up=False)
+    shop.sql("CREATE SEQUENCE numbers; SELECT setval('numbers', 500)")
+    shop.caller.backup(shop.database, stack=shop.stack)
+    rehearsed = shop.rehearse("oversteps", redis_image=images("redis")["redis"])
+    assert rehearsed["passed"] is False
+    assert [reason for reason in rehearsed["reasons"] if not reason.startswith("run 2")] == [
+        "run 1: it reaches beyond its database: DROP DATABASE in PostgreSQL",
+        "run 1: it reaches beyond its database: FLUSHALL in Redis",
+        "run 1: the sequence public.numbers went back from 500 to 1",
+        "roles, databases or settings of the server changed",
+    ]
+    shop.refused("oversteps", "seed-unsafe")
+
+
+@pytest.mark.slow
+def test_rows_of_others_that_are_gone_are_a_failure(make_shop: Any) -> None:
+    """A rehearsal knows what there was at the time of its backup. A table of partitions is declared by its own name."""
+    shop = make_shop("production/shop", backed_up=False)
+    shop.sql(
+        "CREATE TABLE events (at int PRIMARY KEY, what text) PARTITION BY RANGE (at);"
+        " CREATE TABLE events_0 PARTITION OF events FOR VALUES FROM (0) TO (10);"
+        " CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM (10) TO (20)"
+    )
+    backup = shop.caller.backup(shop.database, stack=shop.stack)["name"]
+    seeds = [{"name": "prunes", "tables": ["public.events"]}]
+    rehearsed = shop.rehearse("prunes", seeds=seeds)
+    assert (rehearsed["passed"], rehearsed["reasons"]) == (True, [])
+    assert rehearsed["runs"][0]["changes"] == [{"table": "public.events", "added": 2, "changed": 0, "deleted": 0}]
+    shop.sql("INSERT INTO users (name, email) VALUES ('of today', 'today@example.test')")
+    said = shop.refused("prunes", "seed-unexpected", seeds=seeds, backup=backup)
+    assert "none of its own lost rows: public.users had 201 rows and has 200." in said
+    assert backup in said
+    path = said.partition("the report is ")[2].partition(". Next")[0]
+    assert {"table": "public.events", "before": 0, "after": 2, "own": True} in report(path)["tables"]
+    done = shop.seed("prunes", seeds=seeds)
+    assert (done["changed"], done["tables"]) == (False, [])
+
+
+@pytest.mark.slow
 def test_its_environment_is_another(make_shop: Any) -> None:
     """The names stay; whatever leads or lets in anywhere does not. A Redis answers where one is asked for."""
     shop = make_shop()
@@ -139,7 +180,11 @@ def test_one_that_hangs_is_ended(make_shop: Any) -> None:
     shop = make_shop(backed_up=False)
     shop.sql("INSERT INTO categories (name, slug, position) VALUES ('Own', 'own', 77)")
     before = shop.content()
-    shop.refused("hangs", "seed-timeout", timeout=3.0, seeds_never=["hangs"])
+    hanging = in_background(lambda: shop.refused("hangs", "seed-timeout", timeout=10.0, seeds_never=["hangs"]))
+    shop.caller.server.await_sql(shop.database, "EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE '%pg_sleep(7777)')", seconds=60)
+    said = shop.refused("seed:users", "seed-running")
+    assert f"amanat from socket (dbops seed {shop.stack}, since " in said
+    hanging()
     assert shop.content() == before
     assert shop.sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%7777%' AND pid <> pg_backend_pid()") == "0"
     assert shop.sql("SELECT count(*) FROM pg_locks WHERE mode = 'RowExclusiveLock'") == "0"

@@ -16,11 +16,16 @@ from hypothesis import strategies as st
 
 
 def run(*changes: dict[str, Any], **other: Any) -> dict[str, Any]:
-    return {"code": 0, "timeout": 600.0, "complaint": "", "attempts": 0, "beside": [], "changes": list(changes), **other}
+    nothing: dict[str, Any] = {"complaint": "", "attempts": 0, "beyond": [], "beside": [], "sequences": []}
+    return {"code": 0, "timeout": 600.0, **nothing, "changes": list(changes), **other}
 
 
 def rows(table: str, *, added: int = 0, changed: int = 0, deleted: int = 0) -> dict[str, Any]:
     return {"table": table, "added": added, "changed": changed, "deleted": deleted}
+
+
+def sequence(before: int, after: int | None) -> dict[str, Any]:
+    return {"sequence": "public.s", "before": before, "after": after, "backwards": after is None or after < before}
 
 
 def record(*runs: dict[str, Any]) -> dict[str, Any]:
@@ -98,6 +103,9 @@ def test_what_a_proof_is(rehearsed: Any) -> None:
         ([run(), run(code=3)], "run 2: it ended with 3"),
         ([run(), run(complaint="Error: no")], "run 2: it ended with 0 and yet said: Error: no"),
         ([run(attempts=2), run()], "run 1: it tried to reach another host"),
+        ([run(beyond=["FLUSHALL in Redis"]), run()], "run 1: it reaches beyond its database: FLUSHALL in Redis"),
+        ([run(), run(sequences=[sequence(500, 1)])], "run 2: the sequence public.s went back from 500 to 1"),
+        ([run(sequences=[sequence(500, None)]), run()], "run 1: the sequence public.s went back from 500 to its start"),
         ([run()], "its rehearsal did not run twice"),
         ([run(rows("public.categories", deleted=1)), run()], "1 row of public.categories were deleted"),
         ([run(rows("public.users", added=2)), run()], "2 rows of public.users, which is none of its own tables, were added"),
