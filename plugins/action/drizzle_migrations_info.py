@@ -18,5 +18,5 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result = self._execute_module(task_vars=task_vars)
         given = result.pop("to_judge", None)
         if given and not result.get("failed"):
-            result.update(judge(given["pending"], given["postgres_major"]))
+            result.update(judge(**given))
         return result

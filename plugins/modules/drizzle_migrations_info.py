@@ -176,7 +176,7 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _drizzle
+from ansible_collections.amanat.dbops.plugins.module_utils import _drizzle, _pg_functions
 from ansible_collections.amanat.dbops.plugins.module_utils._drizzle_run import look
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
@@ -235,7 +235,12 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     ]
     major = server.value("SELECT current_setting('server_version_num')::int / 10000 AS major")
     # The action plugin turns this into what the statements do.
-    return {"changed": False, "release": release.name, **verdict, "to_judge": {"pending": pending, "postgres_major": major}}
+    to_judge = {
+        "migrations": pending,
+        "postgres_major": major,
+        "harmless": _pg_functions.harmless(server, [migration["sql"] for migration in pending]),
+    }
+    return {"changed": False, "release": release.name, **verdict, "to_judge": to_judge}
 
 
 def main() -> None:

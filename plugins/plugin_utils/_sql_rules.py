@@ -21,7 +21,7 @@ KINDS = {
     **dict.fromkeys(
         (
             *("ban-drop-column", "ban-drop-database", "ban-drop-table", "ban-truncate-cascade"),
-            *("changing-column-type", "renaming-column", "renaming-table"),
+            *("changing-column-type", "renaming-column", "renaming-table", "ban-disable-trigger"),
         ),
         DESTRUCTIVE,
     ),
@@ -48,7 +48,7 @@ UNTOLD = frozenset(
         *("ban-add-column", "ban-add-composite-attribute", "ban-add-enum-value", "ban-alter-database-options", "ban-alter-extension"),
         *("ban-alter-function-options", "ban-alter-generated-expression", "ban-alter-identity", "ban-alter-policy-condition"),
         *("ban-alter-policy-roles", "ban-alter-role-options", "ban-alter-row-level-security", "ban-alter-sequence-values"),
-        *("ban-alter-view-options", "ban-create-policy", "ban-detach-inheritance", "ban-disable-trigger", "ban-drop-constraint"),
+        *("ban-alter-view-options", "ban-create-policy", "ban-detach-inheritance", "ban-drop-constraint"),
         *("ban-drop-generated-expression", "ban-drop-index", "ban-drop-not-null", "ban-drop-policy", "ban-drop-trigger", "ban-drop-view"),
         *("ban-new-write-restriction", "ban-replace-view-function", "ban-replica-identity", "ban-revoke", "ban-set-default"),
     }

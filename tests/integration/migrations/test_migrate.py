@@ -237,3 +237,12 @@ def test_where_migrations_are_read_from(migrator: Migrator, releases: Releases, 
         migrator.caller.refused("drizzle_migrations_info", migrator.database, "migrations-missing", **migrator.options(**nothing))
     finally:
         subprocess.run([*up, "down", "--timeout", "0"], capture_output=True, check=True)
+
+
+def test_which_functions_change_nothing_is_asked_of_the_server(migrator: Migrator, releases: Releases) -> None:
+    """Its own and those of extensions; neither what anybody else defined, nor a name that such a one shares."""
+    void = "RETURNS void LANGUAGE sql AS 'SELECT'"
+    migrator.sql(f"CREATE EXTENSION pgcrypto; CREATE FUNCTION wipe() {void} STABLE; CREATE FUNCTION upper(int) {void} STABLE;")
+    called = "count(*), lower('A'), upper('A'), wipe(), nextval('s'), setval('s', 1), lo_unlink(1), gen_salt('bf'), digest('a', 'sha1')"
+    release = releases.directory(journal(("0000_calls", 1_700_000_000_000, f"SELECT {called};")))
+    assert migrator.compare(release)["to_judge"]["harmless"] == ["count", "digest", "gen_salt", "lower", "nextval"]

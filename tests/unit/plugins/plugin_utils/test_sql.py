@@ -10,12 +10,20 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleError
 from ansible_collections.amanat.dbops.plugins.plugin_utils import _sql, _squawk
-from ansible_collections.amanat.dbops.plugins.plugin_utils._sql import judge, parsed
+from ansible_collections.amanat.dbops.plugins.plugin_utils._sql import judge
+from ansible_collections.amanat.dbops.plugins.plugin_utils._sql_reading import Reading
 from ansible_collections.amanat.dbops.plugins.plugin_utils._sql_rules import KINDS, UNTOLD, kind_of_squawk
 from hypothesis import given
 from hypothesis import strategies as st
 
 BREAKPOINT = "--> statement-breakpoint"
+
+# What a server says of its functions; "setval" and "query_to_xml" stand here to show that no server is believed on those.
+HARMLESS_FUNCTIONS = frozenset({"now", "count", "generate_series", "gen_random_uuid", "lower", "max", "setval", "query_to_xml"})
+
+
+def parsed(text: str) -> list[dict[str, Any]]:
+    return _sql.parsed(text, Reading(HARMLESS_FUNCTIONS))
 
 
 def destroyed(text: str) -> list[dict[str, Any]]:
@@ -59,8 +67,106 @@ DESTRUCTIVE = [
     ("DO $$ BEGIN PERFORM 1; EXCEPTION WHEN others THEN DROP TABLE users; END $$", "drops a table"),
     ("DO LANGUAGE plpython3u $$ plpy.execute('DROP TABLE users') $$", "runs code that nobody can judge beforehand (DO)"),
     ("DO $$ no PL/pgSQL $$", "runs code that nobody can judge beforehand (DO)"),
-    ("DO $$ BEGIN CALL clean_up(); END $$", "runs code that nobody can judge beforehand (CALL)"),
-    ("CALL clean_up()", "runs code that nobody can judge beforehand (CALL)"),
+    *(
+        (statement, "calls clean_up(), which nobody can judge beforehand")
+        for statement in (
+            "CALL clean_up()",
+            "SELECT clean_up()",
+            "SELECT * FROM app.clean_up() AS c",
+            "INSERT INTO users SELECT clean_up(id) FROM old",
+            "CREATE MATERIALIZED VIEW m AS SELECT clean_up()",
+            "ALTER TABLE users ADD COLUMN a int DEFAULT clean_up()",
+            "ALTER TABLE users ADD CHECK (clean_up())",
+            "DO $$ BEGIN CALL clean_up(); END $$",
+            "DO $$ BEGIN PERFORM clean_up(); END $$",
+            "DO $$ DECLARE n int; BEGIN n := clean_up(); END $$",
+            "DO $$ DECLARE n int := clean_up(); BEGIN END $$",
+            "DO $$ BEGIN IF clean_up() THEN NULL; END IF; END $$",
+            "DO $$ BEGIN FOR i IN 1..clean_up() LOOP NULL; END LOOP; END $$",
+            # Defined by the same migration, in whatever language.
+            "CREATE FUNCTION clean_up() RETURNS void LANGUAGE sql AS 'DELETE FROM users'; SELECT clean_up()",
+            "CREATE FUNCTION clean_up() RETURNS int BEGIN ATOMIC DELETE FROM users; SELECT 1; END; SELECT clean_up()",
+        )
+    ),
+    # Its name alone is that of a harmless one.
+    (
+        "CREATE FUNCTION lower(users) RETURNS void LANGUAGE sql AS 'DELETE FROM users'; SELECT lower(u) FROM users u",
+        "calls lower(), which nobody can judge beforehand",
+    ),
+    *(
+        (f"{attach}; {change}", "changes levels, where these migrations themselves attach code that nobody can judge beforehand")
+        for attach, change in (
+            ("CREATE RULE r AS ON INSERT TO levels DO ALSO DELETE FROM users", "INSERT INTO levels VALUES (1)"),
+            ("CREATE TRIGGER t BEFORE INSERT ON levels EXECUTE FUNCTION f()", "INSERT INTO levels VALUES (1)"),
+            ("CREATE TRIGGER t AFTER UPDATE ON app.levels EXECUTE FUNCTION f()", "UPDATE app.levels SET a = 1 WHERE id = 1"),
+            ("CREATE TRIGGER t AFTER DELETE ON levels EXECUTE FUNCTION f()", "DELETE FROM levels WHERE id = 1"),
+            ("CREATE TRIGGER t AFTER INSERT ON levels EXECUTE FUNCTION f()", "COPY levels FROM '/data.csv'"),
+        )
+    ),
+    ("MERGE INTO users u USING old o ON true WHEN MATCHED THEN DELETE", "deletes those rows of users that other rows decide on"),
+    ("MERGE INTO users u USING old o ON o.id = u.id WHEN MATCHED THEN DELETE", "deletes those rows of users that other rows decide on"),
+    (
+        "MERGE INTO users u USING old o ON o.id = u.id WHEN MATCHED THEN UPDATE SET name = ''",
+        "updates those rows of users that other rows decide on",
+    ),
+    (
+        "MERGE INTO users u USING old o ON o.id = u.id WHEN NOT MATCHED BY SOURCE THEN DELETE",
+        "deletes those rows of users that other rows decide on",
+    ),
+    ("DELETE FROM users WHERE id IS NOT NULL", "deletes perhaps every row of users"),
+    ("DELETE FROM users WHERE NOT (id IS NULL)", "deletes perhaps every row of users"),
+    ("DELETE FROM users WHERE id = id", "deletes perhaps every row of users"),
+    ("DELETE FROM users WHERE true AND id IS NOT NULL", "deletes perhaps every row of users"),
+    ("UPDATE users SET name = '' WHERE id = 1 OR 1 = 1", "updates perhaps every row of users"),
+    ("UPDATE users SET name = NULL WHERE name IS NOT NULL", "updates perhaps every row of users"),
+    *(
+        (statement, "runs SQL that is made only at run time, so that nobody can judge it beforehand")
+        for statement in (
+            "SELECT query_to_xml('DELETE FROM users', true, false, '')",
+            "SELECT query_to_xml_and_xmlschema('DELETE FROM users', true, false, '')",
+            "SELECT set_config(name, '0', false) FROM settings",
+        )
+    ),
+    ("SELECT lo_unlink(oid) FROM pg_largeobject_metadata", "deletes or overwrites a large object"),
+    *(
+        (statement, "sets a sequence, which may give numbers twice")
+        for statement in (
+            "SELECT setval('users_id_seq', 1)",
+            "ALTER SEQUENCE users_id_seq RESTART",
+            "ALTER TABLE users ALTER COLUMN id RESTART WITH 1",
+        )
+    ),
+    ("COPY users FROM PROGRAM 'curl x'", "runs a program beside the server"),
+    ("COPY users TO PROGRAM 'curl x'", "runs a program beside the server"),
+    ("COPY (SELECT 1) TO '/etc/x'", "writes a file beside the server"),
+    ("ALTER TABLE users DISABLE TRIGGER ALL", "disables the triggers, those of foreign keys too, of users"),
+    ("ALTER TABLE users DISABLE TRIGGER USER", "disables the triggers of users"),
+    ("ALTER TABLE users DISABLE TRIGGER t", "disables a trigger of users"),
+    ("ALTER TABLE users DISABLE RULE r", "disables a rule of users"),
+    ("ALTER TABLE users ENABLE REPLICA TRIGGER t", "disables a trigger of users"),
+    ("DELETE FROM pg_attribute WHERE attrelid = 1", "changes PostgreSQL's own pg_attribute"),
+    ("UPDATE pg_catalog.pg_class SET relname = '' WHERE oid = 1", "changes PostgreSQL's own pg_class"),
+    ("UPDATE pg_settings SET setting = '0' WHERE name = 'lock_timeout'", "changes PostgreSQL's own pg_settings"),
+    ("INSERT INTO pg_depend VALUES (1)", "changes PostgreSQL's own pg_depend"),
+    # What guards the run itself.
+    *(
+        (statement, "sets lock_timeout, by which the run is guarded")
+        for statement in (
+            "SET lock_timeout = 0",
+            "SET LOCAL lock_timeout TO '1h'",
+            "SET SESSION LOCK_TIMEOUT FROM CURRENT",
+            "SELECT set_config('lock_timeout', '0', false)",
+            "SELECT pg_catalog.set_config('Lock_Timeout', '0', true)",
+            "DO $$ BEGIN SET LOCAL lock_timeout = 0; END $$",
+            "DO $$ BEGIN PERFORM set_config('lock_timeout', '0', true); END $$",
+            "ALTER ROLE amanat SET lock_timeout = 0",
+        )
+    ),
+    ("SET statement_timeout = 0", "sets statement_timeout, by which the run is guarded"),
+    ("SET session_replication_role = replica", "sets session_replication_role, by which the run is guarded"),
+    ("SET ROLE other", "sets role, by which the run is guarded"),
+    ("SET SESSION AUTHORIZATION other", "sets session_authorization, by which the run is guarded"),
+    ("SET application_name = 'x'", "sets application_name, by which the run is guarded"),
     # Inside of something harmless.
     ("WITH gone AS (DELETE FROM users RETURNING *) SELECT count(*) FROM gone", "deletes every row of users"),
     ("WITH gone AS (DELETE FROM users RETURNING *) INSERT INTO archive SELECT * FROM gone", "deletes every row of users"),
@@ -82,13 +188,27 @@ HARMLESS = [
     *("DELETE FROM users WHERE id = 1", "UPDATE users SET name = '' WHERE name IS NULL", "DELETE FROM users USING b WHERE b.id = users.id"),
     *("INSERT INTO users VALUES ('DROP TABLE users')", "SELECT 'TRUNCATE users;'", "COMMENT ON TABLE users IS 'DELETE FROM users'"),
     *("WITH gone AS (DELETE FROM users WHERE id = 1 RETURNING *) SELECT * FROM gone", "GRANT SELECT ON users TO app"),
+    *("DELETE FROM users WHERE id = 1 AND name IS NOT NULL", "DELETE FROM users WHERE id = 1 OR id IS NULL"),
+    *("DELETE FROM users WHERE NOT (id = 1)", "DELETE FROM users WHERE id = other", "DELETE FROM users WHERE id <> id"),
+    "MERGE INTO users u USING new n ON n.id = u.id WHEN NOT MATCHED THEN INSERT VALUES (n.id) WHEN MATCHED THEN DO NOTHING",
+    *("SELECT count(*) FROM users", "INSERT INTO users SELECT n, lower('A') FROM generate_series(1, 9) n", "SELECT max(id) FROM users"),
+    *("SELECT EXTRACT(epoch FROM a), TRIM(b), a AT TIME ZONE 'UTC', coalesce(b, ''), CURRENT_TIMESTAMP FROM users",),
+    *("SET search_path = app", "SET LOCAL work_mem = '1GB'", "SELECT set_config('search_path', '', false)", "SET CONSTRAINTS ALL DEFERRED"),
+    *("RESET lock_timeout", "SET lock_timeout TO DEFAULT", "RESET ALL", "SET TRANSACTION READ ONLY", "SHOW lock_timeout"),
+    *("ALTER TABLE users ENABLE TRIGGER t", "ALTER SEQUENCE s OWNED BY users.id", "ALTER TABLE users ALTER id SET INCREMENT BY 2"),
+    *("COPY users FROM '/data.csv'", "DELETE FROM app.pg_orders WHERE id = 1"),
     # As older versions of drizzle-kit write it.
     "DO $$ BEGIN CREATE TYPE mood AS ENUM ('a'); EXCEPTION WHEN duplicate_object THEN null; END $$",
     "DO $$ BEGIN ALTER TABLE a ADD CONSTRAINT b FOREIGN KEY (x) REFERENCES c(y); EXCEPTION WHEN duplicate_object THEN null; END $$",
+    "DO $$ DECLARE n int := 1; BEGIN n := n + 1; IF n = 2 THEN RAISE NOTICE '%', lower('A'); END IF; END $$",
     # What is only defined does nothing yet.
     "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'DELETE FROM users'",
     "CREATE FUNCTION f() RETURNS void BEGIN ATOMIC DELETE FROM users; END",
     "CREATE RULE r AS ON DELETE TO users DO INSTEAD DELETE FROM archive",
+    "CREATE TRIGGER t BEFORE INSERT ON users FOR EACH ROW WHEN (f()) EXECUTE FUNCTION f()",
+    "INSERT INTO users VALUES (1); CREATE TRIGGER t BEFORE INSERT ON users EXECUTE FUNCTION f()",
+    *("CREATE TABLE a (b int DEFAULT f() CHECK (g(b)))", "ALTER TABLE a ALTER COLUMN b SET DEFAULT f()", "CREATE VIEW v AS SELECT f()"),
+    *("CREATE INDEX i ON a (f(b))", "CREATE POLICY p ON a USING (f())", "CREATE FUNCTION f() RETURNS int SET lock_timeout = 0 RETURN 1"),
 ]
 
 
@@ -206,13 +326,14 @@ def test_any_text_is_judged(text: str) -> None:
 
 def test_a_missing_parser_is_a_refusal_not_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_sql, "pglast", None)
-    monkeypatch.setattr(_sql, "_IMPORT_ERROR", ImportError("No module named 'pglast'"))
+    monkeypatch.setattr(_sql, "IMPORT_ERROR", ImportError("No module named 'pglast'"))
     with pytest.raises(AnsibleError, match=r"^\[pglast-missing\] .*No module named 'pglast'.* Next: "):
         parsed("SELECT 1")
 
 
 def judged(*texts: str) -> dict[str, list[dict[str, Any]]]:
-    return judge([{"name": f"000{n}", "file": f"000{n}.sql", "sql": text} for n, text in enumerate(texts)], 18)
+    migrations = [{"name": f"000{n}", "file": f"000{n}.sql", "sql": text} for n, text in enumerate(texts)]
+    return judge(migrations, 18, HARMLESS_FUNCTIONS)
 
 
 def test_both_tools_tell_of_a_statement_once() -> None:
@@ -243,6 +364,18 @@ def test_what_drizzle_sends_is_judged_not_what_the_file_looks_like() -> None:
     """A breakpoint in a comment ends the comment: drizzle cuts there."""
     found = judged(f"-- nothing {BREAKPOINT} ALTER TABLE a DROP COLUMN b")
     assert [(each["line"], each["rule"], each["tools"]) for each in found["destructive"]] == [(1, "ban-drop-column", ["pglast", "squawk"])]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("CREATE FUNCTION lower(users) RETURNS void LANGUAGE sql AS 'DELETE FROM users'", "SELECT lower(u) FROM users u"),
+        ("CREATE TRIGGER t BEFORE INSERT ON levels EXECUTE FUNCTION f()", "INSERT INTO levels VALUES (1)"),
+    ],
+)
+def test_what_an_earlier_migration_makes_a_later_one_sets_off(earlier: str, later: str) -> None:
+    assert [(each["file"], each["rule"]) for each in judged(earlier, later)["destructive"]] == [("0001.sql", "dynamic-code")]
+    assert judged(later, earlier)["destructive"] == []
 
 
 def test_nothing_pending_needs_no_tool(monkeypatch: pytest.MonkeyPatch) -> None:
