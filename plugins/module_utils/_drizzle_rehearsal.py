@@ -19,7 +19,9 @@ from datetime import datetime, timezone
 from typing import Any
 
 from . import _drizzle
-from ._drizzle_run import REHEARSAL_VERSION, cause, compare, environment, look, rehearsal_path
+from ._drizzle_config import addressed_by
+from ._drizzle_env import environment
+from ._drizzle_run import REHEARSAL_VERSION, Cause, cause, compare, look, outcome, rehearsal_path
 from ._errors import OperationError
 from ._files import make_private_directory, write_json
 from ._job import Progress
@@ -111,6 +113,7 @@ class Rehearsal:
             )
         verdict = look(self.release, self.path, self.live)[1]
         _drizzle.refuse(verdict)
+        addressed_by(self.release, self.command)
         image = self.release.image()["id"]
         return {"changed": True, "backup": self.plan.manifest["name"], "image": image, "migrated": verdict["pending"]}
 
@@ -122,7 +125,7 @@ class Rehearsal:
         began = datetime.now(timezone.utc)
         with Stage(plan, progress) as stage:
             progress.say("migrating the copy", now=True, pending=len(foreseen["migrated"]))
-            result = self._migrate(stage)
+            result, why = self._migrate(stage)
         record = {
             "version": REHEARSAL_VERSION,
             "stack": str(plan.stack),
@@ -139,30 +142,32 @@ class Rehearsal:
                 "rehearsal-failed",
                 f"On a copy of {foreseen['backup']} the migrations of {self.release.name} fail. {record['reason']}",
                 f"The copy is gone; the live database was not touched. The report is {path}.",
-                "Correct the migration that is named, and build the release again.",
+                why.cure,
             )
         return {**record, "report": path}
 
     def _report(self, began: datetime) -> str:
         return f"rehearsal_migrations_{began.strftime('%Y-%m-%dT%H%M%SZ')}.json"
 
-    def _migrate(self, stage: Stage) -> dict[str, Any]:
+    def _migrate(self, stage: Stage) -> tuple[dict[str, Any], Cause]:
+        """What was found out, and why it failed if it did."""
         name = f"{SESSIONS}{secrets.token_hex(6)}"
         folder, verdict = look(self.release, self.path, stage.server)
         pending = [migration for migration in folder.migrations if migration.name in verdict["pending"]]
         before, watch, log = self._sizes(stage.server), _Watch(stage.server, name), ServerLog(stage.server)
         image = self.release.image()
+        env = environment(stage.url, name, self.settings, addressed_by(self.release, self.command))
         clock = time.monotonic()
         with watch.watching():
-            answer = stage.run(image["id"], self.command, environment(stage.url, name, self.settings), self.timeout)
+            answer = stage.run(image["id"], self.command, env, self.timeout)
         seconds = round(time.monotonic() - clock, 3)
         after, done = self._sizes(stage.server), compare(folder, stage.server)
-        applied = [migration for migration in done["applied"] if migration not in verdict["applied"]]
-        passed = answer.ok and applied == verdict["pending"]
-        return {
+        came = outcome(answer, verdict, done, stage.url)
+        why = Cause("") if came.ok else cause(log, name, pending)
+        result = {
             "migrated": verdict["pending"],
-            "passed": passed,
-            "reason": "" if passed else cause(log, name, pending),
+            "passed": came.ok,
+            "reason": f"{came.said} {why.words}".strip(),
             "seconds": seconds,
             "statements": _statements(watch, pending),
             "locks": _locks(watch, before),
@@ -170,6 +175,7 @@ class Rehearsal:
             "bytes_before": sum(row["bytes"] for row in before.values()),
             "bytes_after": sum(row["bytes"] for row in after.values()),
         }
+        return result, why
 
     def _sizes(self, server: Server) -> dict[int, dict[str, Any]]:
         return {row["oid"]: row for row in server.rows(_SIZES)}

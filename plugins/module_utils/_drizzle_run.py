@@ -13,18 +13,18 @@ import re
 import secrets
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Callable
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from . import _drizzle
 from ._command import Answer, run, without_rows
+from ._drizzle_config import addressed_by
+from ._drizzle_env import environment, require_direct, timeouts
 from ._errors import OperationError
 from ._files import read_json
 from ._job import Progress
 from ._migration_lock import SESSIONS, MigrationLock
 from ._pg_log import Entry, ServerLog
-from ._pg_login import log_in
-from ._pg_url import PgUrl
 from ._psql import Server
 from ._release import Release
 from ._stack import Stack
@@ -59,24 +59,6 @@ def look(release: Release, path: str, server: Server) -> tuple[_drizzle.Folder, 
 
 def compare(folder: _drizzle.Folder, server: Server) -> dict[str, Any]:
     return _drizzle.compare(folder, applied_rows(server), int(time.time() * 1000))
-
-
-def timeouts(lock: float, statement: float) -> dict[str, str]:
-    """Settings of a session, of seconds."""
-    return {"lock_timeout": f"{round(lock * 1000)}ms", "statement_timeout": f"{round(statement * 1000)}ms"}
-
-
-def environment(url: str, name: str, settings: dict[str, str]) -> dict[str, str]:
-    """Variables for a migrator: its sessions get the name, and the settings on top of those that the URL asks for.
-
-    Drivers prefer what stands in the URL, so that it keeps neither there.
-    """
-    parts = urlsplit(url)
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    own = " ".join(value for key, value in query if key == "options")
-    kept = urlencode([(key, value) for key, value in query if key not in ("options", "application_name")], quote_via=quote)
-    options = " ".join([own, *(f"-c {key}={value}" for key, value in sorted(settings.items()))]).strip()
-    return {"PG_URL": urlunsplit(parts._replace(query=kept)), "PGAPPNAME": name, "PGOPTIONS": options}
 
 
 REHEARSAL_VERSION = 1
@@ -120,9 +102,19 @@ class Run:
     def predict(self) -> dict[str, Any]:
         self._lock.require_free()
         prediction = self._prediction(self._compare()[1])
-        # drizzle-kit says nothing of a login that is refused.
-        log_in(self.server.place, PgUrl.parse(self.url), "SELECT 1;")
+        require_direct(self.server.place, self._env("dbops login"), self._settings)
         return prediction
+
+    @cached_property
+    def _addressed_by(self) -> set[str]:
+        return addressed_by(self.release, self.command)
+
+    @property
+    def _settings(self) -> dict[str, str]:
+        return timeouts(self.lock_timeout, self.statement_timeout)
+
+    def _env(self, name: str) -> dict[str, str]:
+        return environment(self.url, name, self._settings, self._addressed_by)
 
     def _compare(self) -> tuple[_drizzle.Folder, dict[str, Any]]:
         folder, verdict = look(self.release, self.path, self.server)
@@ -185,31 +177,17 @@ class Run:
                 "Whether the migrations were applied is not known.",
                 "Look at the database server, then compare: ansible-playbook playbooks/migrate.yml --check",
             ) from None
-        done = [migration for migration in verdict["applied"] if migration not in before["applied"]]
-        if answer.ok and done == predicted and not verdict["unknown_in_database"]:
+        came = outcome(answer, before, verdict, self.url)
+        if came.ok:
             return
-        if done:
-            state = f"Applied: {', '.join(done)}; still pending: {', '.join(verdict['pending']) or 'none'}."
-        else:
-            state = "None of the pending migrations was applied: they are one transaction, and it was rolled back."
-        said = "" if answer.ok else f" drizzle-kit ended with {answer.code}: {_last_words(answer, self.url)}."
-        if answer.ok and done == predicted:
-            said = f" Meanwhile the database has seen {', '.join(verdict['unknown_in_database'])}, which the release does not know."
-        elif answer.ok:
-            said = " drizzle-kit reported success, and the database has not seen what was foreseen."
         pending = [migration for migration in folder.migrations if migration.name in predicted]
-        why = cause(log, name, pending).replace(self.url, "PG_URL")
-        raise OperationError(
-            "migration-failed",
-            f"Migrating {', '.join(predicted)} failed.{said} {why}",
-            state,
-            "Correct the migration that is named, and build the release again; where a lock was waited for, end whoever holds it.",
-        )
+        why = cause(log, name, pending)
+        words = why.words.replace(self.url, "PG_URL")
+        raise OperationError("migration-failed", f"Migrating {', '.join(predicted)} failed. {came.said} {words}", came.state, why.cure)
 
     def _drizzle_kit(self, name: str) -> Answer:
-        env = environment(self.url, name, timeouts(self.lock_timeout, self.statement_timeout))
         try:
-            return self._run(name, env)
+            return self._run(name, self._env(name))
         finally:
             # The server's session may outlive whoever asked for it.
             self.server.ask(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{name}';")
@@ -227,17 +205,64 @@ class Run:
             place.engine.run("rm", "--force", "--volumes", name)
 
 
-def cause(log: ServerLog, name: str, pending: list[_drizzle.Migration]) -> str:
-    """What the server's log says of the run. Neither its statements nor its details, which may hold anybody's data."""
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to: what went wrong, "" where nothing did, and what is true now."""
+
+    said: str = ""
+    state: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return not self.said
+
+
+def outcome(answer: Answer, before: dict[str, Any], after: dict[str, Any], url: str) -> Outcome:
+    """By what the database has seen before and afterwards, whatever drizzle-kit says. Pure."""
+    done = [migration for migration in after["applied"] if migration not in before["applied"]]
+    unknown = after["unknown_in_database"]
+    if answer.ok and done == before["pending"] and not unknown:
+        return Outcome()
+    if done:
+        state = f"Applied: {', '.join(done)}; still pending: {', '.join(after['pending']) or 'none'}."
+    elif answer.ok:
+        state = "This database has seen none of them. Whether another one was changed is not known."
+    else:
+        state = "None of the pending migrations was applied: they are one transaction, and it was rolled back."
+    if not answer.ok:
+        said = f"drizzle-kit ended with {answer.code}: {_last_words(answer, url)}."
+    elif done == before["pending"]:
+        said = f"Meanwhile the database has seen {', '.join(unknown)}, which the release does not know."
+    else:
+        said = "drizzle-kit reported success, and the database has not seen what was foreseen."
+    return Outcome(said, state)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What the server's log says of a run, and the place in the migrations that it names, if any."""
+
+    words: str
+    where: str = ""
+
+    @property
+    def cure(self) -> str:
+        if self.where:
+            return "Correct the migration that is named, and build the release again; where a lock was waited for, end whoever holds it."
+        return "Look what the server's log says of that minute, and where drizzle.config.* and the command of the release lead."
+
+
+def cause(log: ServerLog, name: str, pending: list[_drizzle.Migration]) -> Cause:
+    """Neither its statements nor its details, which may hold anybody's data."""
     try:
         errors = [(entry, _drizzle.where(entry.statement, pending)) for entry in log.errors()]
     except OperationError as error:
-        return error.what
+        return Cause(error.what)
     ours = [(entry, where) for entry, where in errors if where or name in entry.application or "__drizzle_migrations" in entry.statement]
     if not ours:
-        return "The server's log names no statement of it."
+        return Cause("The server's log names no statement of it.")
     entry, where = ours[0]  # whatever follows is its consequence
-    return f"The server's log says: {_words(entry)}{f', at {where}' if where else ''}."
+    return Cause(f"The server's log says: {_words(entry)}{f', at {where}' if where else ''}.", where)
 
 
 def _words(entry: Entry) -> str:

@@ -16,9 +16,9 @@ from ._place import Place
 from ._psql import CONNECT_TIMEOUT, PSQL, failure
 
 
-def log_in(place: Place, url: PgUrl, sql: str) -> str:
-    """What the server answers whoever has the URL. It is the server's own image that asks."""
-    env = {**url.environ(), "PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT)}
+def log_in(place: Place, url: PgUrl, sql: str, **settings: str) -> str:
+    """What the server answers whoever has the URL. It is the server's own image that asks. settings: further variables of libpq."""
+    env = {**url.environ(), "PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT), **settings}
     if place.container:
         image = str(place.engine.container(place.container)["Image"])
         name = f"dbops-login-{secrets.token_hex(4)}"

@@ -47,8 +47,25 @@ class Release:
             )
         return {"id": facts["Id"], "directory": facts["Config"]["WorkingDir"] or "/"}
 
+    def env(self) -> dict[str, str]:
+        """What a program of the release finds in its environment: the image's, or that of this process."""
+        if self.is_directory:
+            return dict(os.environ)
+        facts = self.engine.inspect("image", self.image()["id"]) or {"Config": {}}
+        return dict(entry.partition("=")[::2] for entry in facts["Config"].get("Env") or [])
+
+    def text(self, path: str) -> str | None:
+        """One file of the release; None where it has none by that name."""
+        try:
+            content = self.folder(path).get("")
+        except OperationError as error:
+            if error.slug != MISSING:
+                raise
+            content = None
+        return None if content is None else content.decode("utf-8", "replace")
+
     def folder(self, path: str) -> dict[str, bytes]:
-        """The files below a folder of the release, read without running anything of it."""
+        """The files below a folder of the release, read without running anything of it; a file is its own folder, by the name ""."""
         if self.container:
             facts = self.engine.inspect("container", self.container)
             if facts is None:
@@ -73,12 +90,11 @@ class Release:
 
     def _from_directory(self, root: str) -> dict[str, bytes]:
         files = {}
-        for folder, _folders, names in os.walk(root):
-            for name in names:
-                path = os.path.join(folder, name)
-                if os.path.isfile(path):
-                    with open(path, "rb") as stream:
-                        files[os.path.relpath(path, root)] = stream.read()
+        below = (os.path.join(folder, name) for folder, _folders, names in os.walk(root) for name in names)
+        for path in (root, *below):
+            if os.path.isfile(path):
+                with open(path, "rb") as stream:
+                    files["" if path == root else os.path.relpath(path, root)] = stream.read()
         if not files:
             raise self._missing(root)
         return files

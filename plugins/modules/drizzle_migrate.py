@@ -14,6 +14,8 @@ description:
   - One run at a time works on a database. An advisory lock in the database C(postgres) sees to it, which ends with the run.
   - drizzle-kit says nothing of most failures. Their cause is read from the server's log, where that can be read.
   - drizzle-kit applies all pending migrations in one transaction, so that a failure leaves none of them behind.
+  - It is led to O(pg_url) by every variable of the image that is an address of PostgreSQL. A C(drizzle.config.*) that does not read
+    E(PG_URL), or that keeps drizzle's record in another table, is refused; so is a connection pooler, which drops the time-outs.
   - The work is a job on the target. It outlives a lost connection.
 author:
   - amanat.dbops contributors (@amanat)
@@ -46,12 +48,12 @@ options:
     default: 3600.0
   lock_timeout:
     description:
-      - Seconds that a statement waits for a lock before the run fails. It holds for this run alone.
+      - Seconds that a statement waits for a lock before the run fails. It holds for the sessions of this run alone.
       - Whoever waits for a lock makes everybody wait who wants the table after it.
     type: float
     default: 10.0
   statement_timeout:
-    description: Seconds that one statement may take before the run fails. It holds for this run alone; 0 is no limit.
+    description: Seconds that one statement may take before the run fails. It holds for the sessions of this run alone; 0 is no limit.
     type: float
     default: 3600.0
   expected_tables:

@@ -156,8 +156,9 @@ report:
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils._drizzle_env import timeouts
 from ansible_collections.amanat.dbops.plugins.module_utils._drizzle_rehearsal import Rehearsal
-from ansible_collections.amanat.dbops.plugins.module_utils._drizzle_run import DEFAULT_COMMAND, timeouts
+from ansible_collections.amanat.dbops.plugins.module_utils._drizzle_run import DEFAULT_COMMAND
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     BACKUPS_OPTIONS,

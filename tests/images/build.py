@@ -54,6 +54,7 @@ RECIPES = {
     "node": Recipe(IMAGES / "node", "debian-testing", {"NODE": _tools.NODE}),
     "systemd": Recipe(IMAGES / "systemd", "debian-bookworm"),
     "target": Recipe(IMAGES / "target", "postgres"),
+    "pgbouncer": Recipe(IMAGES / "pgbouncer", "debian-testing"),
 }
 BASES = {f"debian-{suite}": suite for suite in SUITES}
 BACKENDS = {f"backend-{release}": release for release in _tools.releases()}

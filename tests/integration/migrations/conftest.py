@@ -52,15 +52,16 @@ class Releases:
     base: str
     made: list[str] = field(default_factory=list)
 
-    def directory(self, files: dict[str, bytes]) -> str:
+    def directory(self, files: dict[str, bytes], config: str = CONFIG) -> str:
         root = self.folder / secrets.token_hex(4)
         write(root / DIRECTORY, files)
+        (root / "drizzle.config.ts").write_text(config, encoding="utf-8")
         return str(root)
 
-    def image(self, files: dict[str, bytes]) -> str:
-        root = Path(self.directory(files))
-        (root / "drizzle.config.ts").write_text(CONFIG, encoding="utf-8")
-        (root / "Dockerfile").write_text(f"FROM {self.base}\nCOPY . ./\n", encoding="utf-8")
+    def image(self, files: dict[str, bytes], config: str = CONFIG, **variables: str) -> str:
+        root = Path(self.directory(files, config))
+        lines = [f"FROM {self.base}", "COPY . ./", *(f"ENV {name}={value}" for name, value in variables.items())]
+        (root / "Dockerfile").write_text("\n".join(lines), encoding="utf-8")
         tag = f"dbops-migrations:{root.name}"
         subprocess.run(["docker", "build", "--quiet", "--tag", tag, str(root)], capture_output=True, check=True)
         self.made.append(tag)

@@ -171,6 +171,8 @@ def test_time_outs_hold_for_this_run_alone_and_beat_those_of_the_url(migrator: M
     message = migrator.refused(releases.image(journal(sleeper)), "migration-failed", statement_timeout=0.5, pg_url=url)
     assert "canceling statement due to statement timeout" in message
     assert migrator.sql("SHOW statement_timeout") == "0"
+    # drizzle makes its table before the transaction; nothing else stays.
+    assert migrator.sql("SELECT count(*) FROM drizzle.__drizzle_migrations") == "0"
 
 
 def test_a_wrong_password_is_found_before_anything_runs(migrator: Migrator, releases: Releases) -> None:

@@ -10,7 +10,7 @@ import io
 import json
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils import _drizzle_run
+from ansible_collections.amanat.dbops.plugins.module_utils import _drizzle_env, _drizzle_run
 from ansible_collections.amanat.dbops.plugins.module_utils._command import Answer
 from ansible_collections.amanat.dbops.plugins.module_utils._drizzle import Migration
 from ansible_collections.amanat.dbops.plugins.module_utils._pg_log import Entry, from_csv, from_json, from_stderr
@@ -83,7 +83,37 @@ class Log:
     ],
 )
 def test_the_cause_is_that_of_the_run(entries: list[Entry], said: str) -> None:
-    assert _drizzle_run.cause(Log(*entries), "dbops-migrate-1", PENDING).endswith(said)  # type: ignore[arg-type]
+    assert _drizzle_run.cause(Log(*entries), "dbops-migrate-1", PENDING).words.endswith(said)  # type: ignore[arg-type]
+
+
+def test_a_migration_is_to_be_corrected_only_where_one_is_named() -> None:
+    named, unnamed = (_drizzle_run.cause(Log(*entries), "dbops-migrate-1", PENDING) for entries in (from_stderr(STDERR), []))  # type: ignore[arg-type]
+    assert named.cure.startswith("Correct the migration that is named")
+    assert "Correct the migration" not in unnamed.cure
+
+
+A, B = "0001_a", "0002_b"
+
+
+@pytest.mark.parametrize(
+    ("code", "applied", "unknown", "said", "state"),
+    [
+        (0, [A, B], [], "", ""),
+        (1, [], [], "drizzle-kit ended with 1: it gave no reason.", "None of the pending migrations was applied: they are one transaction"),
+        (1, [A], [], "drizzle-kit ended with 1: it gave no reason.", "Applied: 0001_a; still pending: 0002_b."),
+        (0, [A], [], "drizzle-kit reported success", "Applied: 0001_a; still pending: 0002_b."),
+        # Who reports success may have worked elsewhere.
+        (0, [], [], "drizzle-kit reported success", "This database has seen none of them. Whether another one was changed is not known."),
+        (0, [A, B], ["c of 3"], "Meanwhile the database has seen c of 3", "Applied: 0001_a, 0002_b; still pending: none."),
+    ],
+)
+def test_what_a_run_came_to(code: int, applied: list[str], unknown: list[str], said: str, state: str) -> None:
+    before = {"applied": ["0000_old"], "pending": [A, B]}
+    after = {"applied": ["0000_old", *applied], "pending": [name for name in (A, B) if name not in applied], "unknown_in_database": unknown}
+    outcome = _drizzle_run.outcome(Answer(code, "", ""), before, after, "postgres://a:b@c/d")
+    assert outcome.said.startswith(said)
+    assert outcome.state.startswith(state)
+    assert outcome.ok == (not state)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +128,8 @@ def test_the_cause_is_that_of_the_run(entries: list[Entry], said: str) -> None:
     ],
 )
 def test_what_the_url_says_of_a_session_does_not_win(url: str, left: str, options: str) -> None:
-    assert _drizzle_run.environment(url, "name", {"lock_timeout": "1ms"}) == {"PG_URL": left, "PGAPPNAME": "name", "PGOPTIONS": options}
+    env = _drizzle_env.environment(url, "name", {"lock_timeout": "1ms"}, ["DATABASE_URL"])
+    assert env == {"PG_URL": left, "DATABASE_URL": left, "PGAPPNAME": "name", "PGOPTIONS": options}
 
 
 def test_the_last_words_of_drizzle_kit() -> None:

@@ -55,7 +55,7 @@ def test_a_folder_that_is_missing_or_empty_is_refused(tmp_path: Path, exists: bo
 FAKE_ENGINE = """#!/bin/sh
 echo "$@" >> {root}/asked
 case "$*" in
-"inspect --type image nickapp:2") echo '{facts}' ;;
+"inspect --type image nickapp:2"|"inspect --type image sha256:2") echo '{facts}' ;;
 "inspect --type image"*) echo "Error response from daemon: No such image: x" >&2; exit 1 ;;
 "create "*) echo c0ffee ;;
 "cp --follow-link c0ffee:/app/drizzle -") cat {root}/drizzle.tar ;;
@@ -76,7 +76,7 @@ def engine(tmp_path: Path) -> Engine:
             entry = tarfile.TarInfo(f"drizzle/{name}")
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
-    facts = json.dumps([{"Id": "sha256:2", "Config": {"WorkingDir": "/app"}}])
+    facts = json.dumps([{"Id": "sha256:2", "Config": {"WorkingDir": "/app", "Env": ["PG_URL=postgres://a:b@c/d?x=y", "EMPTY="]}}])
     binary = tmp_path / "docker"
     binary.write_text(FAKE_ENGINE.format(root=tmp_path, facts=facts), encoding="utf-8")
     binary.chmod(0o755)
@@ -97,6 +97,26 @@ def test_the_files_of_an_image_are_copied_out_of_a_container_that_never_runs(tmp
     ]
 
 
+def test_a_file_of_an_image(engine: Engine, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "drizzle.tar", "w") as tar:
+        entry = tarfile.TarInfo("drizzle")  # which is a file here
+        entry.size = 1
+        tar.addfile(entry, io.BytesIO(b"x"))
+    release = Release("nickapp:2", engine)
+    assert (release.text("drizzle"), release.text("other")) == ("x", None)
+    assert asked(tmp_path)[-1] == "rm --force --volumes c0ffee"
+
+
+def test_a_file_of_a_directory(tmp_path: Path) -> None:
+    write(tmp_path)
+    release = Release(str(tmp_path), Engine())
+    assert (release.text("0000_a.sql"), release.text("0001_b.sql"), release.text("meta")) == ("SELECT 1;\r\n", None, None)
+
+
+def test_the_environment_of_an_image(engine: Engine) -> None:
+    assert Release("nickapp:2", engine, "sha256:2").env() == {"PG_URL": "postgres://a:b@c/d?x=y", "EMPTY": ""}
+
+
 def test_an_image_without_the_folder_is_refused_and_its_container_removed(tmp_path: Path, engine: Engine) -> None:
     with pytest.raises(OperationError) as caught:
         Release("nickapp:2", engine).folder("migrations")
@@ -112,7 +132,5 @@ def test_an_image_that_is_not_here_is_refused(engine: Engine) -> None:
 
 
 def test_a_tag_that_has_moved_is_not_followed(tmp_path: Path, engine: Engine) -> None:
-    binary = Path(engine.binary)
-    binary.write_text(binary.read_text(encoding="utf-8").replace("image nickapp:2", "image sha256:2"), encoding="utf-8")
     assert Release("nickapp:2", engine, "sha256:2").folder("drizzle") == FILES
     assert "inspect --type image nickapp:2" not in asked(tmp_path)
