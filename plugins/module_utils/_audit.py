@@ -31,6 +31,16 @@ def _login() -> str:
         return str(os.getuid())
 
 
+def _opened(stack: Stack) -> int:
+    make_private_directory(stack.directory)
+    return os.open(path(stack), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+
+
+def require_writable(stack: Stack) -> None:
+    """For what is not to happen unless it can be recorded afterwards."""
+    os.close(_opened(stack))
+
+
 def record(stack: Stack, event: str, by: dict[str, Any] | None = None, **facts: Any) -> None:
     """Append one line. It is on the disk when this returns, and lines of several processes do not mix.
 
@@ -45,9 +55,8 @@ def record(stack: Stack, event: str, by: dict[str, Any] | None = None, **facts: 
         "by": {"login": _login(), **{key: value for key, value in (by or {}).items() if value}},
         **facts,
     }
-    make_private_directory(stack.directory)
     # One write to a file opened for appending: the kernel puts it at the end whoever else writes.
-    descriptor = os.open(path(stack), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    descriptor = _opened(stack)
     try:
         os.write(descriptor, (json.dumps(line, ensure_ascii=False) + "\n").encode())
         os.fsync(descriptor)
@@ -56,8 +65,11 @@ def record(stack: Stack, event: str, by: dict[str, Any] | None = None, **facts: 
 
 
 def refused(stack: Stack, error: OperationError, by: dict[str, Any] | None = None, **facts: Any) -> None:
-    """Remember what was refused, and why."""
-    record(stack, "refused", by, slug=error.slug, what=error.what, **facts)
+    """Remember what was refused, and why. A log that cannot be written is told beside that: it is refused all the same."""
+    try:
+        record(stack, "refused", by, slug=error.slug, what=error.what, **facts)
+    except OSError as failure:
+        error.warnings.append(f"The refusal could not be recorded in {path(stack)}: {failure.strerror or failure}.")
 
 
 def lines(stack: Stack) -> list[dict[str, Any]]:

@@ -29,6 +29,7 @@ class OperationError(Exception):
         self.what = what
         self.state = state
         self.next_step = next_step
+        self.warnings: list[str] = []  # what went wrong beside it, and must not hide it
 
     @property
     def message(self) -> str:
@@ -47,6 +48,7 @@ class OperationError(Exception):
             "what": self.what,
             "state_now": self.state,
             "next_step": self.next_step,
+            **({"warnings": self.warnings} if self.warnings else {}),
         }
 
     def __str__(self) -> str:

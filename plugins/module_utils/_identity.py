@@ -14,6 +14,7 @@ https://www.postgresql.org/docs/18/functions-info.html#FUNCTIONS-PG-CONTROL-SYST
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -80,7 +81,9 @@ class Record:
                 "server-unknown",
                 f"{cls._path(stack)} cannot be read, so nobody can say which server is that of {stack}.",
                 "Nothing was changed.",
-                f"Remove that file, then: ansible-playbook playbooks/stamp.yml -e dbops_confirm={stack}",
+                "Ask the server that answers who it is: SELECT system_identifier FROM pg_control_system(); the stack's backups name the one"
+                f" that they were made of. Only where it is that of {stack}, remove the file on the target and accept the server anew:"
+                f" rm {shlex.quote(cls._path(stack))}; ansible-playbook playbooks/stamp.yml -e dbops_confirm={stack}",
             ) from None
 
     def keep(self, identifier: str) -> None:
@@ -88,16 +91,20 @@ class Record:
         moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         write_json(self._path(self.stack), {"version": VERSION, "system_identifier": identifier, "recorded": moment})
 
-    def require(self, identifier: str, allowed: Collection[str]) -> None:
-        """The server is the one that is known. Nothing unknown counts as yes."""
+    def require(self, identifier: str, allowed: Collection[str], *, has_database: bool = True) -> None:
+        """The server is the one that is known. Nothing unknown counts as yes.
+
+        has_database: whether there is one to stamp; else the inventory alone can say that the server is meant.
+        """
         require_listed(identifier, allowed)
         if identifier in allowed or identifier == self.identifier:
             return
-        cure = f"If it is: ansible-playbook playbooks/stamp.yml -e dbops_confirm={self.stack}"
+        accepting = f"ansible-playbook playbooks/stamp.yml -e dbops_confirm={self.stack}"
+        cure = "If it is: " + (accepting if has_database else f"""-e '{{"dbops_allowed_servers": ["{identifier}"]}}'""")
         if not self.identifier:
             raise OperationError(
                 "server-unknown",
-                f"The database is stamped {self.stack}, and nobody has said on this target that server {identifier} is its server.",
+                f"Nobody has said on this target that server {identifier} is that of {self.stack}.",
                 "Nothing was changed.",
                 cure,
             )

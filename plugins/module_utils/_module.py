@@ -80,9 +80,9 @@ def main_of(module: AnsibleModule, body: Callable[[AnsibleModule], dict[str, Any
     try:
         result = body(module)
     except OperationError as error:
-        module.fail_json(**error.as_result())
+        result = {"failed": True, **error.as_result()}
     except OSError as error:
-        module.fail_json(**file_failure(error).as_result())
+        result = {"failed": True, **file_failure(error).as_result()}
     for warning in result.pop("warnings", []):
         module.warn(warning)
     if result.get("failed"):

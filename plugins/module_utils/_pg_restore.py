@@ -364,6 +364,7 @@ class Restore:
                 raise
         if stamp == str(plan.stack):
             return False
+        _audit.require_writable(plan.stack)
         _stamp.write(loaded, plan.stack)
         facts = {"database": plan.name, "backup": plan.manifest["name"], "transform": [name for name, _sql in plan.transform]}
         _audit.record(plan.stack, "stamped", plan.by, old=stamp, new=str(plan.stack), **facts)

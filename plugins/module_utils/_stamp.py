@@ -14,6 +14,7 @@ from typing import Any
 
 from ._errors import OperationError
 from ._identity import IDENTIFIER, Record
+from ._pg_clone import maintenance
 from ._psql import Server, quote_identifier, quote_literal
 from ._stack import ENVIRONMENTS, Stack
 
@@ -51,11 +52,12 @@ ALTER SCHEMA {SCHEMA} OWNER TO {OWNER};
 ALTER TABLE {TABLE} OWNER TO {OWNER};
 """
 
-# What stands under the table's name, and whether there is nothing of anybody's: one question, as each is a process in a container.
+# What stands under the table's name, and whether there is nothing else of anybody's: one question, as each is a process in a container.
 _LOOK = f"""
 SELECT ({IDENTIFIER}) AS identifier,
        NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                   WHERE c.relkind IN ('r', 'p', 'm', 'f') AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%')
+                   WHERE c.relkind IN ('r', 'p', 'm', 'f') AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
+                   AND (n.nspname, c.relname) <> ('{SCHEMA}', 'environment'))
          AND NOT EXISTS (SELECT FROM pg_largeobject_metadata) AS empty,
        (SELECT json_build_object('kind', c.relkind, 'filtered', c.relrowsecurity, 'columns',
                  (SELECT json_object_agg(a.attname, format_type(a.atttypid, a.atttypmod)) FROM pg_attribute a
@@ -78,21 +80,30 @@ SELECT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS operator_
 
 @dataclass(frozen=True)
 class Found:
-    """What a database says of itself: its stamp or "", whether it holds nothing at all, and its server's identity."""
+    """What a database says of itself: its stamp or "", whether it holds nothing but that, and its server's identity.
+
+    One that does not exist is empty, too.
+    """
 
     stamp: str
     empty: bool
     identifier: str
+    exists: bool = True
+
+    @property
+    def is_new(self) -> bool:
+        """There is nothing to destroy, and nothing says where it belongs."""
+        return self.empty and not self.stamp
 
 
 def find(server: Server) -> Found:
-    """What there is. A stamp that cannot be read raises; a database that does not exist is empty, and on no server."""
+    """What there is. A stamp that cannot be read raises."""
     try:
         about = server.rows(_LOOK)[0]
     except OperationError as error:
         if error.slug != "database-missing":
             raise
-        return Found("", True, "")
+        return Found("", True, str(maintenance(server).value(IDENTIFIER)), exists=False)
     return Found(_read(server, about["relation"]), about["empty"], about["identifier"])
 
 
@@ -120,11 +131,13 @@ def agree(stack: Stack, server: Server, allowed: Collection[str]) -> Found:
     """The one check before anything destructive: the stamp is the stack's own, and the server is the one that is known.
 
     A database that is missing or empty counts as new: disaster recovery is never locked out, and there is nothing to destroy.
+    Its server may be new as well, but no other one than was recorded: then the name leads elsewhere, or the data are elsewhere.
     """
-    found = find(server)
-    if found.stamp or not found.empty:
+    found, record = find(server), Record.of(stack)
+    if not found.is_new:
         check(stack, found.stamp)
-        Record.of(stack).require(found.identifier, allowed)
+    if not found.is_new or record.identifier:
+        record.require(found.identifier, allowed, has_database=found.exists)
     return found
 
 
@@ -139,13 +152,21 @@ def _unreadable(why: str) -> OperationError:
 
 
 def write(server: Server, stack: Stack) -> None:
-    """Stamp the database; a superuser gives the table an owner that the application is not."""
+    """Stamp the database, and see that it says so; a superuser gives the table an owner that the application is not."""
     values = f"{quote_literal(stack.environment)}, {quote_literal(stack.name)}"
     superuser = server.value("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
     server.execute(
         f"BEGIN; {_CREATE} {CREATE_OWNER + _OWN if superuser else ''}"
         f" DELETE FROM {TABLE}; INSERT INTO {TABLE} (environment, name) VALUES ({values}); COMMIT;"
     )
+    found = read(server)  # a trigger or a rule of somebody's may have had its own mind
+    if found != str(stack):
+        raise OperationError(
+            "stamp-not-written",
+            f"{stack} was written to {TABLE}, and what it says afterwards is {found or 'nothing'}.",
+            f"The database {server.database!r} is as it was but for its stamp.",
+            f"Look for triggers and rules of {TABLE}, and drop them; then stamp it again.",
+        )
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ empty:
   returned: when O(service=postgres)
   type: bool
 system_identifier:
-  description: Identity of the server's cluster, empty where there is no such database.
+  description: Identity of the server's cluster.
   returned: when O(service=postgres)
   type: str
 recorded_server:
@@ -113,7 +113,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _audit, _identity, _redis_stamp, _stamp
-from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
     POSTGRES_OPTIONS,
@@ -121,6 +120,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     TARGET_OPTIONS,
     main_of,
     redis_of,
+    refusals_recorded,
     server_of,
     stack_of,
     url_of,
@@ -128,7 +128,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
 
 
 def _result(found: _stamp.Found, recorded: str, **known: Any) -> dict[str, Any]:
-    about = {"old": found.stamp, "stamp": found.stamp, "empty": found.empty, "system_identifier": found.identifier}
+    about = {"old": found.stamp, "stamp": found.stamp, "empty": found.is_new, "system_identifier": found.identifier}
     return {"changed": False, **about, "recorded_server": recorded, **known}
 
 
@@ -144,7 +144,7 @@ def _listed(warning: str) -> list[str]:
 
 def _read(module: AnsibleModule) -> dict[str, Any]:
     found = _stamp.find(server_of(module))
-    warning = _stamp.About.of(server_of(module), url_of(module).user).warning() if found.identifier else ""
+    warning = _stamp.About.of(server_of(module), url_of(module).user).warning() if found.exists else ""
     return _result(found, _identity.Record.of(stack_of(module)).identifier, warnings=_listed(warning))
 
 
@@ -167,6 +167,7 @@ def _set(module: AnsibleModule) -> dict[str, Any]:
             _require_meant(module, found, record)
         about.require_unpublished(params["publish"])
     if not module.check_mode and (write or keep):
+        _audit.require_writable(stack)
         if keep:  # first: a stamp whose server nobody knows would have to be typed once more
             record.keep(found.identifier)
         if write:
@@ -181,7 +182,7 @@ def _set(module: AnsibleModule) -> dict[str, Any]:
 
 def _require_meant(module: AnsibleModule, found: _stamp.Found, record: _identity.Record) -> None:
     """Only a new database is stamped without a word."""
-    if found.empty and not found.stamp:
+    if found.is_new:
         return
     stack = stack_of(module)
     _stamp.require_old(stack, found.stamp, module.params["old"])
@@ -220,6 +221,7 @@ def _redis_set(module: AnsibleModule) -> dict[str, Any]:
         _stamp.require_typed(stack, params["confirm"], f"Redis is stamped {old}; {stack} would be written")
     changed = old != str(stack) or not _redis_stamp.is_kept(redis)
     if changed and not module.check_mode:
+        _audit.require_writable(stack)
         _redis_stamp.write(redis, stack)
         _audit.record(stack, "stamped", params["by"], old=old, new=str(stack), service="redis")
     return {"changed": changed, "old": old, "stamp": str(stack), "diff": {"before": f"{old}\n", "after": f"{stack}\n"}}
@@ -237,13 +239,11 @@ _ACTIONS = {
 
 def body(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    try:
-        return _ACTIONS[params["service"], params["state"]](module)
-    except OperationError as error:
-        if params["state"] != "read" and not module.check_mode and error.slug != "stack-malformed":
-            facts = {name: params[name] for name in ("service", "state", "confirm")}
-            _audit.refused(stack_of(module), error, params["by"], **facts)
-        raise
+    act = _ACTIONS[params["service"], params["state"]]
+    if params["state"] == "read":
+        return act(module)
+    with refusals_recorded(module, **{name: params[name] for name in ("service", "state", "confirm")}):
+        return act(module)
 
 
 def main() -> None:

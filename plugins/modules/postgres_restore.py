@@ -209,9 +209,7 @@ from datetime import datetime, timezone
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _audit
 from ansible_collections.amanat.dbops.plugins.module_utils._choice import choose
-from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
@@ -223,6 +221,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     container_of,
     jobs_of,
     main_of,
+    refusals_recorded,
     run_as_job,
     series_of,
     server_of,
@@ -273,11 +272,8 @@ def body(module: AnsibleModule) -> dict[str, Any]:
 
     def prepare() -> Callable[[Progress], dict[str, Any]]:
         restore = Restore(_plan(module))
-        try:
+        with refusals_recorded(module, backup=restore.plan.manifest["name"]):
             restore.prepare()
-        except OperationError as error:
-            _audit.refused(stack_of(module), error, module.params["by"], backup=restore.plan.manifest["name"])
-            raise
         return restore.make
 
     return run_as_job(module, prepare)

@@ -108,10 +108,23 @@ def test_a_database_of_large_objects_alone_is_not_new(make_database: MakeDatabas
     caller.refused("environment_stamp", database, "stamp-missing", backup_dir=None, state="checked")
 
 
+def test_a_missing_database_is_new_on_no_other_server_than_was_recorded(postgres: Postgres, caller: Caller) -> None:
+    """A restore would give the backup's data, and the name, to whatever server answers there."""
+    record = caller.directory / "state" / STACK / "server.json"
+    record.parent.mkdir(parents=True)
+    record.write_text('{"version": 1, "system_identifier": "7000000000000000000", "recorded": "2026-11-22T21:04:11Z"}', encoding="utf-8")
+    own = postgres.sql("postgres", "SELECT system_identifier FROM pg_control_system()")
+    message = caller.refused("environment_stamp", "nowhere", "server-changed", backup_dir=None, state="checked")
+    assert f"""-e '{{"dbops_allowed_servers": ["{own}"]}}'""" in message
+    caller.run("environment_stamp", "nowhere", backup_dir=None, state="checked", allowed_servers=[own])
+    assert "7000000000000000000" in record.read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
-def test_a_missing_database_counts_as_new_but_cannot_be_stamped(caller: Caller) -> None:
+def test_a_missing_database_counts_as_new_but_cannot_be_stamped(postgres: Postgres, caller: Caller) -> None:
     checked = caller.run("environment_stamp", "nowhere", backup_dir=None, state="checked")
-    assert (checked["stamp"], checked["empty"], checked["system_identifier"]) == ("", True, "")
+    assert (checked["stamp"], checked["empty"]) == ("", True)
+    assert checked["system_identifier"] == postgres.sql("postgres", "SELECT system_identifier FROM pg_control_system()")
     caller.refused("environment_stamp", "nowhere", "database-missing", backup_dir=None, state="present", confirm=STACK)
     caller.refused("environment_stamp", "nowhere", "confirm-missing", backup_dir=None, state="checked", confirm_in=EVERYWHERE)
 
@@ -313,11 +326,37 @@ def test_a_publication_that_would_take_it_in_wants_consent(
     assert not set_stamp(caller, database, confirm=STACK)["changed"]
 
 
+def test_what_cannot_be_recorded_is_not_stamped_and_refused_all_the_same(
+    postgres: Postgres, make_database: MakeDatabase, caller: Caller, tmp_path: Path
+) -> None:
+    database = make_database()
+    log = caller.directory / "state" / STACK / "audit.jsonl"
+    log.parent.mkdir(parents=True)
+    log.symlink_to(tmp_path / "elsewhere")
+    refused = caller.call("environment_stamp", caller.arguments(database, backup_dir=None, state="checked"))
+    assert refused["slug"] == "stamp-missing"
+    assert str(log) in str(refused["warnings"])
+    caller.refused("environment_stamp", database, "target-file", backup_dir=None, state="present", confirm=STACK)
+    assert postgres.sql(database, "SELECT to_regclass('dbops.environment') IS NULL") == "t"
+    assert not (log.parent / "server.json").exists()
+
+
+def test_a_stamp_that_says_something_else_is_no_success(postgres: Postgres, stamped: str, caller: Caller) -> None:
+    postgres.sql(
+        stamped,
+        """CREATE FUNCTION public.other() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name := 'other'; RETURN NEW; END $$;
+        CREATE TRIGGER other BEFORE INSERT ON dbops.environment FOR EACH ROW EXECUTE FUNCTION public.other()""",
+    )
+    options = {"state": "present", "stack": PRODUCTION, "confirm": PRODUCTION, "old": STACK}
+    message = caller.refused("environment_stamp", stamped, "stamp-not-written", backup_dir=None, **options)
+    assert "production/other" in message
+
+
 @pytest.mark.slow
 def test_a_restore_that_stamps_anew_is_recorded(stamped: str, caller: Caller) -> None:
-    caller.run("postgres_backup", stamped, wait=120.0)
+    backup = caller.run("postgres_backup", stamped, wait=120.0)["name"]
     transform = [{"name": "forget.sql", "sql": "DELETE FROM payments"}]
-    options = {"stack": "staging/backups", "series": f"{stamped}_pg", "transform": transform, "by": {"user": "ann"}}
+    options = {"stack": "staging/backups", "series": f"{stamped}_pg", "backup": backup, "transform": transform, "by": {"user": "ann"}}
     caller.refused("postgres_restore", stamped, "restore-environment", **{**options, "transform": None})
     line = audit(caller, "staging/backups")[-1]
     assert (line["event"], line["slug"], line["by"]["user"]) == ("refused", "restore-environment", "ann")

@@ -32,7 +32,13 @@ class Stamped(Server):
     table: Any
     empty: bool
 
+    def execute(self, sql: str) -> str:
+        assert "INSERT INTO dbops.environment" in sql
+        return ""
+
     def rows(self, query: str) -> list[dict[str, Any]]:
+        if "rolsuper" in query:
+            return [{"rolsuper": True}]
         if "pg_control_system" in query:
             return [{"identifier": "7579000000000000001", "empty": self.empty, "relation": self.relation}]
         assert "FROM dbops.environment" in query
@@ -80,6 +86,41 @@ def test_what_is_new_is_not_asked_for_a_stamp(tmp_path: Path) -> None:
     with pytest.raises(OperationError) as caught:
         _stamp.agree(stack, stamped([], None), [])
     assert caught.value.slug == "stamp-missing"
+
+
+def test_what_is_new_is_on_no_other_server_than_was_recorded(tmp_path: Path) -> None:
+    stack = Stack.parse("production/nickapp", str(tmp_path))
+    _identity.Record.of(stack).keep("7579000000000000002")
+    with pytest.raises(OperationError) as caught:
+        _stamp.agree(stack, stamped([], None, empty=True), [])
+    assert caught.value.slug == "server-changed"
+    assert _stamp.agree(stack, stamped([], None, empty=True), ["7579000000000000001"]).is_new
+
+
+def test_a_stamp_alone_is_not_new(tmp_path: Path) -> None:
+    stack = Stack.parse("production/nickapp", str(tmp_path))
+    assert not _stamp.find(stamped(OURS, empty=True)).is_new
+    with pytest.raises(OperationError) as caught:
+        _stamp.agree(stack, stamped(OURS, empty=True), [])
+    assert caught.value.slug == "server-unknown"
+
+
+@pytest.mark.parametrize("table", [[{"environment": "staging", "name": "nickapp"}], [{"environment": "production", "name": "other"}]])
+def test_what_was_written_is_what_is_there(table: Any) -> None:
+    _stamp.write(stamped(OURS), STACK)
+    with pytest.raises(OperationError) as caught:
+        _stamp.write(stamped(table), STACK)
+    assert caught.value.slug == "stamp-not-written"
+
+
+def test_a_record_that_cannot_be_read_names_its_file(tmp_path: Path) -> None:
+    stack = Stack.parse("production/nickapp", str(tmp_path))
+    Path(stack.directory).mkdir(parents=True)
+    (Path(stack.directory) / "server.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(OperationError) as caught:
+        _identity.Record.of(stack)
+    assert caught.value.slug == "server-unknown"
+    assert f"rm {tmp_path}/production/nickapp/server.json;" in caught.value.next_step
 
 
 @pytest.mark.parametrize(
