@@ -9,10 +9,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from ._errors import OperationError
+from ._mounts import is_below
 from ._stack import Stack
 
 Inspect = dict[str, Any]
@@ -71,7 +72,7 @@ def compose_hash(container: Inspect) -> str:
 
 def data_mount(container: Inspect, data_directory: str) -> dict[str, str]:
     """The mount that holds the data: where it is on the target (`source`), and what part of it they are (`below`)."""
-    holding = [mount for mount in container["Mounts"] if _is_below(data_directory, mount["Destination"])]
+    holding = [mount for mount in container["Mounts"] if is_below(data_directory, mount["Destination"])]
     if not holding:
         raise _refused(
             "data-not-mounted",
@@ -85,20 +86,41 @@ def data_mount(container: Inspect, data_directory: str) -> dict[str, str]:
     return {"source": os.path.normpath(mount["Source"]), "volume": mount.get("Name", ""), "below": "" if below == "." else below}
 
 
-def require_fit(path: str, kept: dict[str, str]) -> None:
-    """The path is one that may be emptied. kept: directories that must not be in it, and what they are."""
+def require_plain(volume: Inspect) -> None:
+    """What is at a volume's path stays there when no container uses it."""
+    options = " ".join(f"{key}={value}" for key, value in sorted((volume["Options"] or {}).items()))
+    if volume["Driver"] != "local" or options:
+        raise _refused(
+            "reset-path",
+            f"The volume {volume['Name']} is of the driver {volume['Driver']}{f' with the options {options}' if options else ''}:"
+            " its directory holds the data only as long as a container uses it.",
+            "Mount the directory itself into the container, or reset it by hand.",
+        )
+
+
+def require_fit(path: str, kept: dict[str, str], locate: Callable[[str], str]) -> None:
+    """The path is one that may be emptied. kept: directories that must not be in it, and what they are; locate: what tells two apart."""
     cure = "Give the data a directory of their own."
     if path.count("/") < 2:
         raise _refused("reset-path", f"{path} is too near to the root of the file system to be emptied.", cure)
     for other, what in sorted(kept.items()):
-        if _is_below(other, path):
+        if is_below(locate(other), locate(path)):
             raise _refused("reset-path", f"{path} would be emptied, and it holds {other}, {what}.", cure)
 
 
-def require_unshared(container_id: str, source: str, volume: str, containers: Iterable[Inspect]) -> None:
-    """No other container, running or not, mounts the directory, a part of it, or one that holds it."""
+def require_nothing_within(path: str, points: Collection[str]) -> None:
+    """Nothing is mounted in it, be it a directory of the same file system."""
+    if points:
+        raise _refused("reset-shared", f"In {path} something else is mounted: {', '.join(points)}.", "Unmount it, then run it again.")
+
+
+def require_unshared(container_id: str, source: str, located: str, volume: str, containers: Iterable[Inspect]) -> None:
+    """No other container, running or not, mounts the directory, a part of it, or one that holds it.
+
+    located: what tells the directory from others whatever path leads there; each mount has its own.
+    """
     for other in containers:
-        seen = [mount for mount in other["Mounts"] if _overlap(mount, source, volume)]
+        seen = [mount for mount in other["Mounts"] if _overlap(mount, located, volume)]
         if len(seen) > (other["Id"] == container_id):
             raise _refused(
                 "reset-shared",
@@ -108,11 +130,11 @@ def require_unshared(container_id: str, source: str, volume: str, containers: It
             )
 
 
-def _overlap(mount: dict[str, Any], source: str, volume: str) -> bool:
+def _overlap(mount: dict[str, Any], located: str, volume: str) -> bool:
     if volume and mount.get("Name") == volume:
         return True
-    other = mount.get("Source") or ""
-    return os.path.isabs(other) and (_is_below(other, source) or _is_below(source, other))
+    other = mount.get("Located", "")
+    return other != "" and (is_below(other, located) or is_below(located, other))
 
 
 def require_own(source: str, below: str, entries: Collection[str]) -> None:
@@ -141,11 +163,6 @@ def require_alone(names: Collection[str], spaces: Collection[str]) -> None:
             f"The server has tablespaces elsewhere, which a reset would leave behind: {', '.join(sorted(spaces))}.",
             "Drop them first.",
         )
-
-
-def _is_below(path: str, directory: str) -> bool:
-    """Whether it is the directory or in it."""
-    return os.path.commonpath([path, directory]) == os.path.normpath(directory)
 
 
 def _name(container: Inspect) -> str:

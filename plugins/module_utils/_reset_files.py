@@ -45,21 +45,6 @@ def opened(path: str) -> Iterator[int]:
         os.close(descriptor)
 
 
-def require_one_file_system(descriptor: int, path: str) -> None:
-    """Nothing is mounted in it."""
-    device = os.fstat(descriptor).st_dev
-    with os.scandir(descriptor) as entries:
-        directories = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-    for name in directories:
-        inner = os.open(name, _DIRECTORY, dir_fd=descriptor)
-        try:
-            if os.fstat(inner).st_dev != device:
-                raise _mounted(f"{path}/{name}")
-            require_one_file_system(inner, f"{path}/{name}")
-        finally:
-            os.close(inner)
-
-
 def empty(descriptor: int, path: str) -> None:
     """Remove all that is in the opened directory. What is gone already is no failure."""
     device = os.fstat(descriptor).st_dev
@@ -71,17 +56,13 @@ def empty(descriptor: int, path: str) -> None:
             inner = os.open(name, _DIRECTORY, dir_fd=descriptor)
             try:
                 if os.fstat(inner).st_dev != device:
-                    raise _mounted(f"{path}/{name}")
+                    raise OperationError(
+                        "reset-shared",
+                        f"Another file system is mounted at {path}/{name}.",
+                        "Nothing in it was removed.",
+                        "Unmount it, then run it again.",
+                    )
                 empty(inner, f"{path}/{name}")
             finally:
                 os.close(inner)
             os.rmdir(name, dir_fd=descriptor)
-
-
-def _mounted(path: str) -> OperationError:
-    return OperationError(
-        "reset-shared",
-        f"Another file system is mounted at {path}.",
-        "Nothing in it was removed.",
-        "Unmount it, then run it again.",
-    )

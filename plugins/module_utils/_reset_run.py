@@ -13,19 +13,21 @@ import os
 import pwd
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from . import _audit, _reset
+from . import _audit, _reset, _stamp
 from ._command import run
 from ._errors import OperationError
 from ._files import make_private_directory, read_json, write_json
+from ._identity import Record
+from ._mounts import Mounts
 from ._pg_clone import is_beside, maintenance
 from ._place import Engine
 from ._psql import Server
-from ._reset_files import empty, opened, require_one_file_system
+from ._reset_files import empty, opened
 from ._services import ComposeService, Context
 from ._stack import Stack
 
@@ -33,11 +35,17 @@ VERSION = 1
 
 REMOVING, EMPTIED = "removing", "emptied"
 
+# Nobody connects to template0.
+_DATABASES = """
+SELECT datname AS name, datallowconn AS open, pg_database_size(oid) AS bytes FROM pg_database WHERE datname <> 'template0' ORDER BY datname
+"""
+
+# What initdb makes. Where nobody named a database, an application's data are in the first of them.
+_INITIAL = ("postgres", "template1")
+
 # Tablespaces without a directory of their own lie within that of the data.
 _SERVER = """
 SELECT current_setting('data_directory') AS data_directory,
-       (SELECT coalesce(json_agg(json_build_object('name', datname, 'bytes', pg_database_size(oid)) ORDER BY datname), '[]')
-          FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres') AS databases,
        (SELECT coalesce(json_agg(spcname ORDER BY spcname), '[]') FROM pg_tablespace WHERE pg_tablespace_location(oid) LIKE '/%') AS spaces
 """
 
@@ -71,12 +79,21 @@ class Reset:
                 "Nothing was changed by this run.",
                 "Look at the container and its directory; then remove that file and run it again.",
             ) from None
-        if plan and plan["phase"] == REMOVING:
-            container = self.engine.inspect("container", self.name)
-            # One that runs, or another one, is there to be looked at like any other.
-            if container and (container["State"]["Running"] or container["Id"] != plan["container_id"]):
-                return {}
+        # While there is a container, nothing is gone: its server is looked at, and backed up, like any other.
+        if plan and plan["phase"] == REMOVING and self.engine.inspect("container", self.name):
+            return {}
         return plan
+
+    def is_outdated(self, plan: dict[str, Any], reach: Callable[[], Server]) -> bool:
+        """Somebody has filled the server since it was emptied: what was begun is of the past. reach: how the server is found."""
+        if plan["phase"] != EMPTIED:
+            return False
+        try:
+            server = reach()
+            others = [row for row in _databases(server) if row["name"] != server.database]
+            return not _stamp.find(server).empty or bool(_filled(server, others))
+        except OperationError as error:  # without an answer it is still to be created
+            return error.slug == "stamp-unreadable"
 
     def _keep(self, plan: dict[str, Any]) -> None:
         make_private_directory(self.stack.directory)
@@ -84,21 +101,41 @@ class Reset:
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
+    def agree(self, server: Server, allowed: Collection[str]) -> None:
+        """Stamp and server are the stack's own. A server whose database carries no stamp holds nothing at all, or it is refused."""
+        found = _stamp.agree(self.stack, server, allowed)
+        if found.stamp:
+            return
+        Record.of(self.stack).require(found.identifier, allowed, has_database=found.exists)
+        filled = _filled(server, _databases(server))
+        if filled:
+            raise OperationError(
+                "stamp-missing",
+                f"The database {server.database!r} {'is empty' if found.exists else 'is not there'} and carries no stamp, so nobody can say"
+                f" whose data are in {', '.join(filled)}.",
+                "Nothing was changed.",
+                "Correct the database in dbops_pg_url; or drop what may go.",
+            )
+
     def plan(self, server: Server) -> dict[str, Any]:
         """What would go. Every reason to refuse is found here."""
         container = self.engine.container(self.name)
         how = _reset.how(self.stack, container)
         about = maintenance(server).rows(_SERVER)[0]
-        names = [row["name"] for row in about["databases"]]
-        _reset.require_alone([each for each in names if each != server.database and not is_beside(each, server.database)], about["spaces"])
+        databases = _databases(server)
+        own = [row for row in databases if row["name"] == server.database or is_beside(row["name"], server.database)]
+        others = [row for row in databases if row not in own]
+        filled = _filled(server, [row for row in others if row["name"] in _INITIAL])
+        _reset.require_alone([row["name"] for row in others if row["name"] not in _INITIAL] + filled, about["spaces"])
         mount = _reset.data_mount(container, about["data_directory"])
         source = mount["source"]
-        _reset.require_fit(source, {**_homes(), **self.kept, self.stack.directory: "the state of this stack"})
-        _reset.require_unshared(container["Id"], source, mount["volume"], self._containers())
+        mounts = Mounts.here()
+        kept = {**_homes(), **self.kept, self.stack.directory: "the state of this stack"}
+        _reset.require_fit(source, kept, lambda path: mounts.located(os.path.realpath(path)))
+        self._require_alone(container["Id"], source, mount["volume"])
         with opened(source) as descriptor:
             self._require_same(about["data_directory"], os.path.join(source, mount["below"]))
             _reset.require_own(source, mount["below"], os.listdir(descriptor))
-            require_one_file_system(descriptor, source)
             inode = os.fstat(descriptor).st_ino
         if how == "compose":
             self._require_unchanged(container)
@@ -112,13 +149,13 @@ class Reset:
             "path": source,
             "volume": mount["volume"],
             "inode": inode,
-            "databases": names,
-            "bytes": sum(int(row["bytes"]) for row in about["databases"]),
+            "databases": [row["name"] for row in own],
+            "bytes": sum(int(row["bytes"]) for row in own),
             "service": _reset.compose_service(container) if how == "compose" else {},
         }
 
     def _containers(self) -> list[dict[str, Any]]:
-        """All containers, whether they run or not, their mounts as paths without symbolic links."""
+        """All containers, whether they run or not."""
         listed = self.engine.run("ps", "--all", "--quiet", "--no-trunc")
         identities = listed.out.split()
         answer = self.engine.run("inspect", "--type", "container", *identities) if identities else listed
@@ -131,11 +168,28 @@ class Reset:
                 "Nothing was changed.",
                 f"Start the engine, or let this user reach it: {shlex.join(self.engine.argv('info'))}",
             )
-        for container in found:
-            for mount in container["Mounts"]:
-                if mount.get("Source"):
-                    mount["Source"] = os.path.realpath(mount["Source"])
         return found
+
+    def _require_alone(self, container_id: str, source: str, volume: str) -> None:
+        """Neither another container nor a mount is in the directory, whatever path it took there."""
+        mounts, containers = Mounts.here(), self._containers()
+        theirs = [mount for container in containers for mount in container["Mounts"]]
+        volumes = self._volumes({mount.get("Name", "") for mount in theirs} | {volume})
+        if volume in volumes:
+            _reset.require_plain(volumes[volume])
+        for mount in theirs:
+            # A directory that a volume stands for is mounted at the volume's path only while a container runs with it.
+            options = volumes.get(mount.get("Name", ""), {}).get("Options") or {}
+            path = options.get("device") or mount.get("Source") or ""
+            if os.path.isabs(path):
+                mount["Located"] = mounts.located(os.path.realpath(path))
+        _reset.require_unshared(container_id, source, mounts.located(os.path.realpath(source)), volume, containers)
+        _reset.require_nothing_within(source, mounts.within(source))
+
+    def _volumes(self, names: Collection[str]) -> dict[str, dict[str, Any]]:
+        wanted = sorted(filter(None, names))
+        answer = self.engine.run("volume", "inspect", *wanted) if wanted else None
+        return {volume["Name"]: volume for volume in json.loads(answer.out or "[]")} if answer else {}
 
     def _require_same(self, inside: str, outside: str) -> None:
         """The directory on the target is the one in the container: the engine may be that of another machine."""
@@ -181,7 +235,7 @@ class Reset:
         answer = self.engine.run("rm", "--force", plan["container_id"], timeout=180)
         if not answer.ok and "no such container" not in answer.err.lower():
             raise _interrupted(f"The container {self.name} cannot be removed: {answer.reason}", "It may be stopped; its data are whole.")
-        _reset.require_unshared("", plan["path"], plan["volume"], self._containers())
+        self._require_alone("", plan["path"], plan["volume"])
         with opened(plan["path"]) as descriptor:
             if os.fstat(descriptor).st_ino != plan["inode"]:
                 raise _interrupted(f"{plan['path']} is not the directory that it was", "The container is removed; nothing in it was.")
@@ -210,6 +264,15 @@ class Reset:
 
     def finish(self) -> None:
         os.unlink(self._path)
+
+
+def _databases(server: Server) -> list[dict[str, Any]]:
+    return maintenance(server).rows(_DATABASES)
+
+
+def _filled(server: Server, databases: Iterable[dict[str, Any]]) -> list[str]:
+    """Those of the databases that hold something, be it a stamp. One that lets nobody in counts, too."""
+    return [row["name"] for row in databases if not row["open"] or not _stamp.find(server.to(row["name"])).is_new]
 
 
 def _serves(reach: Callable[[], Server]) -> bool:

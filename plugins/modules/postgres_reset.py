@@ -97,7 +97,7 @@ bytes:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _audit, _reset, _stamp
+from ansible_collections.amanat.dbops.plugins.module_utils import _reset, _stamp
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
@@ -106,6 +106,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     TARGET_OPTIONS,
     main_of,
     place_of,
+    refusals_recorded,
     server_of,
     stack_of,
 )
@@ -127,8 +128,10 @@ def _act(module: AnsibleModule) -> dict[str, Any]:
     kept = {params["backup_dir"]: "the backups"}
     reset = Reset(stack, place.engine, place.container, params["by"], kept)
     begun = reset.begun()
+    if begun and params["state"] in ("planned", "emptied") and reset.is_outdated(begun, lambda: server_of(module)):
+        begun = {}
     if not begun:  # else it agreed when the reset began, and there is no server to ask
-        _stamp.agree(stack, server_of(module), params["allowed_servers"])
+        reset.agree(server_of(module), params["allowed_servers"])
     plan = begun or reset.plan(server_of(module))
     result = {key: plan[key] for key in ("how", "container", "path", "databases", "bytes")}
     result["resumed"] = begun.get("began", "")
@@ -146,13 +149,8 @@ def _act(module: AnsibleModule) -> dict[str, Any]:
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
-    try:
+    with refusals_recorded(module, service="postgres", state="reset", confirm=module.params["confirm"]):
         return _act(module)
-    except OperationError as error:
-        if not module.check_mode and error.slug != "stack-malformed":
-            facts = {"service": "postgres", "state": "reset", "confirm": module.params["confirm"]}
-            _audit.refused(stack_of(module), error, module.params["by"], **facts)
-        raise
 
 
 def main() -> None:

@@ -108,5 +108,12 @@ class Project:
         assert not (self.state / "reset.json").exists()
         return result["msg"]
 
+    def note(self, phase: str) -> None:
+        """What a reset that was cut off in that phase would have left."""
+        plan = {"version": 1, "phase": phase, "began": "2026-01-01T00:00:00Z", "how": "compose", "container": self.name}
+        plan |= {"container_id": self.container(), "path": str(self.data), "volume": "", "inode": self.data.stat().st_ino}
+        plan |= {"databases": [], "bytes": 0, "service": {}}
+        (self.state / "reset.json").write_text(json.dumps(plan), encoding="utf-8")
+
     def audit(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.state / "audit.jsonl").read_text(encoding="utf-8").splitlines()]

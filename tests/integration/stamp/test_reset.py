@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import json
+import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +17,11 @@ import pytest
 
 from tests.integration.plays import engine, images
 
-from .project import DATA, Project
+from .project import DATA, PASSWORD, Project
+
+# https://man7.org/linux/man-pages/man2/mount.2.html
+MS_BIND = 4096
+MNT_DETACH = 2
 
 
 @pytest.fixture
@@ -40,6 +48,8 @@ def test_a_reset_leaves_a_new_database(project: Project) -> None:
     assert project.container() == before
     assert not (project.directory / "backups").exists()
 
+    # What an older reset has left, and somebody went on without: it emptied another server than this one.
+    project.note("emptied")
     inode, server = project.data.stat().st_ino, project.sql("SELECT system_identifier FROM pg_control_system()")
     done = project.play("reset", "-e", f"dbops_confirm={project.key}")
     assert done.code == 0, done.out
@@ -82,6 +92,31 @@ def test_what_is_not_disposable_is_refused(project: Project) -> None:
     assert len(list((project.directory / "state").glob("*/*/audit.jsonl"))) == 3
 
 
+def test_a_server_whose_database_is_not_the_one_of_pg_url_is_refused(project: Project) -> None:
+    """No database of that name says nothing of whose data the others are."""
+    nowhere = f"postgres://amanat:{PASSWORD}@postgres/nowhere"
+    assert "amanat_dev" in project.refused("stamp-missing", pg_url=nowhere)
+    assert "amanat_dev" in project.refused("stamp-missing", pg_url=nowhere.replace("nowhere", "postgres"))
+    record = project.state / "server.json"
+    known = record.read_text(encoding="utf-8")
+    record.write_text('{"version": 1, "system_identifier": "7000000000000000000", "recorded": ""}', encoding="utf-8")
+    project.refused("server-changed", pg_url=nowhere)
+    record.unlink()
+    project.refused("server-unknown", pg_url=nowhere)
+    record.write_text(known, encoding="utf-8")
+    # Data where nobody set POSTGRES_DB.
+    project.sql("CREATE TABLE customers (id int)", "postgres")
+    assert "postgres" in project.refused("reset-other-databases")
+    project.sql("DROP TABLE customers", "postgres")
+    project.sql("CREATE DATABASE marked IS_TEMPLATE true")
+    assert "marked" in project.refused("reset-other-databases")
+    # Cut off before the container was gone, and stopped since: a last backup is still to be made.
+    project.note("removing")
+    engine("stop", project.name)
+    result = project.call("postgres_reset", state="planned")
+    assert result.get("slug") == "container-stopped", result
+
+
 @pytest.mark.slow
 def test_what_others_use_is_not_emptied(project: Project, tmp_path: Path) -> None:
     """A container that mounts it, a part of it, or what holds it, even one that is stopped."""
@@ -94,6 +129,69 @@ def test_what_others_use_is_not_emptied(project: Project, tmp_path: Path) -> Non
             assert other in project.refused("reset-shared")
         finally:
             engine("rm", other)
+
+
+@contextlib.contextmanager
+def bound(source: Path, point: Path) -> Iterator[None]:
+    """A directory at a second path, as by `mount --bind`, which a minimal Debian has not."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    point.mkdir()
+    if libc.mount(os.fsencode(source), os.fsencode(point), None, MS_BIND, None):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(point))
+    try:
+        yield
+    finally:
+        libc.umount2(os.fsencode(point), MNT_DETACH)
+        point.rmdir()
+
+
+@pytest.mark.slow
+def test_a_directory_is_known_by_another_path_too(project: Project, tmp_path: Path) -> None:
+    """Of another container, of the backups, and of whatever is mounted in it, be it from the same file system."""
+    other = f"{project.name}-other"
+    for source in (project.data, project.data / "18", project.directory):
+        with bound(source, tmp_path.parent / "alias"):
+            engine("create", "--name", other, "--volume", f"{tmp_path.parent / 'alias'}:/elsewhere:ro", project.image)
+            try:
+                assert other in project.refused("reset-shared")
+            finally:
+                engine("rm", other)
+    with bound(project.data, tmp_path / "alias"):
+        project.refused("reset-path", backup_dir=str(tmp_path / "alias" / "18" / "backups"))
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    with bound(precious, project.data / "18" / "more"):
+        assert "18/more" in project.refused("reset-shared")
+    # As a volume of a container that is stopped it is mounted nowhere.
+    engine("volume", "create", *options_of(project.data), other)
+    engine("create", "--name", other, "--volume", f"{other}:/elsewhere", project.image)
+    try:
+        assert other in project.refused("reset-shared")
+    finally:
+        engine("rm", other)
+        engine("volume", "rm", other)
+
+
+def options_of(directory: Path) -> list[str]:
+    """Of a volume that stands for a directory."""
+    return ["--opt", "type=none", "--opt", "o=bind", "--opt", f"device={directory}"]
+
+
+@pytest.mark.slow
+def test_a_volume_that_stands_for_something_else_is_refused(project: Project) -> None:
+    """Its directory would hold nothing any more as soon as the container is gone."""
+    project.compose("down")
+    engine("volume", "create", *options_of(project.data), project.name)
+    project.write(volumes=[f"{project.name}:/var/lib/postgresql"])
+    described = json.loads((project.directory / "compose.yaml").read_text(encoding="utf-8"))
+    text = json.dumps({**described, "volumes": {project.name: {"external": True}}})
+    (project.directory / "compose.yaml").write_text(text, encoding="utf-8")
+    try:
+        project.up()
+        assert "device=" in project.refused("reset-path")
+    finally:
+        project.compose("down")
+        engine("volume", "rm", project.name)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import _reset
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
-from ansible_collections.amanat.dbops.plugins.module_utils._reset_files import empty, opened, require_one_file_system
+from ansible_collections.amanat.dbops.plugins.module_utils._reset_files import empty, opened
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,9 +115,36 @@ def test_data_that_are_in_no_directory_are_refused(mounts: list[dict[str, str]],
 )
 def test_a_path_may_be_emptied_or_not(path: str, kept: dict[str, str], passes: bool) -> None:
     if passes:
-        _reset.require_fit(path, kept)
+        _reset.require_fit(path, kept, str)
     else:
-        refused("reset-path", lambda: _reset.require_fit(path, kept))
+        refused("reset-path", lambda: _reset.require_fit(path, kept, str))
+
+
+def test_what_is_kept_is_found_by_another_path_too() -> None:
+    def locate(path: str) -> str:
+        return path.replace("/alias", "/data/pg/18")
+
+    refused("reset-path", lambda: _reset.require_fit("/data/pg", {"/alias/backups": "the backups"}, locate))
+    refused("reset-shared", lambda: _reset.require_nothing_within("/data/pg", ["/data/pg/18/x"]))
+    _reset.require_nothing_within("/data/pg", [])
+
+
+@pytest.mark.parametrize(
+    ("driver", "options", "passes"),
+    [
+        ("local", None, True),
+        ("local", {}, True),
+        ("local", {"type": "none", "o": "bind", "device": "/srv/pg"}, False),
+        ("local", {"type": "tmpfs", "device": "tmpfs"}, False),
+        ("nfs", None, False),
+    ],
+)
+def test_a_volume_that_is_elsewhere_is_not_emptied(driver: str, options: dict[str, str] | None, passes: bool) -> None:
+    volume = {"Name": "pg", "Driver": driver, "Options": options}
+    if passes:
+        _reset.require_plain(volume)
+    else:
+        assert "pg" in refused("reset-path", lambda: _reset.require_plain(volume))
 
 
 @pytest.mark.parametrize(
@@ -130,20 +157,23 @@ def test_a_path_may_be_emptied_or_not(path: str, kept: dict[str, str], passes: b
         (bind("/data/pg/18"), False),
         (bind("/data"), False),
         (bind("/"), False),
+        (bind("/alias/18"), False),
         (bind("/elsewhere", Name="volume"), False),
     ],
 )
 def test_nobody_else_may_mount_it(other: dict[str, str], passes: bool) -> None:
     own, others = container(bind("/data/pg", Name="volume")), container(other, identity="2")
+    for mount in (*own["Mounts"], *others["Mounts"]):
+        mount["Located"] = mount["Source"].replace("/alias", "/data/pg")
 
     def question() -> None:
-        _reset.require_unshared("1", "/data/pg", "volume", [own, others])
+        _reset.require_unshared("1", "/data/pg", "/data/pg", "volume", [own, others])
 
     if passes:
         question()
         # Neither may the container itself mount it twice, nor be there at all once it was removed.
-        refused("reset-shared", lambda: _reset.require_unshared("1", "/data/pg", "volume", [container(*own["Mounts"] * 2)]))
-        refused("reset-shared", lambda: _reset.require_unshared("", "/data/pg", "volume", [own]))
+        refused("reset-shared", lambda: _reset.require_unshared("1", "/data/pg", "/data/pg", "volume", [container(*own["Mounts"] * 2)]))
+        refused("reset-shared", lambda: _reset.require_unshared("", "/data/pg", "/data/pg", "volume", [own]))
     else:
         assert "c2" in refused("reset-shared", question)
 
@@ -190,7 +220,6 @@ def test_whatever_is_in_it_goes_and_nothing_beside_it(names: list[str], tmp_path
         if len(os.fsencode(name)) < 255:
             (data / "18" / "docker" / name).write_text("x", encoding="utf-8")
     with opened(str(data)) as descriptor:
-        require_one_file_system(descriptor, str(data))
         empty(descriptor, str(data))
         empty(descriptor, str(data))
     assert list(data.iterdir()) == []
