@@ -217,6 +217,8 @@ def test_the_playbook_takes_files_and_databases(caller: Caller, directory: Direc
     assert refused.code == 2
     assert refused.last_line.startswith("dbops cleanup development/nickapp refused: [confirm-mismatch]"), refused.last_line
     assert directory.names() == {partial}
+    log = (directory.state / stack / "audit.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(log[-1])["slug"] == "confirm-mismatch"
     removed = clean_up(dbops_confirm=[partial, old])
     assert removed.code == 0, removed.out
     assert removed.last_line.startswith(f"dbops cleanup development/nickapp changed: removed {old}, {partial}, "), removed.last_line

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -160,6 +161,10 @@ def test_production_wants_its_name_typed(embedded: Stack) -> None:
     assert "refused: [confirm-missing]" in outcome.last_line
     outcome = embedded.play("maintenance", dbops_operation="none", dbops_environment="production", dbops_confirm="production/other")
     assert "refused: [confirm-mismatch]" in outcome.last_line
+    log = embedded.directory / "dbops" / f"production/{embedded.kind}" / "audit.jsonl"
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    assert [(line["event"], line["slug"]) for line in lines] == [("refused", "confirm-missing"), ("refused", "confirm-mismatch")]
+    assert all(line["by"]["user"] for line in lines)
 
 
 def test_the_stamp_of_another_environment_is_refused(embedded: Stack) -> None:
