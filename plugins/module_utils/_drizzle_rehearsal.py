@@ -163,7 +163,7 @@ class Rehearsal:
         seconds = round(time.monotonic() - clock, 3)
         after, done = self._sizes(stage.server), compare(folder, stage.server)
         came = outcome(answer, verdict, done, stage.url)
-        why = Cause("") if came.ok else cause(log, name, pending)
+        why = Cause("") if came.ok else cause(log, name, pending, stage.url)
         result = {
             "migrated": verdict["pending"],
             "passed": came.ok,

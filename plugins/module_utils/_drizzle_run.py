@@ -27,6 +27,7 @@ from ._migration_lock import SESSIONS, MigrationLock
 from ._pg_log import Entry, ServerLog
 from ._psql import Server
 from ._release import Release
+from ._seed_env import without_secrets
 from ._stack import Stack
 
 # npm's remarks on its own configuration, and drizzle-kit's on the file it read and on its patience.
@@ -181,9 +182,8 @@ class Run:
         if came.ok:
             return
         pending = [migration for migration in folder.migrations if migration.name in predicted]
-        why = cause(log, name, pending)
-        words = why.words.replace(self.url, "PG_URL")
-        raise OperationError("migration-failed", f"Migrating {', '.join(predicted)} failed. {came.said} {words}", came.state, why.cure)
+        why = cause(log, name, pending, self.url)
+        raise OperationError("migration-failed", f"Migrating {', '.join(predicted)} failed. {came.said} {why.words}", came.state, why.cure)
 
     def _drizzle_kit(self, name: str) -> Answer:
         try:
@@ -252,7 +252,7 @@ class Cause:
         return "Look what the server's log says of that minute, and where drizzle.config.* and the command of the release lead."
 
 
-def cause(log: ServerLog, name: str, pending: list[_drizzle.Migration]) -> Cause:
+def cause(log: ServerLog, name: str, pending: list[_drizzle.Migration], url: str) -> Cause:
     """Neither its statements nor its details, which may hold anybody's data."""
     try:
         errors = [(entry, _drizzle.where(entry.statement, pending)) for entry in log.errors()]
@@ -262,17 +262,19 @@ def cause(log: ServerLog, name: str, pending: list[_drizzle.Migration]) -> Cause
     if not ours:
         return Cause("The server's log names no statement of it.")
     entry, where = ours[0]  # whatever follows is its consequence
-    return Cause(f"The server's log says: {_words(entry)}{f', at {where}' if where else ''}.", where)
+    return Cause(f"The server's log says: {_words(entry, url)}{f', at {where}' if where else ''}.", where)
 
 
-def _words(entry: Entry) -> str:
-    hint = f" ({' '.join(entry.hint.split())})" if entry.hint else ""
-    message = re.sub(r" at character \d+$", "", " ".join(entry.message.split()))
-    return f"{without_rows(message)[:300]}{hint[:300]}"
+def _words(entry: Entry, url: str) -> str:
+    # Secrets first: of one that was cut in two the rest would not be known any more.
+    message, hint = (without_secrets(" ".join(text.split()), {"PG_URL": url}) for text in (entry.message, entry.hint))
+    message = without_rows(re.sub(r" at character \d+$", "", message))
+    return f"{message[:300]}{f' ({hint})'[:300] if hint else ''}"
 
 
 def _last_words(answer: Answer, url: str) -> str:
     """What drizzle-kit said of the failure, if anything: it writes to both streams, and often to none."""
-    lines = [line.strip() for line in _TERMINAL.sub("\n", f"{answer.out}\n{answer.err}").splitlines()]
+    text = without_secrets(f"{answer.out}\n{answer.err}", {"PG_URL": url})
+    lines = [line.strip() for line in _TERMINAL.sub("\n", text).splitlines()]
     said = [line for line in lines if line and not _NOISE.match(line)]
-    return " | ".join(said[-3:]).replace(url, "PG_URL")[:600] or "it gave no reason"
+    return " | ".join(said[-3:])[:600] or "it gave no reason"

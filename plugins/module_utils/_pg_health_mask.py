@@ -26,8 +26,8 @@ _PIECES = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-# A value without quotes: SET app.key TO something, and what is written behind PASSWORD.
-_SET = re.compile(r"\A\s*((?:set|alter)\b[^;]*?(?:=|\bto\b))\s*(?!\?)[^;]*", re.IGNORECASE | re.DOTALL)
+# A value without quotes: SET app.key TO something, whichever statement of the text it is, and what is written behind PASSWORD.
+_SET = re.compile(r"((?:\A|;)\s*(?:set|alter)\b[^;]*?(?:=|\bto\b))\s*(?!\?)[^;]*", re.IGNORECASE | re.DOTALL)
 _PASSWORD = re.compile(r"\b(password)\s+(?!\?)\S+", re.IGNORECASE)
 
 

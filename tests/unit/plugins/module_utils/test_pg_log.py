@@ -58,6 +58,7 @@ def test_any_log_is_read(text: str) -> None:
         read(text.replace("\0", ""))
 
 
+URL = "postgres://amanat:s3cr%40t-pw@postgres:5432/amanat?application_name=x&sslmode=disable"
 PENDING = [Migration("0001_a", "0001_a.sql", 1, "", "SELECT 1;\n--> statement-breakpoint\n\nALTER TABLE users\n  ADD CHECK (nmae = '');\n")]
 
 
@@ -83,11 +84,11 @@ class Log:
     ],
 )
 def test_the_cause_is_that_of_the_run(entries: list[Entry], said: str) -> None:
-    assert _drizzle_run.cause(Log(*entries), "dbops-migrate-1", PENDING).words.endswith(said)  # type: ignore[arg-type]
+    assert _drizzle_run.cause(Log(*entries), "dbops-migrate-1", PENDING, URL).words.endswith(said)  # type: ignore[arg-type]
 
 
 def test_a_migration_is_to_be_corrected_only_where_one_is_named() -> None:
-    named, unnamed = (_drizzle_run.cause(Log(*entries), "dbops-migrate-1", PENDING) for entries in (from_stderr(STDERR), []))  # type: ignore[arg-type]
+    named, unnamed = (_drizzle_run.cause(Log(*entries), "dbops-migrate-1", PENDING, URL) for entries in (from_stderr(STDERR), []))  # type: ignore[arg-type]
     assert named.cure.startswith("Correct the migration that is named")
     assert "Correct the migration" not in unnamed.cure
 
@@ -116,6 +117,14 @@ def test_what_a_run_came_to(code: int, applied: list[str], unknown: list[str], s
     assert outcome.ok == (not state)
 
 
+def test_the_cause_holds_no_secret() -> None:
+    """Not even in part, where it stood at the place where the text is cut."""
+    for filling in range(280, 300):
+        entry = Entry(f"{'x' * filling} s3cr@t-pw", hint=f"{'y' * filling} s3cr%40t-pw", statement='"__drizzle_migrations"')
+        said = _drizzle_run.cause(Log(entry), "dbops-migrate-1", PENDING, URL).words  # type: ignore[arg-type]
+        assert "s3c" not in said
+
+
 @pytest.mark.parametrize(
     ("url", "left", "options"),
     [
@@ -134,5 +143,13 @@ def test_what_the_url_says_of_a_session_does_not_win(url: str, left: str, option
 
 def test_the_last_words_of_drizzle_kit() -> None:
     out = "Reading config file '/app/x'\n[⣷] applying migrations...\x1b[2K\x1b[1G[⣯] applying migrations...\nError: at postgres://a:b@c/d\n"
-    assert _drizzle_run._last_words(Answer(1, out, "npm warn x"), "postgres://a:b@c/d") == "Error: at PG_URL"
+    assert _drizzle_run._last_words(Answer(1, out, "npm warn x"), "postgres://a:b@c/d") == "Error: at ***"
     assert _drizzle_run._last_words(Answer(1, "", ""), "x") == "it gave no reason"
+
+
+def test_the_last_words_hold_no_secret() -> None:
+    """What the run was given is another URL than PG_URL, and a driver tells the password alone."""
+    given = _drizzle_env.environment(URL, "name", {}, [])["PG_URL"]
+    assert given != URL
+    said = _drizzle_run._last_words(Answer(1, "", f"Error: Invalid URL '{given}', password s3cr@t-pw"), URL)
+    assert said == "Error: Invalid URL 'postgres://amanat:***@postgres:5432/amanat?sslmode=disable', password ***"
