@@ -27,6 +27,12 @@ def stamps(directory: str) -> list[str]:
     return sorted({match[1] for match in map(_NAME.fullmatch, names) if match}, reverse=True)
 
 
+def superseded(stamps: list[str], own: str, keep: int) -> list[str]:
+    """The reports that make room for the one of the time `own`, which stays. Those of the future are nobody's predecessors. Pure."""
+    past = sorted((stamp for stamp in stamps if stamp < own), reverse=True)
+    return past[max(keep, 1) - 1 :]
+
+
 def files_of(directory: str, stamp: str) -> list[str]:
     return [os.path.join(directory, f"health_{stamp}.{extension}") for extension in ("json", "html")]
 

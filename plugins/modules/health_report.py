@@ -33,7 +33,8 @@ options:
     elements: dict
     required: true
   keep:
-    description: Reports that are kept on the target, this one included. Older ones are removed, and no other file.
+    description: Reports that are kept on the target, this one included. Older ones are removed, and no other file. Those that a
+      wrong clock has dated in the future do not count, and stay until their time has come.
     type: int
     default: 90
 """
@@ -108,9 +109,9 @@ def _write(directory: str, files: dict[str, str]) -> None:
         ) from None
 
 
-def _prune(directory: str, keep: int) -> list[str]:
-    """Remove the files of the oldest reports."""
-    old = _health_files.stamps(directory)[keep:]
+def _prune(directory: str, own: str, keep: int) -> list[str]:
+    """Remove the files of the oldest reports. own: the time of the one just written."""
+    old = _health_files.superseded(_health_files.stamps(directory), own, keep)
     for path in (path for stamp in old for path in _health_files.files_of(directory, stamp)):
         if os.path.lexists(path):
             os.unlink(path)
@@ -130,9 +131,10 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     page = render_html(report)
     paths, removed = ["", ""], []
     if not module.check_mode:
-        paths = _health_files.files_of(stack.reports, now.strftime(_health_files.STAMP))
+        own = now.strftime(_health_files.STAMP)
+        paths = _health_files.files_of(stack.reports, own)
         _write(stack.reports, dict(zip(paths, (to_json(report), page))))
-        removed = _prune(stack.reports, max(module.params["keep"], 1))
+        removed = _prune(stack.reports, own, module.params["keep"])
     found = findings_of(report)
     return {
         "changed": not module.check_mode,
