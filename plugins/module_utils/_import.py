@@ -31,7 +31,7 @@ from ._pg_load import Target, load_failed
 from ._place import Engine, Place
 from ._psql import quote_identifier
 from ._stack import Stack
-from ._throwaway import USER, Limits, Throwaway
+from ._throwaway import USER, Limits, Throwaway, is_of_image, unfit
 from ._toc import Header, header_of
 from ._window import stamp
 
@@ -240,7 +240,10 @@ class Import:
             known |= missing
         answer = run(target.programs.command([*options, "--exit-on-error", f"--jobs={target.jobs}", path], environ), tied=True)
         if not answer.ok:
-            raise self._unusable(load_failed(answer.reason).what.rstrip("."))
+            error = load_failed(answer.reason)
+            if is_of_image(error):
+                raise unfit(self.plan.source, error.what.rstrip("."), "The dump itself is as it was, and no backup was made of it.")
+            raise self._unusable(error.what.rstrip("."))
 
     def _facts(self, target: Target) -> dict[str, Any]:
         database = self.header.database

@@ -26,7 +26,7 @@ from ._pg_verify import reader
 from ._place import Place
 from ._psql import Server, quote_identifier
 from ._stack import Stack
-from ._throwaway import USER, Limits, Throwaway, image_here, limits_of
+from ._throwaway import USER, Limits, Throwaway, image_here, is_of_image, limits_of, unfit
 
 
 @dataclass(frozen=True)
@@ -95,19 +95,14 @@ def require_fit(manifest: dict[str, Any], server: dict[str, Any]) -> None:
     """The throw-away server can hold what is in the backup; where it cannot, its image is to blame."""
     needed, found = major(manifest["server_version"]), major(server["server_version"])
     if found < needed:
-        raise _unfit(manifest, f"the backup is of PostgreSQL {needed}, and the image holds PostgreSQL {found}")
+        raise _unfit_for(manifest, f"the backup is of PostgreSQL {needed}, and the image holds PostgreSQL {found}")
     extensions = sorted({extension["name"] for extension in manifest["properties"]["extensions"]} - set(server["extensions"]))
     if extensions:
-        raise _unfit(manifest, f"the image does not hold the extensions {', '.join(extensions)}")
+        raise _unfit_for(manifest, f"the image does not hold the extensions {', '.join(extensions)}")
 
 
-def _unfit(manifest: dict[str, Any], why: str) -> OperationError:
-    return OperationError(
-        "throwaway-unfit",
-        f"The throw-away server cannot hold {manifest['name']}: {why}.",
-        "It is gone. Nothing was found out about the backup, and its manifest is as it was.",
-        "Name an image that holds what the live server does (postgres_throwaway_image), or set what it says (postgres_throwaway_settings).",
-    )
+def _unfit_for(manifest: dict[str, Any], why: str) -> OperationError:
+    return unfit(manifest["name"], why, "Nothing was found out about the backup, and its manifest is as it was.")
 
 
 @dataclass(frozen=True)
@@ -129,10 +124,8 @@ def rebuild(copy: Copy, directory: str, name: str) -> Rebuilt:
         copy.create()
         copy.load(copy.manifest["name"])
     except OperationError as error:
-        # An empty database with the locale of the backup, and the scripts of an extension, are all the image's.
-        of_image = error.what.startswith("CREATE DATABASE") or "Command was: CREATE EXTENSION" in error.what
-        if of_image and error.slug == "restore-failed":
-            raise _unfit(copy.manifest, error.what.rstrip(".")) from None
+        if is_of_image(error):
+            raise _unfit_for(copy.manifest, error.what.rstrip(".")) from None
         raise
     load_seconds = round(time.monotonic() - clock, 3)
     facts = copy.facts()

@@ -111,6 +111,24 @@ def image_here(place: Place, given: str) -> str:
     return str(place.engine.container(place.container)["Image"])
 
 
+# An empty database with the locale of the backup, and the scripts of an extension, are all the image's.
+_OF_IMAGE = re.compile(r"\ACREATE DATABASE|Command was: CREATE (?:DATABASE|EXTENSION)\b")
+
+
+def is_of_image(error: OperationError) -> bool:
+    """A load that failed by what the image lacks, and by nothing of the backup."""
+    return error.slug == "restore-failed" and _OF_IMAGE.search(error.what) is not None
+
+
+def unfit(name: str, why: str, state: str) -> OperationError:
+    return OperationError(
+        "throwaway-unfit",
+        f"The throw-away server cannot hold {name}: {why}.",
+        f"It is gone. {state}",
+        "Name an image that holds what the live server does (postgres_throwaway_image), or set what it says (postgres_throwaway_settings).",
+    )
+
+
 class Throwaway:
     """The server, and its programs beside a backup directory that they can only read."""
 

@@ -14,6 +14,7 @@ from typing import Any, Callable
 import pytest
 
 from tests.integration.backup.conftest import SOME_DATA, USER, Caller, Postgres
+from tests.integration.plays import engine
 
 MakeDatabase = Callable[..., str]
 
@@ -75,6 +76,21 @@ def test_the_time_can_be_told(postgres: Postgres, make_database: MakeDatabase, c
     assert (told["changed"], told["name"]) == (True, "old_2026-06-06T030000Z.dump")
     assert caller.names() == []
     assert "2099" in caller.refused("backup_import", database, "import-time", source=str(source), time="2099-01-01T000000Z")
+
+
+def test_an_image_that_lacks_an_extension_is_to_blame_itself(
+    postgres: Postgres, make_database: MakeDatabase, caller: Caller, tmp_path: Path
+) -> None:
+    """Its files were put into the live container by hand."""
+    add = "d=$(pg_config --sharedir)/extension; echo \"default_version = '1'\" > $d/dbops_foreign.control; touch $d/dbops_foreign--1.sql"
+    engine("exec", "--user", "root", postgres.container, "bash", "-c", add)
+    database = make_database("CREATE EXTENSION dbops_foreign; CREATE TABLE t (n) AS SELECT 1;")
+    source = dump(postgres, database, tmp_path / "some.dump")
+    message = caller.refused("backup_import", database, "throwaway-unfit", source=str(source), wait=120.0)
+    assert "dbops_foreign" in message
+    assert "postgres_throwaway_image" in message
+    assert caller.names() == []
+    assert source.exists()
 
 
 @pytest.mark.parametrize("how", ["cut", "no dump", "missing"])
