@@ -58,7 +58,7 @@ def record(stack: Stack, event: str, by: dict[str, Any] | None = None, **facts: 
     # One write to a file opened for appending: the kernel puts it at the end whoever else writes.
     descriptor = _opened(stack)
     try:
-        os.write(descriptor, (json.dumps(line, ensure_ascii=False) + "\n").encode())
+        os.write(descriptor, (json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

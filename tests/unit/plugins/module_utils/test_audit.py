@@ -20,9 +20,10 @@ def refusal() -> OperationError:
 def test_a_refusal_is_a_line(tmp_path: Path) -> None:
     stack = Stack.parse("production/a", str(tmp_path))
     error = refusal()
-    _audit.refused(stack, error, {"user": "ann", "job_id": ""}, confirm="x")
+    typed = "é \udcff"  # a byte that is no UTF-8, as Python hands it on
+    _audit.refused(stack, error, {"user": "ann", "job_id": ""}, confirm=typed)
     (line,) = _audit.lines(stack)
-    assert (line["event"], line["slug"], line["what"], line["confirm"]) == ("refused", "confirm-missing", "This changes it.", "x")
+    assert (line["event"], line["slug"], line["what"], line["confirm"]) == ("refused", "confirm-missing", "This changes it.", typed)
     assert line["by"]["user"] == "ann"
     assert "job_id" not in line["by"]
     assert "warnings" not in error.as_result()
