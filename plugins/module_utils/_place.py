@@ -32,11 +32,13 @@ class Engine:
     binary: str = "docker"
     socket: str = ""
 
+    @property
+    def host(self) -> str:
+        """Where it listens, as its clients want to be told; "" for their own default."""
+        return f"unix://{self.socket}" if self.socket and "://" not in self.socket else self.socket
+
     def argv(self, *arguments: str) -> list[str]:
-        if not self.socket:
-            return [self.binary, *arguments]
-        host = self.socket if "://" in self.socket else f"unix://{self.socket}"
-        return [self.binary, "--host", host, *arguments]
+        return [self.binary, *(["--host", self.host] if self.host else []), *arguments]
 
     def run(self, *arguments: str, env: dict[str, str] | None = None, timeout: float | None = 60) -> Answer:
         return run(Command(self.argv(*arguments), env or {}), timeout=timeout)

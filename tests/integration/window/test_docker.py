@@ -127,10 +127,13 @@ def moving_tag(docker: Stack) -> Iterator[str]:
 def test_a_window_brings_the_new_release_even_if_its_tag_moves(docker: Stack, receiver: Receiver, moving_tag: str) -> None:
     servers = identities(docker.state)
     wanted = engine("inspect", "--format", "{{.Id}}", moving_tag)
+    # Engines are named by URLs, too.
+    socket = engine("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
     # The first that anybody hears of the window, and from then on the tag means another release.
     receiver.hook = lambda event: event == "planned" and engine("tag", docker.release("1-unhealthy"), moving_tag)
     announce = [{"kind": "webhook", "url": receiver.url("ok")}]
-    outcome = docker.play("maintenance", dbops_operation="migrate", dbops_release_image=moving_tag, dbops_announce=announce)
+    variables = {"dbops_release_image": moving_tag, "dbops_announce": announce, "dbops_engine_socket": socket}
+    outcome = docker.play("maintenance", dbops_operation="migrate", **variables)
     assert outcome.code == 0, outcome.out
     assert docker.health()["release"] == "2"
     assert docker.health()["migrations"] == {"applied": 20, "expected": 20}
