@@ -45,11 +45,12 @@ class Deployment:
     def play(
         self,
         *options: str,
+        playbook: str = "deploy",
         hosts: Mapping[str, Mapping[str, Any]] | None = None,
         environ: Mapping[str, str] | None = None,
         **variables: Any,
     ) -> Outcome:
-        """Run the playbook for some hosts with variables of their own, or for the usual one."""
+        """Run a playbook for some hosts with variables of their own, or for the usual one."""
         known = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
@@ -65,7 +66,7 @@ class Deployment:
         }
         inventory = self.directory / "hosts.json"
         inventory.write_text(json.dumps({"all": {"vars": known, "hosts": hosts or {"deploy": variables}}}), encoding="utf-8")
-        outcome = play("deploy", "--inventory", str(inventory), *options, environ=environ)
+        outcome = play(playbook, "--inventory", str(inventory), *options, environ=environ)
         assert "secret-of-" not in outcome.out
         return outcome
 
