@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
+# Options of playbooks that a role speaks of, and does not read.
+MENTIONED = {"dbops_swap"}
 INCLUDES = ("ansible.builtin.include_role", "ansible.builtin.import_role")
 
 
@@ -73,3 +76,9 @@ def test_specs_and_defaults_agree(role: Path) -> None:
         required = {name for name, option in options.items() if option.get("required")}
         assert not required & set(defaults), f"{entry}: required, and yet with a default"
     assert set(defaults) <= known, "defaults that no argument spec knows"
+
+
+def test_what_a_role_reads_of_the_inventory_is_in_a_spec(role: Path) -> None:
+    described = {name for spec in specs(role).values() for name in spec.get("options", {})}
+    files = [*role.glob("tasks/**/*.yml"), *role.glob("vars/*.yml")]
+    assert {name for file in files for name in re.findall(r"\bdbops_\w+", file.read_text(encoding="utf-8"))} <= described | MENTIONED

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import pytest
@@ -145,11 +146,15 @@ def test_a_stopped_database_is_refused(embedded: Stack) -> None:
     assert_refused(embedded, outcome, "postgres-unreachable")
 
 
-def test_a_wrong_vault_password_is_refused(embedded: Stack, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["dbops_pg_url", "token"])
+def test_a_wrong_vault_password_is_refused(embedded: Stack, tmp_path: Path, name: str) -> None:
+    """Also where it is deep in a list that Ansible would have decrypted before the role's first task."""
     for name in ("right", "wrong"):
         (tmp_path / name).write_text(name, encoding="utf-8")
-    encrypt = ["ansible-vault", "encrypt_string", "--vault-password-file", str(tmp_path / "right"), "--name", "dbops_pg_url"]
+    encrypt = ["ansible-vault", "encrypt_string", "--vault-password-file", str(tmp_path / "right"), "--name", name]
     secret = subprocess.run([*encrypt, url(embedded)], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    if name == "token":
+        secret = "dbops_announce:\n  - kind: slack\n" + indent(secret, "    ")
     (tmp_path / "vault.yml").write_text(secret, encoding="utf-8")
     arguments = ["-e", f"@{tmp_path}/vault.yml", "--vault-password-file", str(tmp_path / "wrong")]
     assert_refused(embedded, embedded.play("maintenance", *arguments, dbops_operation="none"), "vault-password")
