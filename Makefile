@@ -36,7 +36,7 @@ demo: $(FOR_DEMO) ## one maintenance window on real servers, from start to repor
 	@$(PY) examples/stack/demo.py --kind $(STACK)
 
 demo-second: $(FOR_DEMO) $(FOR_SECOND) ## the same with the other supported ansible-core
-	@PATH="$(CURDIR)/$(SECOND)/bin:$$PATH" $(SECOND)/bin/python examples/stack/demo.py --kind embedded
+	@PATH="$(CURDIR)/$(SECOND)/bin:$$PATH" $(SECOND)/bin/python examples/stack/demo.py --kind $(STACK)
 
 stack: $(FOR_DEMO) ## the example application, up and filled with data (STACK=embedded or docker)
 	@$(PY) examples/stack/stack.py up --kind $(STACK)
@@ -53,7 +53,7 @@ test-slow: $(FOR_TEST) ## what is too long for `make test`
 test-faults: $(FOR_TEST) ## programs killed, files damaged, full disks: what is too long for `make test`
 	$(PY) $(PYTEST) -m 'faults and not slow' tests/integration $(REPORT)
 
-images: $(FOR_DEMO) ## the engine and the images that tests run on
+images: $(FOR_DEMO) ## the engine and the images that most tests run on; the others are built when a test asks
 	$(PY) tests/images/engine.py ensure
 	$(PY) tests/images/build.py
 
@@ -76,17 +76,17 @@ artefact: $(FOR_TEST) ## the built collection is what Galaxy's importer accepts
 resolution: $(FOR_TEST) ## every way in which amanat.dbops is found
 	$(PY) $(PYTEST) tests/integration/resolution $(REPORT)
 
-molecule: $(FOR_TEST) images ## the roles on containers, looked at with testinfra
+molecule: $(FOR_TEST) images ## the roles on containers, looked at with testinfra; deploy as root only
 	molecule test $(SCENARIOS)
 
-integration: $(FOR_TEST) images ## deploys, windows and stacks on containers
+integration: $(FOR_TEST) images ## deploys, windows, backups, migrations, seeds, stamps, reports and stacks on containers
 	$(PY) $(PYTEST) -m 'not slow and not faults' tests/integration --ignore tests/integration/resolution \
 	  $(addprefix --ignore ,$(WITHOUT_ENGINE)) $(REPORT)
 
 integration-embedded: $(FOR_TEST) ## windows on this machine's own processes, and the report in a browser
 	$(PY) $(PYTEST) -m 'not slow and not faults' $(WITHOUT_ENGINE) $(REPORT)
 
-bench: $(FOR_TEST) ## benchmarks against what people do by hand
+bench: $(FOR_TEST) ## benchmarks; most against what people do by hand
 	$(PY) benchmarks/run.py
 
 clean: ## environments, caches, reports and figures

@@ -75,6 +75,9 @@ def test_a_failed_return_leaves_the_door_shut_until_a_person_acknowledges(embedd
     assert other.code == 2
     with pytest.raises(subprocess.CalledProcessError):
         ask(embedded, "SELECT 1")
+    assert "would be acknowledged" in embedded.play("acknowledge", "--check", dbops_window=window).last_line
+    with pytest.raises(subprocess.CalledProcessError):
+        ask(embedded, "SELECT 1")
     assert embedded.play("acknowledge", dbops_window=window).code == 0
     assert ask(embedded, "SELECT 1") == "1"
     start = embedded.state["backend"]["start"]
