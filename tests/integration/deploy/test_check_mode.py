@@ -7,9 +7,21 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.plays import engine
+from tests.integration.plays import Outcome, engine
 
 from .conftest import NETWORK, POSTGRES, REDIS, Deployment, exists
+
+OPERATED = {
+    "dbops_postgres_user": "operator",
+    "dbops_postgres_password": "secret-of-operator",
+    "postgres_roles": [{"name": "reading"}, {"name": "reader", "password": "secret-of-reader", "member_of": ["reading"]}],
+    "postgres_privileges": [{"roles": "reading", "privs": "CONNECT", "type": "database", "objs": "amanat_dev"}],
+}
+
+
+def told(outcome: Outcome) -> str:
+    """What a deploy changed or would change."""
+    return outcome.last_line.partition(" · next: ")[0].replace("would change: ", "")
 
 
 def test_the_first_deploy_is_predicted(deployment: Deployment) -> None:
@@ -25,9 +37,14 @@ def test_the_first_deploy_is_predicted(deployment: Deployment) -> None:
 
 @pytest.mark.slow
 def test_changes_wait_until_a_restart_is_allowed(deployment: Deployment) -> None:
-    assert deployment.play().code == 0
+    predicted = deployment.play("--check", **OPERATED)
+    first = deployment.play(**OPERATED)
+    assert first.code == 0, first.out
+    assert told(predicted) == told(first)
+    assert "database, roles, memberships, extensions, privileges, stamp" in first.last_line
     running = engine("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", POSTGRES, REDIS)
     change = {
+        **OPERATED,
         "postgres_settings": {"work_mem": "8MB", "max_connections": 150},
         "redis_settings": {"maxmemory": "100mb"},
         "dbops_redis_password": "secret-of-redis-2",
@@ -42,7 +59,7 @@ def test_changes_wait_until_a_restart_is_allowed(deployment: Deployment) -> None
     assert running == engine("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", POSTGRES, REDIS)
 
     # A database that holds data is not stamped.
-    ask = ["exec", POSTGRES, "psql", "-XAt", "-U", "amanat", "-d", "amanat_dev", "-c"]
+    ask = ["exec", POSTGRES, "psql", "-XAt", "-U", "operator", "-d", "amanat_dev", "-c"]
     engine(*ask, "DROP SCHEMA dbops CASCADE; CREATE TABLE kept AS SELECT 1 AS one")
     forced = deployment.play(**change, postgres_may_restart=True, redis_may_restart=True)
     assert forced.code == 0, forced.out
