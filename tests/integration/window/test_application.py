@@ -76,7 +76,7 @@ def test_a_payment_is_made_once(docker: Stack, user: dict[str, Any]) -> None:
     assert call(docker, "/api/payments", payment, **idempotent) == (200, made[1])
     assert redis(docker, "DEL", f"payment:idem:{key}") == "1"
     assert call(docker, "/api/payments", payment, **idempotent) == (200, made[1])
-    assert ask(docker, f"SELECT amount FROM payments WHERE idempotency_key = '{key}'") == "12.50"
+    assert ask(docker, f"SELECT count(*), sum(amount)::numeric(20, 2) FROM payments WHERE idempotency_key = '{key}'") == "1|12.50"
     status, refused = call(docker, "/api/payments", {**payment, "userId": str(uuid.uuid4())}, **idempotent)
     assert (status, refused["error"].partition(" ")[0]) == (409, "[idempotency-key-reused]")
 
