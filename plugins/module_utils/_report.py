@@ -91,6 +91,9 @@ def summary_lines(journal: Journal) -> list[str]:
     rows.append(("downtime", duration(_downtime_seconds(journal)), _probes(journal)))
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     lines = [verdict(journal), *(f"  {name:<{widths[0]}}  {seconds:>{widths[1]}}  {note}".rstrip() for name, seconds, note in rows)]
+    restore = mapping(journal.get("restore"))
+    if restore:
+        lines.append(f"restore: {_source(restore)}")
     backup = mapping(journal.get("backup"))
     if backup:
         lines.append(f"backup: {line(backup.get('name'))} ({size(backup.get('bytes'))}, {_verified(backup)})")
@@ -141,6 +144,10 @@ def _verified(backup: dict[str, Any]) -> str:
     if number(backup.get("rows")) is None:
         return "rows not counted"
     return f"{plural(backup.get('rows'), 'row')} in {plural(backup.get('tables'), 'table')} verified"
+
+
+def _source(restore: dict[str, Any]) -> str:
+    return f"{line(restore.get('backup'))}, taken {stamp(restore.get('taken'))}, as {line(restore.get('database'))}"
 
 
 def _answer(health: dict[str, Any]) -> str:
@@ -239,7 +246,10 @@ def _phases(journal: Journal) -> Element:
 
 def _facts(journal: Journal) -> Element:
     by, acknowledged = mapping(journal.get("opened_by")), mapping(journal.get("acknowledged"))
+    restore = mapping(journal.get("restore"))
     rows: list[tuple[str, str | Element]] = []
+    if restore:
+        rows.append(("Restored from", _source(restore)))
     if acknowledged:
         rows.append(("Acknowledged", f"{stamp(acknowledged.get('at'))} by {_person(mapping(acknowledged.get('by')))}"))
     return section(

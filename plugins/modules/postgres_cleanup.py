@@ -18,6 +18,10 @@ extends_documentation_fragment:
   - amanat.dbops._target
   - amanat.dbops._postgres
   - amanat.dbops._leftovers
+options:
+  window:
+    description: The window that cleans up after itself. What no other unfinished window names is not refused to it.
+    type: str
 attributes:
   check_mode:
     support: full
@@ -117,7 +121,7 @@ def _leftovers_of(server: Server, database: str, named: dict[str, str]) -> list[
 
 def body(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    named = named_by_windows(params["state_dir"])
+    named = named_by_windows(params["state_dir"], params["window"] or "")
     of_application = server_of(module)
     server = _pg_clone.maintenance(of_application)
     leftovers = _leftovers_of(server, of_application.database, named)
@@ -130,7 +134,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**TARGET_OPTIONS, **POSTGRES_OPTIONS, **_leftovers.OPTIONS},
+        argument_spec={**TARGET_OPTIONS, **POSTGRES_OPTIONS, **_leftovers.OPTIONS, "window": {"type": "str"}},
         supports_check_mode=True,
     )
     main_of(module, body)

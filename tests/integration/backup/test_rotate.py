@@ -189,7 +189,7 @@ def test_what_an_unfinished_window_names_stays(directory: Directory) -> None:
     made = days(directory, 4)
     journal = directory.state / "production/nickapp/window.json"
     journal.parent.mkdir(parents=True)
-    journal.write_text(json.dumps({"id": "w1", "backup": {"name": made[2]}, "undo": [["rm", f"/somewhere/{made[3]}"]]}))
+    journal.write_text(json.dumps({"id": "w1", "restore": {"backup": made[2]}, "undo": [["rm", f"/somewhere/{made[3]}"]]}))
     done = directory.run("backup_rotate", keep_last=1)
     assert names(done["removed"]) == [made[1]]
     assert done["kept"][1]["reasons"] == ["window w1 names it"]

@@ -138,6 +138,7 @@ def test_a_door_that_cannot_be_shut_is_a_warning_unless_data_would_be_destroyed(
 
 def test_a_restore_replaces_the_database_by_the_backup_that_was_chosen(embedded: Stack) -> None:
     assert embedded.play("backup").code == 0
+    chosen = max(path.name for path in embedded.backups.glob("*.pgdir"))
     users = ask(embedded, "SELECT count(*) FROM users")
     ask(embedded, "CREATE TABLE since (); DELETE FROM notifications")
     restore = {"dbops_swap": True, "dbops_backup": "newest"}  # the window's own backup will be newer
@@ -156,8 +157,13 @@ def test_a_restore_replaces_the_database_by_the_backup_that_was_chosen(embedded:
     assert ask(embedded, "SELECT count(*) FROM users") == users
     assert embedded.health()["release"] == "1"
     (replaced,) = beside(embedded)
-    point = embedded.report()["rollback_point"]
+    report = embedded.report()
+    point = report["rollback_point"]
     assert (point["name"], point["state"]) == (replaced, "kept")
+    manifest = json.loads((embedded.backups / f"{chosen}.manifest.json").read_text(encoding="utf-8"))
+    made = replaced.replace("__old_", "__new_")
+    assert report["restore"] == {"backup": chosen, "taken": manifest["started"], "database": made}
+    assert f"restore: {chosen}, taken " in outcome.out
     assert ask(embedded, "SELECT to_regclass('since') IS NOT NULL", replaced) == "t"
     ask(embedded, f'DROP DATABASE "{replaced}"', "postgres")
 

@@ -116,6 +116,14 @@ def test_verdict_with_little_known(journal: dict[str, Any], words: str) -> None:
     assert verdict(journal) == words
 
 
+def test_a_restore_names_its_source() -> None:
+    names = {"backup": "amanat_pg_2026-11-22T030000Z.pgdir", "database": "amanat__new_20261122T170102Z"}
+    journal = {"operation": "restore", "restore": {**names, "taken": "2026-11-22T03:00:00.000Z"}}
+    words = f"{names['backup']}, taken 2026-11-22 03:00:00 UTC, as {names['database']}"
+    assert f"restore: {words}" in summary_lines(journal)
+    assert f"Restored from {words}" in page(journal).text
+
+
 @pytest.mark.parametrize(
     ("name", "facts"),
     [
@@ -258,6 +266,7 @@ def several(**keys: st.SearchStrategy[Any]) -> st.SearchStrategy[list[dict[str, 
 
 
 journals = some(
+    restore=some(backup=words, taken=times, database=words),
     version=numbers,
     id=words,
     stack=words,
