@@ -78,6 +78,7 @@ resolution: $(FOR_TEST) ## every way in which amanat.dbops is found
 
 molecule: $(FOR_TEST) images ## the roles on containers, looked at with testinfra; deploy as root only
 	molecule test $(SCENARIOS)
+	@test "$(SCENARIOS)" = --all || { echo '[root-missing] The scenario deploy was not run. Next: run this as root'; exit 1; }
 
 integration: $(FOR_TEST) images ## deploys, windows, backups, migrations, seeds, stamps, reports and stacks on containers
 	$(PY) $(PYTEST) -m 'not slow and not faults' tests/integration --ignore tests/integration/resolution \

@@ -25,6 +25,14 @@ def find(version: Version) -> str | None:
     return next((candidate for candidate in candidates if _answers(candidate, version)), None)
 
 
+def oldest() -> str:
+    """The interpreter that a target has at least. Without one nothing of it is tested, which is a failure."""
+    found = find((3, 9))
+    if found is None:
+        raise LookupError("[oldest-python-missing] No Python 3.9 is on the path or in pyenv. Next: install one, for example by pyenv")
+    return found
+
+
 def second() -> str | None:
     """The interpreter with which to test the ansible-core that this one does not get."""
     others: list[Version] = [(3, 13), (3, 12)] if sys.version_info < (3, 12) else [(3, 11)]

@@ -19,8 +19,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
-import pythons
-
 ROOT = Path(__file__).resolve().parents[2]
 REPORTS = ROOT / "reports" / "test"
 
@@ -38,9 +36,6 @@ def say(text: str) -> None:
 
 def run(gate: str) -> Counter[str]:
     """Run one gate and return its figures."""
-    if gate.endswith("-second") and pythons.second() is None:
-        say(f"── {gate}: skipped, there is no other supported Python (3.11, 3.12, 3.13) on the path or in pyenv")
-        return Counter(skipped=1)
     say(f"── {gate} …")
     log, started = REPORTS / f"{gate}.log", time.monotonic()
     # The flags of the outer make speak of its job server, which this make is no part of.

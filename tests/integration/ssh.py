@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.integration.machine import ensure_ssh
 from tests.integration.plays import engine, images
 
 
 @contextmanager
 def target(name: str, directory: Path, *options: str, account: str = "root", port: int = 22) -> Iterator[dict[str, Any]]:
     """Start the container `name`, and yield the variables with which Ansible logs in; the key stays in `directory`."""
+    ensure_ssh()
     key = directory / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     subprocess.run(["docker", "rm", "--force", "--volumes", name], capture_output=True, check=False)

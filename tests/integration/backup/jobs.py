@@ -21,7 +21,7 @@ def await_true(condition: Callable[[], object], seconds: float = 30) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "never true"
-        time.sleep(0.1)
+        time.sleep(0.005)
 
 
 def killed_when(condition: Callable[[], object], caller: Caller, module: str, database: str, **options: Any) -> dict[str, Any]:

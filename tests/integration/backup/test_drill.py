@@ -26,7 +26,7 @@ def drill(caller: Caller, database: str, **options: Any) -> dict[str, Any]:
 
 
 def left_of_drills() -> str:
-    return engine("ps", "--all", "--quiet", "--filter", "name=dbops-drill-")
+    return engine("ps", "--all", "--quiet", "--filter", "name=dbops-drill-", "--filter", f"label=amanat.dbops.stack={STACK}")
 
 
 def volumes_of_drills() -> set[str]:

@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,9 +20,11 @@ from typing import Any, Callable
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import _manifest
 
+from tests.integration.machine import faketime, require_root
 from tests.integration.plays import ROOT, engine
 
 from .conftest import SOME_DATA, STACK, Caller, Postgres, remove, run_postgres
+from .jobs import await_true
 
 Make = Callable[..., str]
 
@@ -43,13 +44,6 @@ def processes(*words: str) -> list[int]:
             if all(word in line for word in words):
                 found.append(int(path.parent.name))
     return sorted(set(found) - {os.getpid()})
-
-
-def await_true(true: Callable[[], object], seconds: float = 15) -> None:
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, "it never became true"
-        time.sleep(0.005)
 
 
 @dataclass
@@ -216,6 +210,7 @@ def test_the_server_is_killed(postgres: Postgres, tmp_path: Path) -> None:
 
 def test_the_disk_is_full(caller: Caller, make_database: Make) -> None:
     """An earlier, tiny backup makes the forecast small, so the dump itself meets the end of the disk."""
+    require_root("A file system of a few megabytes is mounted where the engine sees it.")
     database = make_database(SOME_DATA)
     caller.backups.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "tmpfs", str(caller.backups)], check=True)
@@ -295,25 +290,17 @@ def test_two_at_once(caller: Caller, make_database: Make) -> None:
     assert caller.names() == sorted(part for name in names for part in _manifest.parts_of(name))
 
 
-@pytest.fixture(scope="session")
-def faketime(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library that gives a process another clock, unpacked from the distribution's package."""
-    directory = tmp_path_factory.mktemp("faketime")
-    unpack = "import sys; import debian, pathlib; debian.unpack(['libfaketime'], 'bookworm', pathlib.Path(sys.argv[1]))"
-    subprocess.run([sys.executable, "-c", unpack, str(directory)], cwd=ROOT / "tests/images", check=True)
-    return next(directory.rglob("libfaketime.so.1"))
-
-
 @pytest.mark.faults
-def test_the_clock_was_set_back(caller: Caller, make_database: Make, faketime: Path) -> None:
+def test_the_clock_was_set_back(caller: Caller, make_database: Make, tmp_path: Path) -> None:
     """No name is given twice, nothing is lost, and the operator is told."""
+    library = faketime(tmp_path / "faketime")
     database = make_database()
     first = caller.backup(database)["name"]
-    result = caller.run("postgres_backup", database, wait=60.0, environ={"LD_PRELOAD": str(faketime), "FAKETIME": "-10d"})
+    result = caller.run("postgres_backup", database, wait=60.0, environ={"LD_PRELOAD": library, "FAKETIME": "-10d"})
     assert result["name"] < first
     assert first in json.dumps(result["warnings"])
     assert caller.names() == sorted([*_manifest.parts_of(first), *_manifest.parts_of(result["name"])])
     moment = _manifest.parse_name(first).moment  # type: ignore[union-attr]
-    repeated = {"LD_PRELOAD": str(faketime), "FAKETIME": f"@{moment:%Y-%m-%d %H:%M:%S}", "TZ": "UTC"}
+    repeated = {"LD_PRELOAD": library, "FAKETIME": f"@{moment:%Y-%m-%d %H:%M:%S}", "TZ": "UTC"}
     again = caller.run("postgres_backup", database, wait=60.0, environ=repeated)["name"]
     assert again not in (first, result["name"])

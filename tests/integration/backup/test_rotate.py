@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from tests.images import debian
 from tests.integration.backup.directories import Directory, names
+from tests.integration.machine import faketime
 from tests.integration.plays import ROOT
 
 DRILLED = {"check": "drilled", "passed": "2026-11-22T12:00:00.000Z"}
@@ -333,12 +333,9 @@ def test_nobody_rotates_while_a_backup_is_made(directory: Directory) -> None:
 @pytest.mark.faults
 def test_a_clock_that_was_set_back(directory: Directory, tmp_path: Path) -> None:
     """What was made since is of the future now: it stays, and nothing older goes in its stead."""
-    if not debian.is_debian():
-        pytest.skip("libfaketime is taken from Debian")
-    debian.unpack(["libfaketime"], "bookworm", tmp_path / "faketime")
-    library = next((tmp_path / "faketime").rglob("libfaketime.so.1"))
+    library = faketime(tmp_path / "faketime")
     made = days(directory, 5)
-    clock = {"LD_PRELOAD": str(library), "FAKETIME": f"{directory.now - timedelta(hours=60):@%Y-%m-%d %H:%M:%S}", "TZ": "UTC"}
+    clock = {"LD_PRELOAD": library, "FAKETIME": f"{directory.now - timedelta(hours=60):@%Y-%m-%d %H:%M:%S}", "TZ": "UTC"}
     done = directory.run("backup_rotate", keep_last=1, environ=clock)
     assert (names(done["future"]), names(done["kept"]), names(done["removed"])) == (made[:3], made[3:4], made[4:])
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.integration import plays
+from tests.integration.machine import require_root
 from tests.integration.plays import Outcome, play
 
 POSTGRES, REDIS, NETWORK = "dbops-deploy-postgres", "dbops-deploy-redis", "development-deploy"
@@ -78,8 +78,7 @@ def remove(*containers: str) -> None:
 
 @pytest.fixture(scope="session")
 def images() -> dict[str, str]:
-    if os.geteuid() != 0:
-        pytest.skip("deploy makes what belongs to root on its target, and the target is this machine")
+    require_root("deploy makes what belongs to root on its target, and the target is this machine.")
     return plays.images("postgres", "postgres17", "redis")
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -87,7 +86,7 @@ def test_operation_custom_runs_the_users_tasks_while_the_backend_is_down(embedde
         encoding="utf-8",
     )
     # The oldest Python that a target may have runs the modules of this one.
-    python = pythons.find((3, 9)) or sys.executable
+    python = pythons.oldest()
     outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks=str(tasks), ansible_python_interpreter=python)
     assert outcome.code == 0, outcome.out
     assert seen.read_text(encoding="utf-8") == "down"
