@@ -99,10 +99,10 @@ def downtime(samples: list[tuple[float, bool]]) -> dict[str, Any]:
     return figures
 
 
-def watch(url: str, path: str, timeout: float, until: float, stopped: Callable[[], bool]) -> None:
-    """Ask again and again and write one line per answer, until told to stop or `until` (monotonic seconds)."""
+def watch(url: str, path: str, timeout: float, stopped: Callable[[], bool]) -> None:
+    """Ask again and again and write one line per answer, until told to stop."""
     with open(path, "a", encoding="utf-8", buffering=1, opener=lambda name, flags: os.open(name, flags, 0o600)) as out:
-        while not stopped() and time.monotonic() < until:
+        while not stopped():
             begun = time.monotonic()
             moment = time.time()
             out.write(f"{moment:.3f} {int(ask(url, timeout)['ok'])}\n")

@@ -24,7 +24,7 @@ attributes:
 options:
   state:
     description:
-      - V(started) starts the probe; one that runs already is left alone.
+      - V(started) starts the probe; one that runs already is left alone. It goes on for as long as the stack's journal holds the lock.
       - V(stopped) ends it and returns the figures.
     type: str
     choices: [started, stopped]
@@ -40,10 +40,6 @@ options:
     description: Seconds after which one request counts as unanswered.
     type: float
     default: 2.0
-  max_minutes:
-    description: The probe ends by itself after this many minutes, or when its window holds no lock any more.
-    type: int
-    default: 240
 """
 
 EXAMPLES = r"""
@@ -62,14 +58,17 @@ downtime:
   type: dict
   contains:
     seconds:
-      description: From the last good answer before the first failure to the first good one after the last.
+      description: Sum of all outages, each from the last good answer before it to the first good one after it.
       type: float
+    outages:
+      description: How many there were.
+      type: int
     from:
-      description: Its begin, UTC.
+      description: Begin of the first one, UTC.
       returned: when there was a failure
       type: str
     to:
-      description: Its end, UTC.
+      description: End of the last one, UTC.
       returned: when there was a failure
       type: str
     probes:
@@ -84,7 +83,6 @@ downtime:
 """
 
 import os
-import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -101,15 +99,14 @@ def _start(module: AnsibleModule, job: Job) -> dict[str, Any]:
         return {"changed": not job.exists()}
     stop = os.path.join(job.directory, "stop")
     samples = os.path.join(job.directory, "samples")
-    until = time.monotonic() + module.params["max_minutes"] * 60
     journal = stack_of(module).journal
 
     def over() -> bool:
-        """Told to stop, or the window has ended without a word to us."""
+        """Told to stop, or the window has ended without a word to us. Not by a limit: what comes later would count as good."""
         return os.path.exists(stop) or not os.path.exists(journal)
 
     def work(_progress: Progress) -> dict[str, Any]:
-        _probe.watch(module.params["url"], samples, module.params["request_timeout"], until, over)
+        _probe.watch(module.params["url"], samples, module.params["request_timeout"], over)
         return {}
 
     job.start(work)
@@ -141,7 +138,6 @@ def main() -> None:
             "window": {"type": "str", "required": True},
             "url": {"type": "str"},
             "request_timeout": {"type": "float", "default": 2.0},
-            "max_minutes": {"type": "int", "default": 240},
         },
         required_if=[("state", "started", ("url",))],
         supports_check_mode=True,

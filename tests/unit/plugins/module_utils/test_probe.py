@@ -173,17 +173,12 @@ def test_watching_writes_what_is_read_back(server: Server, tmp_path: Path) -> No
         server.answer = say(200 if server.asked != 1 else 503)
         return next(looks)
 
-    _probe.watch(server.url, str(path), 5, time.monotonic() + 60, stopped)
+    _probe.watch(server.url, str(path), 5, stopped)
     found = _probe.samples(str(path))
     assert [ok for _, ok in found] == [True, False, True]
     assert begun - 0.001 <= found[0][0]
     assert [later - sooner >= _probe.INTERVAL - 0.01 for (sooner, _), (later, _) in zip(found, found[1:])] == [True, True]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-def test_watching_ends_by_itself(server: Server, tmp_path: Path) -> None:
-    _probe.watch(server.url, str(tmp_path / "samples"), 5, time.monotonic(), lambda: False)
-    assert _probe.samples(str(tmp_path / "samples")) == []
 
 
 def test_a_line_that_was_cut_short_is_left_out(tmp_path: Path) -> None:
