@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from typing import Any
@@ -62,12 +63,20 @@ def in_use(path: str) -> Iterator[None]:
             os.close(descriptor)
 
 
-def is_in_use(path: str) -> bool:
-    descriptor = _lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    if descriptor is None:
-        return True
-    os.close(descriptor)
-    return False
+def free(directory: str) -> int:
+    """Bytes that are free where the directory is, or will be made."""
+    while not os.path.isdir(directory):
+        directory = os.path.dirname(directory)
+    space = os.statvfs(directory)
+    return space.f_bavail * space.f_frsize
+
+
+def remove(path: str) -> None:
+    """A file, or a directory with all that is in it; a link itself and not what it leads to."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
 
 
 def read_manifest(directory: str, name: str) -> dict[str, Any]:

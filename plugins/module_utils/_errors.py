@@ -55,6 +55,11 @@ class OperationError(Exception):
         return self.message
 
 
+def refused(slug: str, what: str, next_step: str) -> OperationError:
+    """What is found wrong before anything was done."""
+    return OperationError(slug, what, "Nothing was changed.", next_step)
+
+
 def take_apart(message: str, task: str = "") -> dict[str, str]:
     """Slug, message, state and next step of any failure's message; foreign ones get the slug `step-failed`
     and the name of the task.

@@ -18,10 +18,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 from . import _manifest, _pg_digest, _read_through, _stamp
-from ._backup_dir import alone, read_manifest
+from ._backup_dir import alone, free, read_manifest, remove
 from ._client import Client
 from ._command import run
-from ._errors import OperationError
+from ._errors import OperationError, refused
 from ._files import make_private_directory, sync_directory, write_json
 from ._globals import plain_roles
 from ._job import Progress
@@ -61,10 +61,6 @@ class Plan:
         return {"stack": str(self.stack), "run": self.run}
 
 
-def _refused(slug: str, what: str, next_step: str) -> OperationError:
-    return OperationError(slug, what, "Nothing was changed.", next_step)
-
-
 def _size(source: str) -> int:
     """Bytes of a dump, which is a plain file or a directory of plain files."""
     try:
@@ -73,7 +69,7 @@ def _size(source: str) -> int:
         paths = [source]
     odd = [path for path in paths if not os.path.isfile(path) or os.path.islink(path)]
     if odd or not paths:
-        raise _refused("import-source", f"{odd[0] if odd else source} is no dump.", "Name the file, or the directory, that pg_dump wrote.")
+        raise refused("import-source", f"{odd[0] if odd else source} is no dump.", "Name the file, or the directory, that pg_dump wrote.")
     return sum(os.path.getsize(path) for path in paths)
 
 
@@ -93,11 +89,7 @@ class Import:
         self.header = self._header()
         self.name = _manifest.backup_name(plan.series, self._moment(), EXTENSIONS[self.header.format])
         require_writable(plan.directory)
-        present = plan.directory
-        while not os.path.isdir(present):
-            present = os.path.dirname(present)
-        space = os.statvfs(present)
-        require_space(present, {"expected": self.bytes, "free": space.f_bavail * space.f_frsize})
+        require_space(plan.directory, {"expected": self.bytes, "free": free(plan.directory)})
 
     def _header(self) -> Header:
         """What the dump says of itself."""
@@ -109,14 +101,14 @@ class Import:
         header = header_of(answer.out) if answer.ok else None
         if header is None or header.format not in EXTENSIONS:
             why = answer.reason if not answer.ok else f"its format is {header.format}" if header else "it does not say what it is"
-            raise _refused(
+            raise refused(
                 "import-unreadable",
                 f"{plan.source} cannot be imported: {why}.",
                 "A dump in custom or directory format can: pg_dump --format=custom; one of a newer PostgreSQL needs an image of that.",
             )
         there, here = _pg_digest.major(header.server_version), _pg_digest.major(version.rpartition(") ")[2])
         if there > here:
-            raise _refused(
+            raise refused(
                 "backup-newer-major",
                 f"{plan.source} is of PostgreSQL {there}, and the image holds PostgreSQL {here}.",
                 "Name an image of the newer one: postgres_throwaway_image.",
@@ -126,7 +118,7 @@ class Import:
     def _moment(self) -> datetime:
         moment = self.plan.moment or self.header.created
         if moment > datetime.now(timezone.utc):
-            raise _refused(
+            raise refused(
                 "import-time",
                 f"{self.plan.source} would be from the future, {stamp(moment)}.",
                 "Say when it was made, UTC: -e dbops_time=2026-06-06T030000Z",
@@ -149,7 +141,7 @@ class Import:
                 manifest = self._examine(progress, partial)
                 self._publish(partial, manifest)
             except BaseException:
-                _remove(partial)
+                remove(partial)
                 raise
         return {**self.result(), **_figures(manifest), "changed": True, "seconds": round(time.monotonic() - clock, 3)}
 
@@ -160,7 +152,7 @@ class Import:
         except _manifest.Unusable:
             manifest = {}
         if manifest.get("sha256") != _manifest.digest_of(_read_through.hash_files(self.plan.source)):
-            raise _refused(
+            raise refused(
                 "import-name-taken",
                 f"There is already another {taken} in {self.plan.directory}.",
                 "Say when the dump was made, UTC: -e dbops_time=2026-06-06T030000Z, or give it another series.",
@@ -312,10 +304,3 @@ def _copy(source: str, destination: str) -> None:
     os.mkdir(destination, 0o700)
     for name in os.listdir(source):
         shutil.copyfile(os.path.join(source, name), os.path.join(destination, name))
-
-
-def _remove(path: str) -> None:
-    if os.path.isdir(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.unlink(path)

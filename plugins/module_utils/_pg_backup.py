@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import math
 import os
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -23,7 +22,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from . import _manifest, _pg_digest, _pg_properties, _read_through
-from ._backup_dir import alone
+from ._backup_dir import alone, free, remove
 from ._client import Client
 from ._command import Answer, Command, run, start_tied
 from ._errors import OperationError
@@ -94,11 +93,7 @@ def estimate(directory: str, series: str, database_bytes: int) -> dict[str, int]
         with contextlib.suppress(ValueError, TypeError, KeyError):  # an unreadable manifest is no base for an estimate
             last = int(read_json(os.path.join(directory, name))["bytes"])
     expected = int(last * ESTIMATE_OF_LAST) if last else int(database_bytes * ESTIMATE_OF_DATABASE)
-    present = directory
-    while not os.path.isdir(present):
-        present = os.path.dirname(present)
-    space = os.statvfs(present)
-    return {"expected": expected, "free": space.f_bavail * space.f_frsize}
+    return {"expected": expected, "free": free(directory)}
 
 
 def require_writable(directory: str) -> None:
@@ -167,7 +162,7 @@ class Backup:
         for name in os.listdir(self.plan.directory):
             parsed = _manifest.parse_name(name[1 : -len(_manifest.PARTIAL)]) if name.endswith(_manifest.PARTIAL) else None
             if parsed and parsed.series == self.plan.series:  # `app_2` is another series than `app`
-                _remove(os.path.join(self.plan.directory, name))
+                remove(os.path.join(self.plan.directory, name))
 
     def _free_name(self) -> tuple[str, datetime, list[str]]:
         """A name that nothing has, its time, and what is odd about it: a clock that was set back may give it twice."""
@@ -199,7 +194,7 @@ class Backup:
             manifest = self._manifest(started, facts, files, globals_text)
             self._publish(partial, manifest, globals_text)
         except BaseException:
-            _remove(os.path.join(plan.directory, partial))
+            remove(os.path.join(plan.directory, partial))
             raise
         return {
             "changed": True,
@@ -381,7 +376,7 @@ class Backup:
             write_json(path + _manifest.SUFFIX, manifest)
         except BaseException:
             for part in _manifest.parts_of(path):
-                _remove(part)
+                remove(part)
             raise
 
 
@@ -412,13 +407,6 @@ def _not_verified(wrong: list[str]) -> OperationError:
         _REMOVED,
         "Look at the file system and the memory of the target, then run it again.",
     )
-
-
-def _remove(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.unlink(path)
 
 
 def _size(path: str) -> tuple[int, int]:

@@ -25,7 +25,7 @@ from ._backup_dir import in_use
 from ._choice import passed_over
 from ._client import Client
 from ._door import verifier
-from ._errors import OperationError
+from ._errors import OperationError, refused
 from ._files import make_private_directory
 from ._globals import create_roles, plain_roles, roles_in
 from ._job import Progress
@@ -81,10 +81,6 @@ class Plan:
 # -- before a byte is loaded -----------------------------------------------------------------------------------
 
 
-def _refused(slug: str, what: str, next_step: str) -> OperationError:
-    return OperationError(slug, what, "Nothing was changed.", next_step)
-
-
 def require_own(stack: Stack, origin: str, name: str, *, transform: Collection[object], old_stamp: str) -> None:
     """Data of one environment enter another one only through a transformation, those of another stack by its name.
 
@@ -111,28 +107,28 @@ def require_fit(manifest: dict[str, Any], server: dict[str, Any], roles: Collect
     name = manifest["name"]
     needed, found = _pg_digest.major(manifest["server_version"]), _pg_digest.major(server["server_version"])
     if found < needed:
-        raise _refused(
+        raise refused(
             "backup-newer-major",
             f"{name} was made with PostgreSQL {needed}, and the server is PostgreSQL {found}.",
             f"Restore it on a server of PostgreSQL {needed} or newer.",
         )
     extensions = sorted({extension["name"] for extension in manifest["properties"]["extensions"]} - set(server["extensions"]))
     if extensions:
-        raise _refused(
+        raise refused(
             "extensions-missing",
             f"{name} needs extensions that the server cannot install: {', '.join(extensions)}.",
             "Install their packages where the server is, or use an image that holds them.",
         )
     tablespaces = sorted(set(manifest["tablespaces"]) - set(server["tablespaces"]))
     if tablespaces:
-        raise _refused(
+        raise refused(
             "tablespaces-missing",
             f"{name} needs tablespaces that the server does not have: {', '.join(tablespaces)}.",
             f"Create them: CREATE TABLESPACE {quote_identifier(tablespaces[0])} LOCATION '<directory>';",
         )
     missing = sorted(set(manifest["roles"]) - set(roles))
     if missing:
-        raise _refused(
+        raise refused(
             "roles-missing",
             f"{name} needs roles that the server does not have: {', '.join(missing)}.",
             "Create them (playbooks/deploy.yml), or have them made as they were: -e postgres_restore_create_roles=true",
@@ -147,7 +143,7 @@ def table_named(text: str) -> tuple[str, str]:
     """Schema and name of `schema.table`; a part that holds a dot or a quote stands in double quotes."""
     match = _TABLE.fullmatch(text)
     if not match:
-        raise _refused(
+        raise refused(
             "tables-unknown",
             f"{text!r} is no table as <schema>.<table>.",
             "Name it as in public.users; a part that holds a dot or a quote stands in double quotes.",
@@ -165,7 +161,7 @@ def require_tables(manifest: dict[str, Any], tables: Collection[tuple[str, str]]
 
 
 def _unknown_tables(manifest: dict[str, Any], unknown: list[str]) -> OperationError:
-    return _refused(
+    return refused(
         "tables-unknown",
         f"{manifest['name']} has no table {', '.join(unknown)}.",
         "Name them as <schema>.<table>, for example public.users.",
@@ -224,12 +220,12 @@ class Restore:
         taken = _pg_clone.existing(plan.server, [plan.name, plan.loading])
         if taken:
             what = f"There is already a database {taken.pop()!r}."
-            raise _refused("restore-name-taken", what, "Run it again: the name holds the time.")
+            raise refused("restore-name-taken", what, "Run it again: the name holds the time.")
         # Where the tablespace of the database is; one without a place of its own is in the server's directory.
         where = os.path.join(self.about["data_directory"], self.about["tablespaces"][manifest["properties"]["tablespace"]])
         needed, free = int(manifest["database_bytes"]), _pg_space.free(plan.server, where)
         if needed > free:
-            raise _refused(
+            raise refused(
                 "restore-no-space",
                 f"{manifest['name']} needs {_pg_space.in_bytes(needed)}, and {_pg_space.in_bytes(free)} are free in {where}.",
                 "Free space there; playbooks/cleanup.yml lists databases that were replaced.",
@@ -422,7 +418,7 @@ def _alone(stack: Stack) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise _refused("restore-busy", f"Another restore of {stack} is at work.", "Wait until it has ended.") from None
+            raise refused("restore-busy", f"Another restore of {stack} is at work.", "Wait until it has ended.") from None
         yield
     finally:
         os.close(descriptor)

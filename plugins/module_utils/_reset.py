@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from ._errors import OperationError
+from ._errors import refused
 from ._mounts import is_below
 from ._stack import Stack
 
@@ -22,13 +22,9 @@ Inspect = dict[str, Any]
 _COMPOSE = "com.docker.compose."
 
 
-def _refused(slug: str, what: str, next_step: str) -> OperationError:
-    return OperationError(slug, what, "Nothing was changed.", next_step)
-
-
 def require_development(stack: Stack) -> None:
     if stack.environment != "development":
-        raise _refused(
+        raise refused(
             "reset-environment",
             f"{stack} is no development stack: only such a one is disposable.",
             "Restore a backup instead: ansible-playbook playbooks/restore.yml",
@@ -42,7 +38,7 @@ def how(stack: Stack, container: Inspect) -> str:
         return "deploy"
     if labels.get(f"{_COMPOSE}service") and labels.get(f"{_COMPOSE}project.config_files"):
         return "compose"
-    raise _refused(
+    raise refused(
         "reset-not-recreatable",
         f"Nobody could create the container {_name(container)} again: neither deploy of {stack} made it nor Compose.",
         "Reset it by hand, or let deploy make it: its README says how.",
@@ -74,14 +70,14 @@ def data_mount(container: Inspect, data_directory: str) -> dict[str, str]:
     """The mount that holds the data: where it is on the target (`source`), and what part of it they are (`below`)."""
     holding = [mount for mount in container["Mounts"] if is_below(data_directory, mount["Destination"])]
     if not holding:
-        raise _refused(
+        raise refused(
             "data-not-mounted",
             f"PostgreSQL in {_name(container)} keeps its data in {data_directory}, which is no mount: they are in the container itself.",
             "Reset it by hand: remove the container, create it again.",
         )
     mount = max(holding, key=lambda each: len(each["Destination"]))
     if mount["Type"] not in ("bind", "volume") or not os.path.isabs(mount.get("Source") or ""):
-        raise _refused("reset-path", f"{mount['Destination']} is a mount of type {mount['Type']}.", "Reset it by hand.")
+        raise refused("reset-path", f"{mount['Destination']} is a mount of type {mount['Type']}.", "Reset it by hand.")
     below = os.path.relpath(data_directory, mount["Destination"])
     return {"source": os.path.normpath(mount["Source"]), "volume": mount.get("Name", ""), "below": "" if below == "." else below}
 
@@ -90,7 +86,7 @@ def require_plain(volume: Inspect) -> None:
     """What is at a volume's path stays there when no container uses it."""
     options = " ".join(f"{key}={value}" for key, value in sorted((volume["Options"] or {}).items()))
     if volume["Driver"] != "local" or options:
-        raise _refused(
+        raise refused(
             "reset-path",
             f"The volume {volume['Name']} is of the driver {volume['Driver']}{f' with the options {options}' if options else ''}:"
             " its directory holds the data only as long as a container uses it.",
@@ -102,16 +98,16 @@ def require_fit(path: str, kept: dict[str, str], locate: Callable[[str], str]) -
     """The path is one that may be emptied. kept: directories that must not be in it, and what they are; locate: what tells two apart."""
     cure = "Give the data a directory of their own."
     if path.count("/") < 2:
-        raise _refused("reset-path", f"{path} is too near to the root of the file system to be emptied.", cure)
+        raise refused("reset-path", f"{path} is too near to the root of the file system to be emptied.", cure)
     for other, what in sorted(kept.items()):
         if is_below(locate(other), locate(path)):
-            raise _refused("reset-path", f"{path} would be emptied, and it holds {other}, {what}.", cure)
+            raise refused("reset-path", f"{path} would be emptied, and it holds {other}, {what}.", cure)
 
 
 def require_nothing_within(path: str, points: Collection[str]) -> None:
     """Nothing is mounted in it, be it a directory of the same file system."""
     if points:
-        raise _refused("reset-shared", f"In {path} something else is mounted: {', '.join(points)}.", "Unmount it, then run it again.")
+        raise refused("reset-shared", f"In {path} something else is mounted: {', '.join(points)}.", "Unmount it, then run it again.")
 
 
 def require_unshared(container_id: str, source: str, located: str, volume: str, containers: Iterable[Inspect]) -> None:
@@ -122,7 +118,7 @@ def require_unshared(container_id: str, source: str, located: str, volume: str, 
     for other in containers:
         seen = [mount for mount in other["Mounts"] if _overlap(mount, located, volume)]
         if len(seen) > (other["Id"] == container_id):
-            raise _refused(
+            raise refused(
                 "reset-shared",
                 f"{source} is not this container's alone: {_name(other)} has {seen[-1].get('Name') or seen[-1]['Source']}"
                 f" mounted at {seen[-1]['Destination']}.",
@@ -142,7 +138,7 @@ def require_own(source: str, below: str, entries: Collection[str]) -> None:
     known = {below.partition("/")[0], "lost+found"}
     strange = sorted(name for name in entries if name not in known and not name.isdecimal()) if below else []
     if strange:
-        raise _refused(
+        raise refused(
             "reset-foreign-files",
             f"{source} would be emptied, and besides the data of PostgreSQL it holds {', '.join(strange[:5])}.",
             "Move it elsewhere, if it is to be kept; else remove it.",
@@ -152,13 +148,13 @@ def require_own(source: str, below: str, entries: Collection[str]) -> None:
 def require_alone(names: Collection[str], spaces: Collection[str]) -> None:
     """The server holds no database but the stack's own, and nothing outside of its directory."""
     if names:
-        raise _refused(
+        raise refused(
             "reset-other-databases",
             f"The server also holds {', '.join(sorted(names))}, which a reset would take along.",
             "Drop them, if they may go; else drop and deploy only the one database.",
         )
     if spaces:
-        raise _refused(
+        raise refused(
             "reset-tablespaces",
             f"The server has tablespaces elsewhere, which a reset would leave behind: {', '.join(sorted(spaces))}.",
             "Drop them first.",

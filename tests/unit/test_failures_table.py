@@ -22,7 +22,7 @@ SLUG = re.compile(r"[a-z]+(?:-[a-z]+)+")
 # Assigned in a table, or given to a failure that is not ours.
 IN_TABLES = {slug for _key, slug, *_words in REFUSALS} | {MISSING} | {take_apart("Out of memory")["slug"]}
 # Functions whose first argument is a slug.
-RAISERS = {"OperationError", "Unusable", "_failed", "_refused"}
+RAISERS = {"OperationError", "Unusable", "_failed", "_refused", "refused"}
 
 
 def slugs_of_python(path: Path) -> Iterator[str]:
