@@ -85,10 +85,10 @@ class Site:
         hosts = {"all": {"hosts": {"nickapp": {**self.variables, **changes}}}}
         self.inventory.write_text(json.dumps(hosts), encoding="utf-8")
 
-    def open_window(self) -> Path:
+    def open_window(self, state: str = "open") -> Path:
         journal = self.directory / "state/development/nickapp/window.json"
         journal.parent.mkdir(parents=True, exist_ok=True)
-        journal.write_text(json.dumps({"version": 1, "id": "2026-11-22T120000Z-7f3a", "state": "open"}), encoding="utf-8")
+        journal.write_text(json.dumps({"version": 1, "id": "2026-11-22T120000Z-7f3a", "state": state}), encoding="utf-8")
         return journal
 
     def seen(self) -> tuple[int, list[str]]:
@@ -169,28 +169,61 @@ def installed(text: str, site: Site) -> str:
     return text
 
 
-def test_cron(site: Site) -> None:
-    """The line of the crontab, with the little environment that cron gives."""
+def cron(site: Site, verb: str, of: str) -> Callable[[], tuple[bool, str]]:
+    """A run of the line of the crontab that is made for the playbook `of`, with another one, and the little environment of cron."""
     table = installed((EXAMPLES / "dbops.cron").read_text(encoding="utf-8"), site)
     path = re.search(r"^PATH=(.*)$", table, re.MULTILINE)
-    line = re.search(r"^15 2 \* \* \*  dbops  (.*)$", table, re.MULTILINE)
+    line = re.search(rf"^[0-9* ]+  dbops  (.* playbooks/{of}\.yml >> (\S+) .*)$", table, re.MULTILINE)
     assert path
     assert line
 
     def run() -> tuple[bool, str]:
-        log = site.directory / "backup.log"
+        log = Path(line[2])
         log.unlink(missing_ok=True)
         environ = {"PATH": path[1], "HOME": os.environ["HOME"], "LOGNAME": "root", "SHELL": "/bin/sh"}
-        done = subprocess.run(["/bin/sh", "-c", line[1]], env=environ, cwd="/", capture_output=True, text=True, check=False)
+        command = ["/bin/sh", "-c", line[1].replace(f"playbooks/{of}.yml", f"playbooks/{verb}.yml")]
+        done = subprocess.run(command, env=environ, cwd="/", capture_output=True, text=True, check=False)
         assert bool(done.stdout) == bool(done.returncode), "cron mails failures and nothing else"
         return done.returncode == 0, log.read_text(encoding="utf-8")
 
-    goes_well_fails_and_skips(site, run)
+    return run
+
+
+def test_cron(site: Site) -> None:
+    goes_well_fails_and_skips(site, cron(site, "backup_and_rotate", "backup_and_rotate"))
+
+
+@pytest.mark.parametrize(("verb", "of"), [("drill", "drill"), ("verify", "drill"), ("rotate", "backup_and_rotate")])
+def test_what_else_runs_by_schedule(site: Site, verb: str, of: str) -> None:
+    ok, said = cron(site, "backup", "backup_and_rotate")()
+    assert ok, said
+    site.seen()
+    run = cron(site, verb, of)
+    ok, said = run()
+    assert (ok, site.seen()) == (True, (1, [])), said
+
+    site.describe(dbops_backup_dir=str(site.directory / "no-such-directory"))
+    ok, said = run()
+    assert (ok, site.seen()) == (False, (0, ["schedule_failed"])), said
+    assert "no-such-directory" in said
+
+    site.describe()
+    site.open_window()
+    ok, said = run()
+    assert (ok, site.seen()) == (True, (0, [])), said
+    assert f"{verb} development/nickapp ok: skipped, window 2026-11-22T120000Z-7f3a is open" in " ".join(said.split())
+
+    # What only reads backups helps to find out what to do about a window that failed.
+    site.open_window(state="failed")
+    ok, said = run()
+    skipped = "window 2026-11-22T120000Z-7f3a failed and is not acknowledged" in " ".join(said.split())
+    assert (ok, skipped, site.seen()) == ((True, True, (0, [])) if verb == "rotate" else (True, False, (1, []))), said
 
 
 def test_systemd(site: Site) -> None:
     """The units, on a machine where systemd runs; its timer starts the service."""
     name = f"dbops-backup-timer-{site.database.replace('_', '-')}"
+    timer, service = "dbops-backup.timer", "dbops@backup_and_rotate.service"
     docker = shutil.which("docker")
     mounts = [
         f"{ROOT}:{ROOT}:ro",
@@ -207,25 +240,25 @@ def test_systemd(site: Site) -> None:
 
     def invocation() -> str:
         """The run that is at work; a service that has ended well has none."""
-        return inside("systemctl", "show", "--value", "--property", "InvocationID", "dbops-backup.service")
+        return inside("systemctl", "show", "--value", "--property", "InvocationID", service)
 
     def run() -> tuple[bool, str]:
         """Let the timer elapse once."""
         before = invocation()
-        inside("systemctl", "restart", "dbops-backup.timer")
-        until = time.monotonic() + 90
+        inside("systemctl", "restart", timer)
+        until = time.monotonic() + 180
         while (this := invocation()) in ("", before):
             assert time.monotonic() < until, "the timer never elapsed"
             time.sleep(0.1)
-        inside("systemctl", "stop", "dbops-backup.timer")
-        while (state := inside("systemctl", "is-active", "dbops-backup.service")) == "activating":
+        inside("systemctl", "stop", timer)
+        while (state := inside("systemctl", "is-active", service)) == "activating":
             assert time.monotonic() < until, inside("journalctl", "--no-pager")
             time.sleep(0.2)
         return state == "inactive", inside("journalctl", "--no-pager", "--output=cat", f"_SYSTEMD_INVOCATION_ID={this}")
 
     try:
         inside("sh", "-c", "until systemctl is-system-running 2>&1 | grep -qE 'running|degraded'; do sleep 0.1; done")
-        for unit in ("dbops-backup.service", "dbops-backup.timer"):
+        for unit in ("dbops@.service", "dbops-backup.timer", "dbops-drill.timer"):
             text = (EXAMPLES / unit).read_text(encoding="utf-8")
             if unit.endswith(".service"):
                 text = installed(text, site).replace("User=dbops", f"User=root\nEnvironment=HOME={site.directory}")
@@ -235,9 +268,14 @@ def test_systemd(site: Site) -> None:
                 assert "Next elapse" in inside("systemd-analyze", "calendar", calendar[1])
                 text = text.replace(calendar[0], "OnCalendar=*:*:0/3")  # the example's own hour is far away
             inside("sh", "-c", f"cat > /etc/systemd/system/{unit}", stdin=text)
-        assert "error" not in inside("systemd-analyze", "verify", "/etc/systemd/system/dbops-backup.timer").lower()
+        for unit in ("dbops-backup.timer", "dbops-drill.timer"):
+            assert "error" not in inside("systemd-analyze", "verify", f"/etc/systemd/system/{unit}").lower()
         inside("systemctl", "daemon-reload")
         goes_well_fails_and_skips(site, run)
+        timer, service = "dbops-drill.timer", "dbops@drill.service"
+        site.describe()
+        ok, said = run()
+        assert (ok, site.seen()) == (True, (1, [])), said
     finally:
         subprocess.run(["docker", "rm", "--force", "--volumes", name], capture_output=True, check=False)
 
