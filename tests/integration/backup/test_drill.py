@@ -47,7 +47,8 @@ def nothing_left() -> Iterator[None]:
 @pytest.mark.usefixtures("nothing_left")
 def test_a_drill_is_written_down(make_database: MakeDatabase, caller: Caller) -> None:
     database = make_database()
-    name = caller.backup(database)["name"]
+    oldest, name = (caller.backup(database)["name"] for _ in range(2))
+    assert drill(caller, database, backup="oldest", check=True)["backup"] == oldest
     done = drill(caller, database)
     assert (done["backup"], done["tables"], done["rows"]) == (name, 2, 2500)
     assert [entry["passed"] for entry in done["assertions"]] == [True, True]

@@ -46,6 +46,10 @@ def processes(*words: str) -> list[int]:
     return sorted(set(found) - {os.getpid()})
 
 
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+
+
 @dataclass
 class Running:
     """A backup at work, whose pg_dump was stopped in the middle of it."""
@@ -156,6 +160,19 @@ def test_the_job_is_killed(caller: Caller, make_database: Make, place: Callable[
     assert [name for name in caller.names() if not name.startswith(".")] == []
     name = caller.backup(database, **place(database))["name"]
     assert caller.names() == [*_manifest.parts_of(name)]
+
+
+@pytest.mark.faults
+def test_the_module_is_killed(caller: Caller, make_database: Make) -> None:
+    """Its job goes on, and whoever asks for it again is told how it ended."""
+    database = make_database(BULK)
+    with backing_up(caller, database) as running:
+        mine = [pid for pid in processes("modules.postgres_backup") if parent(pid) == os.getpid()]
+        os.kill(mine[0], signal.SIGKILL)
+        assert isinstance(running.called.exception(timeout=60), AssertionError)  # it said nothing
+    name = caller.run("postgres_backup", database, job=running.job, wait=60.0)["name"]
+    assert caller.names() == [*_manifest.parts_of(name)]
+    running.assert_nothing_is_left_running()
 
 
 @pytest.mark.faults

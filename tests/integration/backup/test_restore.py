@@ -271,6 +271,27 @@ def test_missing_roles_are_named_or_made(postgres: Postgres, make_database: Make
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("clean")
+def test_passwords_come_from_the_inventory(postgres: Postgres, make_database: MakeDatabase, caller: Caller, tmp_path: Path) -> None:
+    """Those of the roles that deploy makes, where a restore has to make one."""
+    database = make_database(SOME_DATA + "CREATE ROLE lost1 LOGIN; ALTER TABLE users OWNER TO lost1;")
+    caller.backup(database)
+    postgres.sql("postgres", f"DROP DATABASE {database}; DROP ROLE lost1")
+    stack = {
+        **described(caller, database),
+        "postgres_roles": [{"name": "lost1", "password": "of-the-inventory"}],
+        "postgres_restore_create_roles": True,
+    }
+    inventory = tmp_path / "hosts.json"
+    inventory.write_text(json.dumps({"all": {"hosts": {"here": stack}}}), encoding="utf-8")
+    restored = play("restore", "-i", str(inventory))
+    assert restored.code == 0, restored.out
+    assert "of-the-inventory" not in restored.out
+    login = ["docker", "exec", "--env", "PGPASSWORD=of-the-inventory", postgres.container, "psql", "-h", "127.0.0.1", "-U", "lost1"]
+    subprocess.run([*login, "-d", "postgres", "-c", "SELECT 1"], capture_output=True, check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("clean")
 def test_a_failed_restore_takes_its_roles_along(postgres: Postgres, make_database: MakeDatabase, caller: Caller) -> None:
     database = make_database(SOME_DATA + "CREATE ROLE lost1; ALTER TABLE users OWNER TO lost1;")
     name = caller.backup(database)["name"]
@@ -458,21 +479,26 @@ def test_a_server_of_an_older_major(kept: Kept, caller: Caller) -> None:
         remove(older)
 
 
-@pytest.mark.usefixtures("clean")
-def test_the_playbooks(postgres: Postgres, kept: Kept, caller: Caller, tmp_path: Path) -> None:
-    """As an operator types them: the roles hand everything over, and the last line says what was done."""
-    name = kept.lend(caller)
-    stack = {
+def described(caller: Caller, database: str) -> dict[str, Any]:
+    """The caller's stack as a host of an inventory."""
+    return {
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
         "dbops_environment": "development",
         "dbops_name": "backups",
-        "dbops_postgres_container": postgres.container,
-        "dbops_pg_url": postgres.url(kept.database),
+        "dbops_postgres_container": caller.server.container,
+        "dbops_pg_url": caller.server.url(database),
         "dbops_state_dir": str(caller.directory / "state"),
         "dbops_backup_dir": str(caller.backups),
-        "dbops_report_dir": str(tmp_path / "reports"),
+        "dbops_report_dir": str(caller.directory / "reports"),
     }
+
+
+@pytest.mark.usefixtures("clean")
+def test_the_playbooks(postgres: Postgres, kept: Kept, caller: Caller, tmp_path: Path) -> None:
+    """As an operator types them: the roles hand everything over, and the last line says what was done."""
+    name = kept.lend(caller)
+    stack = described(caller, kept.database)
     inventory = tmp_path / "inventory" / "hosts.json"
     inventory.parent.mkdir()
     inventory.write_text(json.dumps({"all": {"hosts": {"here": stack}}}), encoding="utf-8")
@@ -481,7 +507,7 @@ def test_the_playbooks(postgres: Postgres, kept: Kept, caller: Caller, tmp_path:
     drilled = play("drill", "-i", str(inventory))
     assert f"changed: {name} was restored and compared, 2500 rows, RTO " in drilled.last_line
     assert drilled.last_line.endswith(" s · next: nothing")
-    assert [path.name.startswith(f"drill_{name}_") for path in (tmp_path / "reports").iterdir()] == [True]
+    assert [path.name.startswith(f"drill_{name}_") for path in (caller.directory / "reports").iterdir()] == [True]
 
     restored = play("restore", "-i", str(inventory), "-e", "dbops_transform=anonymise.sql", "-e", f"dbops_backup={name}")
     assert f"changed: loaded {name} into {kept.database}__new_" in restored.last_line
