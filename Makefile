@@ -1,4 +1,5 @@
-# Everything one types in a clone. Prerequisites: git, make, python3 (3.11 or newer) with venv.
+# Everything one types in a clone. Prerequisites: git, make, python3 (3.11 or newer) with venv. `make test` also wants root, Python 3.9
+# and both halves of the supported range (3.11; 3.12 or 3.13), on the path or in pyenv; where one is missing it says so and fails.
 PYTHON ?= python3
 STACK ?= embedded
 

@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import _manifest
 
 from tests.integration.backup.conftest import STACK, Caller, Postgres
+from tests.integration.backup.damage import flipped
 from tests.integration.backup.jobs import await_true, killed_when
 from tests.integration.plays import engine
 
@@ -134,10 +135,7 @@ def test_a_backup_that_is_not_what_it_was(how: str, make_database: MakeDatabase,
     database = make_database()
     name = caller.backup(database)["name"]
     if how == "flipped":
-        path = next((caller.backups / name).glob("*.dat.zst"))
-        data = bytearray(path.read_bytes())
-        data[len(data) // 2] ^= 1
-        path.write_bytes(data)
+        flipped(next((caller.backups / name).glob("*.dat.zst")))
     else:
         manifest = caller.manifest(name)
         manifest["tables"][0]["digest"] = "1"

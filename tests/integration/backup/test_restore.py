@@ -23,6 +23,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._door import verifier
 from ansible_collections.amanat.dbops.plugins.module_utils._psql import quote_identifier, quote_literal
 
 from tests.integration.backup.conftest import SOME_DATA, USER, Caller, Postgres, remove, run_postgres
+from tests.integration.backup.damage import cut, flipped
 from tests.integration.backup.jobs import killed_when
 from tests.integration.plays import engine, images, play
 
@@ -377,15 +378,6 @@ def test_what_cannot_be_restored_is_refused(
     assert databases(postgres) == before
 
 
-def damaged(path: Path, how: str) -> None:
-    data = bytearray(path.read_bytes())
-    if how == "cut":
-        del data[len(data) // 2 :]
-    else:
-        data[len(data) // 2] ^= 0x10
-    path.write_bytes(data)
-
-
 @pytest.mark.parametrize("how", ["cut", "flipped", "swapped", "globals"])
 def test_damaged_files_are_refused(how: str, postgres: Postgres, kept: Kept, caller: Caller) -> None:
     database, name = kept.database, kept.lend(caller)
@@ -395,7 +387,7 @@ def test_damaged_files_are_refused(how: str, postgres: Postgres, kept: Kept, cal
         rows[0].write_bytes(second)
         rows[1].write_bytes(first)
     else:
-        damaged(caller.backups / f"{name}.globals.sql" if how == "globals" else rows[0], "cut" if how == "globals" else how)
+        {"cut": cut, "flipped": flipped, "globals": cut}[how](caller.backups / f"{name}.globals.sql" if how == "globals" else rows[0])
     before = databases(postgres)
     slug = {"cut": "backup-not-complete", "flipped": "backup-damaged", "swapped": "backup-not-complete", "globals": "globals-damaged"}[how]
     caller.refused("postgres_restore", database, slug, backup=name, create_roles=True, wait=120.0)
@@ -407,7 +399,7 @@ def test_the_comparison_sees_what_pg_restore_does_not(how: str, postgres: Postgr
     """Zstandard in the directory format says nothing of damage; where the manifest agrees with the file, the content tells."""
     database, name = kept.database, kept.lend(caller)
     path = next((caller.backups / name).glob("*.dat.zst"))
-    damaged(path, how)
+    {"cut": cut, "flipped": flipped}[how](path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     told = {"path": path.name, "bytes": path.stat().st_size, "sha256": digest}
     forge(caller, name, lambda manifest: manifest.update(files=[told if file["path"] == path.name else file for file in manifest["files"]]))

@@ -23,14 +23,13 @@ import ansible_runner
 import pytest
 
 from tests.integration.backup.conftest import PASSWORD, USER, Postgres
-from tests.integration.plays import ROOT, engine, images
+from tests.integration.plays import ROOT
+from tests.integration.systemd import machine
 
 pytestmark = pytest.mark.slow
 
 EXAMPLES = ROOT / "examples/schedules"
 PROGRAMS = Path(sys.executable).parent
-SYSTEMD = ["--security-opt", "seccomp=unconfined", "--cgroupns=host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
-SYSTEMD += ["--tmpfs", "/run", "--tmpfs", "/run/lock", "--network", "host"]
 
 
 class Monitor(ThreadingHTTPServer):
@@ -232,7 +231,6 @@ def test_systemd(site: Site) -> None:
         f"{docker}:/usr/bin/docker:ro",
     ]
     flags = [part for mount in mounts for part in ("--volume", mount)]
-    engine("run", "--detach", "--name", name, *SYSTEMD, *flags, images("systemd")["systemd"])
 
     def inside(*argv: str, stdin: str = "") -> str:
         done = subprocess.run(["docker", "exec", "-i", name, *argv], input=stdin, capture_output=True, text=True, check=False)
@@ -256,8 +254,7 @@ def test_systemd(site: Site) -> None:
             time.sleep(0.2)
         return state == "inactive", inside("journalctl", "--no-pager", "--output=cat", f"_SYSTEMD_INVOCATION_ID={this}")
 
-    try:
-        inside("sh", "-c", "until systemctl is-system-running 2>&1 | grep -qE 'running|degraded'; do sleep 0.1; done")
+    with machine(name, "--network", "host", *flags):
         for unit in ("dbops@.service", "dbops-backup.timer", "dbops-drill.timer"):
             text = (EXAMPLES / unit).read_text(encoding="utf-8")
             if unit.endswith(".service"):
@@ -276,8 +273,6 @@ def test_systemd(site: Site) -> None:
         site.describe()
         ok, said = run()
         assert (ok, site.seen()) == (True, (1, [])), said
-    finally:
-        subprocess.run(["docker", "rm", "--force", "--volumes", name], capture_output=True, check=False)
 
 
 def test_awx(site: Site) -> None:

@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import _manifest
 from ansible_collections.amanat.dbops.plugins.module_utils._command import Command, run
 
+from tests.integration.backup.damage import cut, flipped
 from tests.integration.plays import play
 
 from .conftest import SOME_DATA, Caller, Postgres, remove, run_postgres
@@ -66,16 +67,6 @@ def test_a_backup_is_read_again(copied: Caller, extension: str) -> None:
     after = _manifest.require_usable(name, copied.manifest(name))
     assert [check["check"] for check in after["checks"]] == ["complete", "verified"]
     assert after["checks"][1]["passed"] > before["checks"][1]["passed"]
-
-
-def flipped(path: Path, bit: int = 3) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1 << bit
-    path.write_bytes(content)
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
 def swapped(path: Path) -> None:

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.plays import engine
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 STACK = REPOSITORY / "examples" / "stack" / "stack.py"
 STATE = REPOSITORY / ".stack"
@@ -37,7 +39,7 @@ def processes_of(directory: Path) -> set[str]:
 
 
 def docker(*arguments: str) -> set[str]:
-    return set(subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout.split())
+    return set(engine(*arguments).split())
 
 
 def in_docker(name: str) -> dict[str, set[str]]:
