@@ -6,24 +6,20 @@
 from __future__ import annotations
 
 import itertools
-import json
-import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import _database
+from _database import DATABASE, PASSWORD, USER
 from _harness import Benchmark, seconds
 
-ROOT = Path(__file__).resolve().parents[1]
-CONTAINER = "dbops-bench-rollback"
-USER, PASSWORD = "amanat", "bench"
+CONTAINER = f"{_database.CONTAINER}-rollback"
 # Behind the shut door only the window's own role gets in.
 BEHIND = f"docker exec --interactive --env PGUSER=dbops_window_development_bench --env PGPASSWORD={PASSWORD} {CONTAINER}"
-MODULES = "ansible_collections.amanat.dbops.plugins.modules"
 
 # 1 GB of rows that neither compress to nothing nor not at all, with an index.
 FILL = """
@@ -33,61 +29,37 @@ ALTER TABLE events ADD PRIMARY KEY (id);
 """
 
 _points = itertools.count(10)
+_path: list[Path] = []
 
 
 @contextmanager
 def server() -> Iterator[None]:
     """A server with 1 GB, its files on this machine's disk, and the door shut."""
-    build = [sys.executable, "tests/images/build.py", "postgres"]
-    image = json.loads(subprocess.run(build, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)["postgres"]
-    variables = ["--env", f"POSTGRES_USER={USER}", "--env", f"POSTGRES_PASSWORD={PASSWORD}"]
-    try:
-        _docker("run", "--detach", "--name", CONTAINER, "--shm-size", "256m", *variables, image)
-        _docker("exec", CONTAINER, "sh", "-c", "until pg_isready --quiet --host 127.0.0.1; do sleep 0.2; done")
-        _sql(FILL)
-        _module("postgres_door", state="shut", password=PASSWORD)
+    with _database.bare(CONTAINER) as psql, _database.directory() as path:
+        _path[:] = [path]
+        _database.docker(*psql, stdin=FILL)
+        _module("postgres_door", state="shut", password=PASSWORD, wait=None)
         yield
-    finally:
-        _docker("rm", "--force", "--volumes", CONTAINER)
-
-
-def _docker(*arguments: str, stdin: str = "") -> None:
-    subprocess.run(["docker", *arguments], input=stdin, stdout=subprocess.DEVNULL, text=True, check=True)
-
-
-def _sql(sql: str) -> None:
-    _docker("exec", "--interactive", CONTAINER, "psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-U", USER, stdin=sql)
 
 
 def _module(name: str, **options: Any) -> None:
-    """As Ansible calls it."""
-    with tempfile.TemporaryDirectory() as state:
-        known = {"stack": "development/bench", "state_dir": state, "postgres_container": CONTAINER}
-        arguments = {**known, "pg_url": f"postgres://{USER}:{PASSWORD}@postgres/{USER}", **options}
-        subprocess.run(
-            [sys.executable, "-m", f"{MODULES}.{name}"],
-            input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-            env={**os.environ, "PYTHONPATH": str(ROOT / "collections")},
-            stdout=subprocess.DEVNULL,
-            text=True,
-            check=True,
-        )
+    _database.module(name, _path[0], postgres_container=CONTAINER, backup_dir=None, **options)
 
 
 def point_and_return() -> None:
     """Prepared, taken, returned to; and what was returned from is dropped, so that each run finds the same."""
     moment = f"20261122T1701{next(_points)}Z"
     for state in ("prepared", "taken", "returned"):
-        _module("rollback_point", state=state, moment=moment, wait=600.0)
-    _docker("exec", CONTAINER, "dropdb", "-U", USER, "--maintenance-db=postgres", f"{USER}__failed_{moment}")
+        _module("rollback_point", state=state, moment=moment)
+    _database.docker("exec", CONTAINER, "dropdb", "-U", USER, "--maintenance-db=postgres", f"{DATABASE}__failed_{moment}")
 
 
 def dump_and_restore() -> None:
     """What the runbook has for it."""
     with tempfile.NamedTemporaryFile() as file:
-        script = f"{BEHIND} pg_dump -d {USER} --format=custom > {file.name}"
+        script = f"{BEHIND} pg_dump -d {DATABASE} --format=custom > {file.name}"
         subprocess.run(["sh", "-c", script], check=True)
-        script = f"{BEHIND} pg_restore -d {USER} --clean < {file.name}"
+        script = f"{BEHIND} pg_restore -d {DATABASE} --clean < {file.name}"
         subprocess.run(["sh", "-c", script], check=True)
 
 
