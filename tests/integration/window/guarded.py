@@ -80,3 +80,36 @@ def see_destruction_undone(stack: Stack, tmp_path: Path) -> None:
     assert ask(stack, "SELECT count(*) FROM pg_class WHERE relname = 'left_behind'", failed) == "1"
     assert ask(stack, "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'dbops_window%'") == "0"
     ask(stack, f'DROP DATABASE "{failed}"', "postgres")
+
+
+def see_database_replaced(stack: Stack) -> None:
+    """A restore brings back what the chosen backup holds, and keeps what it replaced."""
+    assert stack.play("backup").code == 0
+    chosen = max(path.name for path in stack.backups.glob("*.pgdir"))
+    release, users = stack.health()["release"], ask(stack, "SELECT count(*) FROM users")
+    ask(stack, "CREATE TABLE since (); DELETE FROM notifications")
+    restore = {"dbops_swap": True, "dbops_backup": "newest"}  # the window's own backup will be newer
+    refused = stack.play("restore", **restore)
+    assert refused.last_line.startswith(f"dbops maintenance {stack.key} refused: [confirm-missing] This changes")
+    tables = stack.play("restore", dbops_confirm=stack.key, dbops_tables=["public.users"], **restore)
+    assert "[restore-tables-swap]" in tables.last_line
+    plan = stack.play("restore", "--check", **restore)
+    assert plan.code == 0, plan.out
+    assert "Since then public.since: no table, now 0" in plan.out
+    assert beside(stack) == []
+
+    outcome = stack.play("restore", dbops_confirm=stack.key, **restore)
+    assert outcome.code == 0, outcome.out
+    assert ask(stack, "SELECT to_regclass('since') IS NULL") == "t"
+    assert ask(stack, "SELECT count(*) FROM users") == users
+    assert stack.health()["release"] == release
+    (replaced,) = beside(stack)
+    report = stack.report()
+    point = report["rollback_point"]
+    assert (point["name"], point["state"]) == (replaced, "kept")
+    manifest = json.loads((stack.backups / f"{chosen}.manifest.json").read_text(encoding="utf-8"))
+    made = replaced.replace("__old_", "__new_")
+    assert report["restore"] == {"backup": chosen, "taken": manifest["started"], "database": made}
+    assert f"restore: {chosen}, taken " in outcome.out
+    assert ask(stack, "SELECT to_regclass('since') IS NOT NULL", replaced) == "t"
+    ask(stack, f'DROP DATABASE "{replaced}"', "postgres")

@@ -18,6 +18,15 @@ class Receiver(ThreadingHTTPServer):
         self.hook: Callable[[str], object] = str
         super().__init__(("127.0.0.1", 0), _Handler)
 
+    @property
+    def announce(self) -> list[dict[str, str]]:
+        """The senders that tell it."""
+        return [{"kind": "webhook", "url": self.url("ok")}]
+
+    @property
+    def events(self) -> list[str]:
+        return [message["event"] for message in self.told]
+
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/{path}"
 

@@ -21,11 +21,13 @@ from .slack import slack
 PHASES = ["preflight", "opened", "backed_up", "stopped", "operated", "started", "verified", "closed"]
 
 
-def test_check_mode_prints_the_plan_and_changes_nothing(embedded: Stack) -> None:
+def test_check_mode_prints_the_plan_and_changes_nothing(embedded: Stack, receiver: Receiver) -> None:
     before = sorted(embedded.directory.rglob("*.json"))
     release = embedded.release("2")
-    outcome = embedded.play("maintenance", "--check", dbops_operation="migrate", dbops_release_image=release)
+    variables = {"dbops_operation": "migrate", "dbops_release_image": release, "dbops_announce": receiver.announce}
+    outcome = embedded.play("maintenance", "--check", **variables)
     assert outcome.code == 0, outcome.out
+    assert receiver.told == []
     for expected in ("Service backend (command): runs", f"then {release}", "MiB free", "Pending migrations: 0019_", "Estimate: "):
         assert expected in outcome.out
     assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} ok: check mode")
@@ -36,7 +38,7 @@ def test_check_mode_prints_the_plan_and_changes_nothing(embedded: Stack) -> None
 
 def test_a_failing_migration_leaves_the_old_release_running(embedded: Stack, receiver: Receiver) -> None:
     variables = {"dbops_operation": "migrate", "dbops_release_image": embedded.release("2-failing")}
-    outcome = embedded.play("maintenance", dbops_announce=[{"kind": "webhook", "url": receiver.url("ok")}], **variables)
+    outcome = embedded.play("maintenance", dbops_announce=receiver.announce, **variables)
     assert outcome.code == 2, outcome.out
     assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} rolled_back: window ")
     assert "[migration-failed]" in outcome.last_line
@@ -49,7 +51,7 @@ def test_a_failing_migration_leaves_the_old_release_running(embedded: Stack, rec
     report = embedded.report()
     assert report["state"] == "rolled_back"
     assert report["error"]["slug"] == "migration-failed"
-    assert [event["event"] for event in receiver.told] == ["planned", "starting", "rolled_back"]
+    assert receiver.events == ["planned", "starting", "rolled_back"]
 
 
 def test_slack_is_told_by_webhook_and_by_token(embedded: Stack, tmp_path: Path) -> None:
@@ -213,7 +215,7 @@ def test_a_window_brings_the_new_release(embedded: Stack, receiver: Receiver) ->
     assert report["services"][0]["release_before"] == embedded.state["releases"]["1"]
     assert report["services"][0]["release_after"] == embedded.state["releases"]["2"]
 
-    assert [event["event"] for event in receiver.told] == ["planned", "starting", "phase", "finished"]
+    assert receiver.events == ["planned", "starting", "phase", "finished"]
     assert [(each["event"], each["ok"]) for each in report["announcements"]][:2] == [("planned", False), ("planned", True)]
     assert "planned was not announced by webhook" in report["warnings"][0]
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from .conftest import Stack
-from .guarded import ask, beside, run_sql, see_destruction_undone, write_tasks
+from .guarded import ask, beside, run_sql, see_database_replaced, see_destruction_undone, write_tasks
+from .receiver import Receiver
 
 
 def test_an_operation_that_destroys_data_and_fails_is_undone(embedded: Stack, tmp_path: Path) -> None:
@@ -59,15 +60,17 @@ def test_a_rollback_point_that_cannot_be_dropped_is_a_warning(embedded: Stack, t
     ask(embedded, f'DROP DATABASE "{kept}"', "postgres")
 
 
-def test_a_failed_return_leaves_the_door_shut_until_a_person_acknowledges(embedded: Stack, tmp_path: Path) -> None:
+def test_a_failed_return_leaves_the_door_shut_until_a_person_acknowledges(embedded: Stack, tmp_path: Path, receiver: Receiver) -> None:
     """Whoever takes the rollback point away leaves data of which nobody can say what they are."""
     gone = "SELECT format('DROP DATABASE %I', datname) FROM pg_database WHERE datname ~ '__old_' \\gexec"
     fail = {"name": "Fail", "ansible.builtin.fail": {"msg": "half done"}}
     tasks = write_tasks(tmp_path / "tasks.yml", feed_sql(embedded, gone), fail)
-    outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks=tasks)
+    outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks=tasks, dbops_announce=receiver.announce)
     assert outcome.code == 2, outcome.out
     assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} needs_a_person: window ")
     assert "There is no database" in outcome.last_line
+    assert receiver.events == ["planned", "starting", "needs_a_person"]
+    assert "needs a person NOW. [step-failed] " in receiver.told[-1]["text"]
     with pytest.raises(subprocess.CalledProcessError):
         ask(embedded, "SELECT 1")
     window = json.loads(embedded.journal.read_text(encoding="utf-8"))["id"]
@@ -137,35 +140,7 @@ def test_a_door_that_cannot_be_shut_is_a_warning_unless_data_would_be_destroyed(
 
 
 def test_a_restore_replaces_the_database_by_the_backup_that_was_chosen(embedded: Stack) -> None:
-    assert embedded.play("backup").code == 0
-    chosen = max(path.name for path in embedded.backups.glob("*.pgdir"))
-    users = ask(embedded, "SELECT count(*) FROM users")
-    ask(embedded, "CREATE TABLE since (); DELETE FROM notifications")
-    restore = {"dbops_swap": True, "dbops_backup": "newest"}  # the window's own backup will be newer
-    refused = embedded.play("restore", **restore)
-    assert refused.last_line.startswith(f"dbops maintenance {embedded.key} refused: [confirm-missing] This changes")
-    tables = embedded.play("restore", dbops_confirm=embedded.key, dbops_tables=["public.users"], **restore)
-    assert "[restore-tables-swap]" in tables.last_line
-    plan = embedded.play("restore", "--check", **restore)
-    assert plan.code == 0, plan.out
-    assert "Since then public.since: no table, now 0" in plan.out
-    assert beside(embedded) == []
-
-    outcome = embedded.play("restore", dbops_confirm=embedded.key, **restore)
-    assert outcome.code == 0, outcome.out
-    assert ask(embedded, "SELECT to_regclass('since') IS NULL") == "t"
-    assert ask(embedded, "SELECT count(*) FROM users") == users
-    assert embedded.health()["release"] == "1"
-    (replaced,) = beside(embedded)
-    report = embedded.report()
-    point = report["rollback_point"]
-    assert (point["name"], point["state"]) == (replaced, "kept")
-    manifest = json.loads((embedded.backups / f"{chosen}.manifest.json").read_text(encoding="utf-8"))
-    made = replaced.replace("__old_", "__new_")
-    assert report["restore"] == {"backup": chosen, "taken": manifest["started"], "database": made}
-    assert f"restore: {chosen}, taken " in outcome.out
-    assert ask(embedded, "SELECT to_regclass('since') IS NOT NULL", replaced) == "t"
-    ask(embedded, f'DROP DATABASE "{replaced}"', "postgres")
+    see_database_replaced(embedded)
 
 
 def test_what_was_restored_in_vain_is_dropped(embedded: Stack) -> None:

@@ -19,6 +19,7 @@ import pytest
 from tests.integration.plays import ROOT, Outcome
 
 from .conftest import Stack
+from .receiver import Receiver
 
 NOBODY_LISTENS = "http://127.0.0.1:9/api/health"
 NOTHING = {"name": "nothing", "kind": "command", "status": ["true"], "start": ["true"], "stop": ["true"]}
@@ -211,11 +212,11 @@ def test_a_disk_that_is_too_small_is_found_beforehand(embedded: Stack, full_disk
     assert not list(full_disk.iterdir())
 
 
-def test_a_disk_that_fills_up_aborts_the_window(embedded: Stack, full_disk: Path) -> None:
+def test_a_disk_that_fills_up_aborts_the_window(embedded: Stack, full_disk: Path, receiver: Receiver) -> None:
     """An earlier, tiny backup makes the forecast small, so the dump itself meets the end of the disk."""
     earlier = full_disk / "amanat_dev_pg_2026-01-01T000000Z.pgdir.manifest.json"
     earlier.write_text('{"bytes": 1000}', encoding="utf-8")
-    outcome = embedded.play("maintenance", dbops_operation="none", dbops_backup_dir=str(full_disk))
+    outcome = embedded.play("maintenance", dbops_operation="none", dbops_backup_dir=str(full_disk), dbops_announce=receiver.announce)
     assert outcome.code == 2, outcome.out
     assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} failed: window ")
     assert "[backup-no-space]" in outcome.last_line
@@ -225,3 +226,5 @@ def test_a_disk_that_fills_up_aborts_the_window(embedded: Stack, full_disk: Path
     report = embedded.report()
     assert report["state"] == "aborted"
     assert report["downtime"]["failures"] == 0
+    assert receiver.events == ["planned", "failed"]
+    assert "failed before anything was stopped. [backup-no-space] " in receiver.told[-1]["text"]
