@@ -17,7 +17,7 @@ import pytest
 from tests.integration.plays import ROOT, engine, play
 
 from .conftest import STACK, Stack
-from .guarded import see_destruction_undone
+from .guarded import see_database_replaced, see_destruction_undone, write_tasks
 from .receiver import Receiver
 
 
@@ -131,8 +131,7 @@ def test_a_window_brings_the_new_release_even_if_its_tag_moves(docker: Stack, re
     socket = engine("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
     # The first that anybody hears of the window, and from then on the tag means another release.
     receiver.hook = lambda event: event == "planned" and engine("tag", docker.release("1-unhealthy"), moving_tag)
-    announce = [{"kind": "webhook", "url": receiver.url("ok")}]
-    variables = {"dbops_release_image": moving_tag, "dbops_announce": announce, "dbops_engine_socket": socket}
+    variables = {"dbops_release_image": moving_tag, "dbops_announce": receiver.announce, "dbops_engine_socket": socket}
     outcome = docker.play("maintenance", dbops_operation="migrate", **variables)
     assert outcome.code == 0, outcome.out
     assert docker.health()["release"] == "2"
@@ -192,3 +191,32 @@ def test_a_stack_that_runs_is_adopted_by_a_few_lines(adopted: dict[str, Any], tm
 
 def test_an_operation_that_destroys_data_and_fails_is_undone(docker: Stack, tmp_path: Path) -> None:
     see_destruction_undone(docker, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_restore_replaces_the_database_by_the_backup_that_was_chosen(docker: Stack) -> None:
+    servers = identities(docker.state)
+    see_database_replaced(docker)
+    assert identities(docker.state) == servers
+    assert not left_behind(docker.key)
+
+
+@pytest.mark.slow
+def test_a_restart_policy_that_brings_a_service_back_waits_for_the_window(docker: Stack, tmp_path: Path) -> None:
+    name = "window-docker-always"
+    looked = "{{.State.Running}} {{.HostConfig.RestartPolicy.Name}}"
+    engine("run", "--detach", "--name", name, "--restart", "always", "--entrypoint", "sleep", docker.state["releases"]["1"], "600")
+    try:
+        started = engine("inspect", "--format", "{{.State.StartedAt}}", name)
+        seen = tmp_path / "seen"
+        look = f"docker inspect --format '{looked}' {name} > {seen}"
+        tasks = [{"name": "Look", "ansible.builtin.shell": "{% raw %}" + look + "{% endraw %}", "changed_when": False}]
+        services = [{"name": "worker", "kind": "container", "container": name}]
+        operation = {"dbops_operation": "custom", "dbops_tasks": write_tasks(tmp_path / "tasks.yml", *tasks)}
+        outcome = docker.play("maintenance", dbops_services=services, **operation)
+        assert outcome.code == 0, outcome.out
+        assert seen.read_text(encoding="utf-8").split() == ["false", "no"]
+        assert engine("inspect", "--format", looked, name) == "true always"
+        assert engine("inspect", "--format", "{{.State.StartedAt}}", name) != started
+    finally:
+        engine("rm", "--force", name)
