@@ -7,39 +7,41 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from tests.integration.plays import ROOT, images
+from tests.integration.plays import ROOT, engine
+from tests.integration.systemd import machine
+
+from .conftest import Stack
 
 NAME = "window-systemd"
-# What systemd wants of a container that has no privileges.
-FLAGS = ["--security-opt", "seccomp=unconfined", "--cgroupns=host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
-FLAGS += ["--tmpfs", "/run", "--tmpfs", "/run/lock"]
 UNIT = "[Service]\nExecStart=/bin/sleep infinity\n"
 SERVICE = {"name": "worker", "kind": "systemd", "unit": "worker.service"}
 
 
-def inside(*argv: str, stdin: str = "") -> str:
-    return subprocess.run(["docker", "exec", "-i", NAME, *argv], input=stdin, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+def inside(*argv: str, stdin: str = "", target: str = NAME) -> str:
+    return engine("exec", "-i", target, *argv, stdin=stdin)
+
+
+@contextmanager
+def at_work(name: str, *options: str) -> Iterator[str]:
+    """A machine on which one unit runs."""
+    with machine(name, *options):
+        inside("sh", "-c", "cat > /etc/systemd/system/worker.service", stdin=UNIT, target=name)
+        inside("systemctl", "start", "worker.service", target=name)
+        yield name
 
 
 @pytest.fixture(scope="module")
 def target() -> Iterator[None]:
-    """A container whose first process is systemd, with one unit that runs."""
-    image = images("systemd")["systemd"]
-    subprocess.run(["docker", "rm", "--force", NAME], capture_output=True, check=False)
-    subprocess.run(["docker", "run", "--detach", "--name", NAME, *FLAGS, image], stdout=subprocess.DEVNULL, check=True)
-    try:
-        inside("sh", "-c", "until systemctl is-system-running 2>&1 | grep -qE 'running|degraded'; do sleep 0.1; done")
-        inside("sh", "-c", "cat > /etc/systemd/system/worker.service", stdin=UNIT)
-        inside("systemctl", "start", "worker.service")
+    with at_work(NAME):
         yield
-    finally:
-        subprocess.run(["docker", "rm", "--force", NAME], stdout=subprocess.DEVNULL, check=True)
 
 
 def module(name: str, **arguments: Any) -> dict[str, Any]:
@@ -68,3 +70,19 @@ def test_an_unknown_unit_is_named() -> None:
     answer = module("stack_services_info", services=[{"name": "x", "kind": "systemd", "unit": "no-such.service"}])
     assert answer["slug"] == "service-unknown"
     assert "no-such.service" in answer["msg"]
+
+
+@pytest.mark.slow
+def test_a_window_stops_and_starts_a_unit(docker: Stack) -> None:
+    """The target is the machine where systemd runs; it reaches the engine and the application as the machine of the tests does."""
+    mounts = [f"{docker.directory}:{docker.directory}", "/var/run/docker.sock:/var/run/docker.sock"]
+    mounts.append(f"{shutil.which('docker')}:/usr/bin/docker:ro")
+    flags = [part for mount in mounts for part in ("--volume", mount)]
+    with at_work("window-systemd-host", "--network", "host", *flags) as name:
+        before = inside("systemctl", "show", "--value", "--property", "InvocationID", "worker.service", target=name)
+        reached = {"ansible_connection": "community.docker.docker", "ansible_host": name, "ansible_python_interpreter": "/usr/bin/python3"}
+        outcome = docker.play("maintenance", dbops_operation="none", dbops_services=[SERVICE], **reached)
+        assert outcome.code == 0, outcome.out
+        assert inside("systemctl", "is-active", "worker.service", target=name) == "active"
+        assert inside("systemctl", "show", "--value", "--property", "InvocationID", "worker.service", target=name) != before
+        assert [service["kind"] for service in docker.report()["services"]] == ["systemd"]
