@@ -150,8 +150,8 @@ def test_a_stopped_database_is_refused(embedded: Stack) -> None:
 @pytest.mark.parametrize("name", ["dbops_pg_url", "token"])
 def test_a_wrong_vault_password_is_refused(embedded: Stack, tmp_path: Path, name: str) -> None:
     """Also where it is deep in a list that Ansible would have decrypted before the role's first task."""
-    for name in ("right", "wrong"):
-        (tmp_path / name).write_text(name, encoding="utf-8")
+    for password in ("right", "wrong"):
+        (tmp_path / password).write_text(password, encoding="utf-8")
     encrypt = ["ansible-vault", "encrypt_string", "--vault-password-file", str(tmp_path / "right"), "--name", name]
     secret = subprocess.run([*encrypt, url(embedded)], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     if name == "token":

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -70,7 +71,7 @@ def test_a_release_is_pulled_before_the_window(docker: Stack, registry: str) -> 
 
 
 @pytest.mark.slow
-def test_a_drill_restores_by_the_digest_of_the_server_that_was_backed_up(docker: Stack, registry: str) -> None:
+def test_a_drill_restores_by_the_digest_of_the_server_that_was_backed_up(docker: Stack, registry: str, tmp_path: Path) -> None:
     server = docker.state["postgres"]["image"]
     name = f"{registry}/postgres:18"
     push(server, name)
@@ -79,7 +80,7 @@ def test_a_drill_restores_by_the_digest_of_the_server_that_was_backed_up(docker:
     assert backup.code == 0, backup.out
     newest = max(docker.backups.glob("*.manifest.json"))
     assert json.loads(newest.read_text(encoding="utf-8"))["image_digest"].startswith(f"{registry}/postgres@sha256:")
-    drilled = docker.play("drill")
+    drilled = docker.play("drill", dbops_report_dir=str(tmp_path))
     assert drilled.code == 0, drilled.out
     assert "was restored and compared" in drilled.last_line
     engine("rmi", name)
