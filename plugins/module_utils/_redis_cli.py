@@ -8,20 +8,21 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-from ._command import Answer, Command, run
+from ._command import Command
 from ._errors import OperationError
 from ._place import Place
+from ._redis_session import LOADING, Session
 
 DEFAULT_PORT = 6379
-TIMEOUT = 60.0  # seconds
 
-# With -e an error answer goes to stderr and the exit code is 1. Without it NOAUTH would be an answer like any other.
-# https://redis.io/docs/latest/develop/tools/cli/
-CLI = ["redis-cli", "-e", "--no-auth-warning"]
+
+def program(name: str) -> list[str]:
+    """A program of the server, `redis-cli` for "cli": the other family has the same ones under its own name."""
+    choose = 'program=redis-$0; command -v "$program" > /dev/null || program=valkey-$0; exec "$program" "$@"'
+    return ["sh", "-c", choose, name]
 
 
 @dataclass(frozen=True)
@@ -55,27 +56,21 @@ class Redis:
             database=database,
         )
 
-    def command(self, *command: str) -> Command:
-        argv = [*CLI, "-n", str(self.database)]
+    def command(self) -> Command:
+        # Replies of RESP2, one line each: https://redis.io/docs/latest/develop/tools/cli/
+        options = ["--no-auth-warning", "-2", "--quoted-json", "-n", str(self.database)]
         if self.address:
-            argv += ["-h", self.address[0], "-p", str(self.address[1])]
+            options += ["-h", self.address[0], "-p", str(self.address[1])]
         if self.tls:
-            argv.append("--tls")
+            options.append("--tls")
         if self.user:
-            argv += ["--user", self.user]
+            options += ["--user", self.user]
         env = {"REDISCLI_AUTH": self.password} if self.password else {}
-        return self.place.short([*argv, *command], env)
+        return self.place.short([*program("cli"), *options], env)
 
-    def ask(self, *command: str) -> Answer:
-        return run(self.command(*command), timeout=TIMEOUT)
-
-    def execute(self, *command: str) -> str:
-        """The answer to one command, as text without the line end that redis-cli adds."""
-        answer = self.ask(*command)
-        # A login that failed is told on stderr, whatever the command then answers.
-        if not answer.ok or "AUTH failed" in answer.err:
-            raise failure(answer, command[0])
-        return answer.out[:-1] if answer.out.endswith("\n") else answer.out
+    def session(self, loading: float = LOADING) -> Session:
+        """loading: seconds that the server may still take to load its data."""
+        return Session(self.command(), loading)
 
 
 def _malformed(why: str) -> OperationError:
@@ -85,41 +80,4 @@ def _malformed(why: str) -> OperationError:
         f"REDIS_URL is malformed: {why}.",
         "Nothing was changed.",
         "Set dbops_redis_url to redis://<host>:<port>, special characters of user and password percent-encoded.",
-    )
-
-
-# The words that errors begin with. https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
-_LOGIN = ("NOAUTH", "WRONGPASS", "AUTH failed")
-_CONNECTION = ("Could not connect", "DENIED", "Connection reset", "Server closed the connection")
-
-
-def failure(answer: Answer, command: str) -> OperationError:
-    """Say which of the few common causes it was; the server's own words stay in the message."""
-    text = answer.err + answer.out
-    if any(mark in text for mark in _LOGIN):
-        return OperationError(
-            "redis-login-failed",
-            f"Redis refuses the login: {answer.reason}.",
-            "Nothing was changed by this step.",
-            "Correct dbops_redis_password (and the application's own REDIS_URL).",
-        )
-    if re.search(r"\bLOADING\b", text):
-        return OperationError(
-            "redis-loading",
-            f"Redis is still loading its data: {answer.reason}.",
-            "Nothing was changed by this step.",
-            "Wait until it has, then run it again.",
-        )
-    if answer.code > 1 or any(mark in text for mark in _CONNECTION):
-        return OperationError(
-            "redis-unreachable",
-            f"Redis does not answer: {answer.reason}.",
-            "Nothing was changed by this step.",
-            "Start the server and look at its log.",
-        )
-    return OperationError(
-        "redis-refused",
-        f"Redis refuses {command}: {answer.reason}.",
-        "Nothing was changed by this step.",
-        "Correct what it says; NOPERM is a matter of the user's ACL, READONLY of a replica.",
     )

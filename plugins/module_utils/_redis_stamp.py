@@ -9,18 +9,18 @@
 from __future__ import annotations
 
 from ._errors import OperationError
-from ._redis_cli import Redis
+from ._redis_session import Session
 from ._stack import ENVIRONMENTS, NAME, Stack
 
 KEY = "dbops:environment"
 
 
-def read(redis: Redis) -> str:
+def read(session: Session) -> str:
     """The stamp as `<environment>/<name>`, or "" where there is none. An unreadable one raises."""
-    kind = redis.execute("TYPE", KEY)
+    kind = session.ask("TYPE", KEY)
     if kind == "none":
         return ""
-    stamp = redis.execute("GET", KEY) if kind == "string" else ""
+    stamp = (session.ask("GET", KEY) or "") if kind == "string" else ""
     environment, _slash, name = stamp.partition("/")
     if environment not in ENVIRONMENTS or not NAME.fullmatch(name):
         raise OperationError(
@@ -32,10 +32,10 @@ def read(redis: Redis) -> str:
     return stamp
 
 
-def is_kept(redis: Redis) -> bool:
+def is_kept(session: Session) -> bool:
     """Whether the key is there for good."""
-    return redis.execute("PTTL", KEY) == "-1"
+    return session.ask("PTTL", KEY) == -1
 
 
-def write(redis: Redis, stack: Stack) -> None:
-    redis.execute("SET", KEY, str(stack))
+def write(session: Session, stack: Stack) -> None:
+    session.ask("SET", KEY, str(stack))

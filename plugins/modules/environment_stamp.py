@@ -200,30 +200,34 @@ def _require_meant(module: AnsibleModule, found: _stamp.Found, record: _identity
 
 
 def _redis_read(module: AnsibleModule) -> dict[str, Any]:
-    stamp = _redis_stamp.read(redis_of(module))
+    with redis_of(module).session() as session:
+        stamp = _redis_stamp.read(session)
     return {"changed": False, "old": stamp, "stamp": stamp}
 
 
 def _redis_check(module: AnsibleModule) -> dict[str, Any]:
-    stamp = _redis_stamp.read(redis_of(module))
+    with redis_of(module).session() as session:
+        stamp = _redis_stamp.read(session)
     _stamp.check(stack_of(module), stamp or _stamp.find(server_of(module)).stamp)
     _require_confirmation(module)
     return {"changed": False, "old": stamp, "stamp": stamp}
 
 
 def _redis_set(module: AnsibleModule) -> dict[str, Any]:
-    stack, params, redis = stack_of(module), module.params, redis_of(module)
-    old = _redis_stamp.read(redis)
-    if not old:
-        _stamp.check(stack, _stamp.find(server_of(module)).stamp)
-    elif old != str(stack):
-        _stamp.require_old(stack, old, params["old"])
-        _stamp.require_typed(stack, params["confirm"], f"Redis is stamped {old}; {stack} would be written")
-    changed = old != str(stack) or not _redis_stamp.is_kept(redis)
-    if changed and not module.check_mode:
-        _audit.require_writable(stack)
-        _redis_stamp.write(redis, stack)
-        _audit.record(stack, "stamped", params["by"], old=old, new=str(stack), service="redis")
+    stack, params = stack_of(module), module.params
+    with redis_of(module).session() as session:
+        old = _redis_stamp.read(session)
+        if not old:
+            _stamp.check(stack, _stamp.find(server_of(module)).stamp)
+        elif old != str(stack):
+            _stamp.require_old(stack, old, params["old"])
+            _stamp.require_typed(stack, params["confirm"], f"Redis is stamped {old}; {stack} would be written")
+        changed = old != str(stack) or not _redis_stamp.is_kept(session)
+        if changed and not module.check_mode:
+            _audit.require_writable(stack)
+            _audit.require_writable(stack)
+            _redis_stamp.write(session, stack)
+            _audit.record(stack, "stamped", params["by"], old=old, new=str(stack), service="redis")
     return {"changed": changed, "old": old, "stamp": str(stack), "diff": {"before": f"{old}\n", "after": f"{stack}\n"}}
 
 

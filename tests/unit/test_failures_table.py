@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ansible_collections.amanat.dbops.plugins.module_utils._drizzle import REFUSALS
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import take_apart
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_errors import CAUSES
 from ansible_collections.amanat.dbops.plugins.module_utils._release import MISSING
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 IN_MESSAGE = re.compile(r"\[([a-z]+(?:-[a-z]+)+)\]")
 SLUG = re.compile(r"[a-z]+(?:-[a-z]+)+")
 # Assigned in a table, or given to a failure that is not ours.
-IN_TABLES = {slug for _key, slug, *_words in REFUSALS} | {MISSING} | {take_apart("Out of memory")["slug"]}
+IN_TABLES = {slug for _key, slug, *_words in (*REFUSALS, *CAUSES)} | {MISSING} | {take_apart("Out of memory")["slug"]}
 # Functions whose first argument is a slug.
 RAISERS = {"OperationError", "Unusable", "_failed", "_refused", "refused"}
 

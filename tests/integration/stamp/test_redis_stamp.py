@@ -116,7 +116,7 @@ def test_failures_are_told_apart(stamped: str, caller: Caller, redis: str) -> No
     assert "NOAUTH" in refused("redis-login-failed", redis_password="")
     assert "not-the-password" not in refused("redis-login-failed", redis_password="not-the-password")
     ask(redis, "ACL", "SETUSER", "reader", "on", ">r", "~*", "+ping")
-    assert "NOPERM" in refused("redis-refused", redis_url="redis://reader:r@redis", redis_password="")
+    assert "NOPERM" in refused("redis-forbidden", redis_url="redis://reader:r@redis", redis_password="")
     refused("redis-url-malformed", redis_url=f"http://:{SECRET}@redis")
     refused("redis-url-malformed", redis_url="redis://redis:six")
     refused("container-unknown", redis_container="no-such-container")

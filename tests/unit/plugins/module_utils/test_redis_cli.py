@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils import _redis_cli
-from ansible_collections.amanat.dbops.plugins.module_utils._command import Answer
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine, Place
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_cli import Redis
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_errors import failure
 
 INSIDE, HERE = Place(Engine(), "nickapp-redis"), Place(Engine())
 
@@ -38,44 +37,46 @@ def test_a_malformed_url_is_refused_and_not_shown(url: str) -> None:
     assert "secret" not in caught.value.message
 
 
-def test_no_password_is_shown_or_put_on_a_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = {}
-
-    def run(command: _redis_cli.Command, timeout: float) -> Answer:
-        seen.update(argv=command.argv, env=command.env, timeout=timeout)
-        return Answer(0, "PONG\n", "")
-
-    monkeypatch.setattr(_redis_cli, "run", run)
+def test_no_password_is_shown_or_put_on_a_command_line() -> None:
     redis = Redis.of(HERE, "rediss://ann:s3cret@db.example:7000/3", "")
-    assert redis.execute("PING") == "PONG"
-    assert seen["argv"][-1] == "PING"
-    assert "s3cret" not in " ".join(seen["argv"])
-    assert seen["env"] == {"REDISCLI_AUTH": "s3cret"}
-    assert "s3cret" not in repr(redis)
-    inside = Redis.of(INSIDE, "rediss://ann:s3cret@db.example:7000/3", "")
-    inside.execute("PING")
-    assert "db.example" not in seen["argv"]
-    assert seen["argv"][:6] == ["docker", "exec", "--interactive", "--env", "REDISCLI_AUTH", "nickapp-redis"]
+    command = redis.command()
+    assert command.argv[-8:] == ["3", "-h", "db.example", "-p", "7000", "--tls", "--user", "ann"]
+    assert "s3cret" not in " ".join(command.argv) + repr(command) + repr(redis)
+    assert command.env == {"REDISCLI_AUTH": "s3cret"}
+    inside = Redis.of(INSIDE, "rediss://ann:s3cret@db.example:7000/3", "").command()
+    assert "db.example" not in inside.argv
+    assert inside.argv[:6] == ["docker", "exec", "--interactive", "--env", "REDISCLI_AUTH", "nickapp-redis"]
 
 
 @pytest.mark.parametrize(
-    ("answer", "slug"),
+    ("words", "slug"),
     [
-        (Answer(1, "", "NOAUTH Authentication required."), "redis-login-failed"),
-        (Answer(0, "", "AUTH failed: WRONGPASS invalid username-password pair or user is disabled."), "redis-login-failed"),
-        (Answer(1, "", "LOADING Redis is loading the dataset in memory"), "redis-loading"),
-        (Answer(1, "", "Could not connect to Redis at 127.0.0.1:9: Connection refused"), "redis-unreachable"),
-        (Answer(1, "", "DENIED Redis is running in protected mode"), "redis-unreachable"),
-        (Answer(124, "", "no answer within 60 s"), "redis-unreachable"),
-        (Answer(127, "", "redis-cli: not found"), "redis-unreachable"),
-        (Answer(1, "", "NOPERM User reader has no permissions to run the 'type' command"), "redis-refused"),
-        (Answer(1, "", "READONLY You can't write against a read only replica."), "redis-refused"),
-        (Answer(1, "", "WRONGTYPE Operation against a key holding the wrong kind of value"), "redis-refused"),
+        ("NOAUTH Authentication required.", "redis-login-failed"),
+        ("AUTH failed: WRONGPASS invalid username-password pair or user is disabled.", "redis-login-failed"),
+        ("AUTH failed: ERR AUTH <password> called without any password configured for the default user.", "redis-login-failed"),
+        ("LOADING Redis is loading the dataset in memory", "redis-loading"),
+        ("Could not connect to Redis at 127.0.0.1:9: Connection refused", "redis-unreachable"),
+        ("DENIED Redis is running in protected mode", "redis-unreachable"),
+        ("ERR max number of clients reached", "redis-unreachable"),
+        ("Error response from daemon: container 12ab is not running", "redis-unreachable"),
+        ("no answer", "redis-unreachable"),
+        ("cli: 1: exec: valkey-cli: not found", "redis-cli-missing"),
+        ("Unrecognized option or bad number of args for: '--quoted-json'", "redis-cli-too-old"),
+        ("NOPERM User reader has no permissions to run the 'type' command", "redis-forbidden"),
+        ("ERR unknown command 'CONFIG', with args beginning with: 'SET' 's3cret' ", "redis-command-unknown"),
+        ("ERR unknown subcommand 'NOSUCH'. Try CLIENT HELP.", "redis-command-unknown"),
+        ("READONLY You can't write against a read only replica.", "redis-replica"),
+        ("OOM command not allowed when used memory > 'maxmemory'.", "redis-memory-full"),
+        ("MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.", "redis-not-saving"),
+        ("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", "redis-busy"),
+        ("BUSYGROUP Consumer Group name already exists", "redis-refused"),
+        ("WRONGTYPE Operation against a key holding the wrong kind of value", "redis-refused"),
     ],
 )
-def test_failures_are_told_apart(monkeypatch: pytest.MonkeyPatch, answer: Answer, slug: str) -> None:
-    monkeypatch.setattr(_redis_cli, "run", lambda _command, **_options: answer)
-    with pytest.raises(OperationError) as caught:
-        Redis.of(INSIDE, "", "").execute("TYPE", "dbops:environment")
-    assert caught.value.slug == slug
-    assert answer.reason in caught.value.what
+def test_failures_are_told_apart(words: str, slug: str) -> None:
+    told = failure(words, "TYPE")
+    assert told.slug == slug
+    assert words.partition(",")[0].rstrip(".") in told.what
+    assert "s3cret" not in told.message
+    assert told.state
+    assert told.next_step
