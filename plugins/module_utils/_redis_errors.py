@@ -25,14 +25,14 @@ CAUSES: tuple[tuple[str, str, str, str, str], ...] = (
         "Correct dbops_redis_password (and the application's own REDIS_URL).",
     ),
     (
-        r"^NOPERM",
+        r"^NOPERM|^ERR ACL failure in script|^ERR The user executing the script can't run",
         "redis-forbidden",
         "Redis forbids its user {command}",
         _NOTHING,
         "Operate it as a user that may, or grant it: ACL SETUSER <user> +<command>.",
     ),
     (
-        r"^ERR unknown (sub)?command",
+        r"^ERR unknown (sub)?command|^ERR Unknown (Redis |Valkey )?command called from script",
         "redis-command-unknown",
         "Redis knows no {command}: its configuration renames it, or its version is too old",
         _NOTHING,
@@ -101,9 +101,13 @@ CAUSES: tuple[tuple[str, str, str, str, str], ...] = (
 _ARGUMENTS = re.compile(r",? with args beginning with:.*", re.DOTALL)
 
 
+# Where in a script it was is nothing to an operator.
+_PLACE = re.compile(r",? script: [0-9a-f]{40}, on @\S+:\d+")
+
+
 def failure(words: str, command: str) -> OperationError:
     """words: what the server or redis-cli says; command: its name, without its arguments."""
-    words = _ARGUMENTS.sub("", words).strip().rstrip(".")
+    words = _PLACE.sub("", _ARGUMENTS.sub("", words)).strip().rstrip(".")
     for mark, slug, what, state, cure in CAUSES:
         if re.search(mark, words, re.MULTILINE):
             return OperationError(slug, f"{what.format(command=command)}: {words}.", state, cure)

@@ -8,6 +8,9 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
+from . import _stamp
 from ._errors import OperationError
 from ._redis_session import Session
 from ._stack import ENVIRONMENTS, NAME, Stack
@@ -39,3 +42,10 @@ def is_kept(session: Session) -> bool:
 
 def write(session: Session, stack: Stack) -> None:
     session.ask("SET", KEY, str(stack))
+
+
+def check(session: Session, stack: Stack, of_database: Callable[[], str]) -> str:
+    """Inventory and stamp agree; of_database: the stamp of PostgreSQL, asked for where Redis has none. Returns that of Redis."""
+    stamp = read(session)
+    _stamp.check(stack, stamp or of_database())
+    return stamp

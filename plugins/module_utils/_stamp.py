@@ -240,8 +240,8 @@ def check(stack: Stack, stamp: str) -> None:
         )
 
 
-def require_typed(stack: Stack, confirmation: str, what: str) -> None:
-    """The operator has typed the stack's name, and nothing else."""
+def require_typed(stack: Stack | str, confirmation: str, what: str) -> None:
+    """The operator has typed this very name, and nothing else."""
     if confirmation != str(stack):
         raise OperationError(
             "confirm-missing" if not confirmation else "confirm-mismatch",

@@ -207,8 +207,7 @@ def _redis_read(module: AnsibleModule) -> dict[str, Any]:
 
 def _redis_check(module: AnsibleModule) -> dict[str, Any]:
     with redis_of(module).session() as session:
-        stamp = _redis_stamp.read(session)
-    _stamp.check(stack_of(module), stamp or _stamp.find(server_of(module)).stamp)
+        stamp = _redis_stamp.check(session, stack_of(module), lambda: _stamp.find(server_of(module)).stamp)
     _require_confirmation(module)
     return {"changed": False, "old": stamp, "stamp": stamp}
 
