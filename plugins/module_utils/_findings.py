@@ -102,7 +102,7 @@ def _malformed(why: str) -> OperationError:
         "thresholds-malformed",
         f"The thresholds of the report cannot be used: {why}.",
         "Nothing was asked and nothing was changed.",
-        "Correct postgres_report_thresholds.",
+        "Correct postgres_report_thresholds, or redis_report_thresholds.",
     )
 
 

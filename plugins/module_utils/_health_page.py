@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
-from . import _health_charts, _health_page_postgres
+from . import _health_charts, _health_page_postgres, _health_page_redis
 from ._findings import CRITICAL, OK, UNKNOWN, WARNING, worst_of
 from ._report_html import code, document, figures, h, section, table
 from ._report_style import STYLE
@@ -59,6 +59,7 @@ class _Shown(NamedTuple):
 
 _DATABASES = {
     "postgresql": _Shown(_health_page_postgres.figures_of, _health_page_postgres.sections_of),
+    "redis": _Shown(_health_page_redis.figures_of, _health_page_redis.sections_of),
 }
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ansible_collections.amanat.dbops.plugins.module_utils import _pg_health_rules, _redis_health_rules
 from ansible_collections.amanat.dbops.plugins.module_utils._findings import STATE
-from ansible_collections.amanat.dbops.plugins.module_utils._pg_health_rules import RULES
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs/reports.md"
 
@@ -22,6 +22,6 @@ def test_the_table_of_checks_is_complete_and_true() -> None:
     expected = [
         f"| `{rule.name}` | {rule.title} | {'' if rule.unit == STATE else rule.unit} | {number(rule.warning)} | {number(rule.critical)}"
         f" | {rule.source} |"
-        for rule in RULES
+        for rule in (*_pg_health_rules.RULES, *_redis_health_rules.RULES)
     ]
     assert re.findall(r"^\| `.*\|$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE) == expected

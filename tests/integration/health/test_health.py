@@ -19,6 +19,7 @@ from tests.integration import modules
 from tests.integration.backup.conftest import PASSWORD, STACK, Caller, Postgres, remove, run_postgres
 from tests.integration.health.conftest import DATABASE, MONITOR, PLAIN, holding
 from tests.integration.plays import engine, images, play
+from tests.integration.redis.conftest import run_redis
 
 PROBES = {
     *("server", "stamp", "connections", "transactions", "locks", "prepared", "database", "databases", "oldest", "sizes", "tables"),
@@ -267,14 +268,21 @@ def run_playbook(caller: Caller, *options: str, **variables: Any) -> Any:
 
 
 def test_the_playbook_tells_the_worst_and_where_it_stands(caller: Caller) -> None:
-    done = run_playbook(caller)
+    redis = run_redis("redis")
+    try:
+        done = run_playbook(caller, dbops_redis_container=redis.container, dbops_redis_password=redis.password)
+    finally:
+        redis.remove()
     assert done.code == 0, done.out
+    assert redis.password not in done.out
     assert " ok: critical, " in done.last_line
     assert "changed=0" in done.recap
     fetched = sorted((caller.directory / "fetched").iterdir())
     assert [path.suffix for path in fetched] == [".html", ".json"]
     assert f"report {fetched[0]} · next: " in done.last_line
-    assert json.loads(fetched[1].read_text())["worst"] == "critical"
+    written = json.loads(fetched[1].read_text())
+    assert (written["worst"], [part["name"] for part in written["parts"]]) == ("critical", ["postgresql", "redis"])
+    assert "Memory of Redis" in fetched[0].read_text()
 
 
 def test_the_playbook_fails_where_it_is_asked_to_and_writes_nothing_in_check_mode(caller: Caller) -> None:

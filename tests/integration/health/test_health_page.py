@@ -36,11 +36,12 @@ def hostile(item: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module", params=[*PARTS, "hostile"], ids=lambda value: value if isinstance(value, str) else value.stem)
 def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if request.param == "hostile":
-        part = json.loads((PARTS[0].parent / "troubled.json").read_text(encoding="utf-8"), object_hook=hostile)
+        told = [PARTS[0].parent / "troubled.json", PARTS[0].parent / "redis.json"]
+        parts = [json.loads(path.read_text(encoding="utf-8"), object_hook=hostile) for path in told]
     else:
-        part = json.loads(request.param.read_text(encoding="utf-8"))
+        parts = [json.loads(request.param.read_text(encoding="utf-8"))]
     path = tmp_path_factory.mktemp("health") / "health.html"
-    path.write_text(render_html({"stack": "production/nickapp", "time": part["time"], "parts": [part]}), encoding="utf-8")
+    path.write_text(render_html({"stack": "production/nickapp", "time": parts[0]["time"], "parts": parts}), encoding="utf-8")
     return path
 
 
