@@ -61,7 +61,9 @@ def row(result: dict[str, Any]) -> tuple[str, ...]:
         f"{result['ours']:g} {unit}",
         "-" if theirs is None else f"{theirs:g} {unit}",
         "-" if ratio is None else f"{ratio:.2f}",
-        f"≤ {result['goal']:g} {unit if ratio is None else 'of theirs'}" + (f" + {result['slack']:g} {unit}" if result["slack"] else ""),
+        f"≤ {result['goal']:g} {unit if ratio is None else 'of theirs'}"
+        + (f" + {result['slack']:g} {unit}" if result["slack"] else "")
+        + (f", or {result['enough']:g} {unit}" if result["enough"] else ""),
         "met" if result["met"] else "MISSED",
     )
 

@@ -8,15 +8,19 @@
 
 from __future__ import annotations
 
-FIRST, LEAST, MOST = 200, 10, 2000  # keys that a batch looks at
+from collections import deque
+
+FIRST, LEAST, MOST = 200, 50, 2000  # keys that a batch looks at
+REMEMBERED = 16  # batches
 LONGEST_PAUSE = 1.0  # seconds
 
 
 class Pace:
     """How much the next batch takes on, and how long the server is left alone before it.
 
-    A batch keeps everybody else waiting for as long as it takes, so it grows and shrinks by what the last one took. What the way to the
-    server takes is no work of it: the shortest PING that was seen is that way.
+    A batch keeps everybody else waiting for as long as it takes: a third of what they may wait. What a key takes is told by the fastest
+    of the last batches, since a machine that is busy with something else makes any batch slow, and smaller ones would not help it. What
+    the way to the server takes is no work of it: the shortest PING that was seen is that way.
 
     latency: seconds that others may wait; rate: keys a second that may be worked on, 0 for as many as can be.
     """
@@ -25,21 +29,20 @@ class Pace:
         self._latency = latency
         self._rate = rate
         self._way = float("inf")
+        self._each: deque[float] = deque(maxlen=REMEMBERED)
         self.count = FIRST
 
     def heard(self, ping: float) -> float:
-        """What a PING took. Seconds to pause: where somebody else keeps the server busy, it gets ten times as long for that."""
+        """What a PING took. Seconds to pause: where somebody else keeps the server busy, it gets four times as long for that."""
         self._way = min(self._way, ping)
         waited = ping - self._way
-        return min(LONGEST_PAUSE, 10 * waited) if waited > self._latency else 0.0
+        return min(LONGEST_PAUSE, 4 * waited) if waited > self._latency else 0.0
 
     def did(self, batch: float, worked: int) -> float:
         """What a batch took, and how many keys it worked on. Seconds to pause, so that those are no more than may be."""
-        busy = batch - self._way
-        if busy > self._latency / 2:
-            self.count = max(LEAST, self.count // 2)
-        elif busy < self._latency / 4:
-            self.count = min(MOST, self.count + self.count // 4)
+        self._each.append(max(0.0, batch - self._way) / self.count)
+        each = min(self._each)
+        self.count = MOST if each <= self._latency / 3 / MOST else max(LEAST, int(self._latency / 3 / each))
         return max(0.0, worked / self._rate - batch) if self._rate else 0.0
 
 

@@ -65,7 +65,7 @@ options:
   rate:
     description: Keys a second that are removed at most; 0 for as many as can be.
     type: float
-    default: 100000
+    default: 200000
   max_latency:
     description: Milliseconds that another client may be kept waiting.
     type: float
@@ -298,7 +298,7 @@ def main() -> None:
             "protected_prefixes": {"type": "list", "elements": "str", "default": ["auth:refresh:", "payment:idem:"]},
             "max_keys": {"type": "int", "default": 10000, "no_log": False},
             "confirm": {"type": "str", "default": ""},
-            "rate": {"type": "float", "default": 100000},
+            "rate": {"type": "float", "default": 200000},
             "max_latency": {"type": "float", "default": 4.0},
             "max_memory_growth": {"type": "int", "default": 67108864},
             "refresh_prefixes": {"type": "list", "elements": "str", "default": ["auth:refresh:"]},

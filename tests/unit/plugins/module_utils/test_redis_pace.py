@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_pace import FIRST, LEAST, LONGEST_PAUSE, MOST, Pace, Room
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_pace import FIRST, LEAST, LONGEST_PAUSE, MOST, REMEMBERED, Pace, Room
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,15 +18,24 @@ def pace(rate: float = 0.0) -> Pace:
     return made
 
 
-def test_batches_grow_while_they_are_short_and_shrink_when_they_are_not() -> None:
-    one = pace()
-    one.did(1 * MS, 0)
-    assert one.count > FIRST
-    grown = one.count
-    one.did(2 * MS, 0)  # between a quarter and a half of what may be, but for the way
-    assert one.count == grown
-    one.did(3 * MS, 0)
-    assert one.count == grown // 2
+def test_batches_take_a_third_of_what_others_may_wait() -> None:
+    one = Pace(6 * MS)
+    one.heard(0.5 * MS)
+    one.did(1.5 * MS, 0)  # 200 keys in one millisecond
+    assert one.count == 400
+    one.did(0.5 * MS, 0)
+    assert one.count == MOST
+
+
+def test_one_slow_batch_is_the_machine_and_many_are_the_keys() -> None:
+    one = Pace(6 * MS)
+    one.heard(0.5 * MS)
+    one.did(1.5 * MS, 0)
+    one.did(100 * MS, 0)
+    assert one.count == 400
+    for _ in range(REMEMBERED):
+        one.did(0.5 * MS + one.count * 20e-6, 0)
+    assert one.count == 100
 
 
 @given(st.lists(st.floats(min_value=0, max_value=10), max_size=200))
@@ -40,14 +49,14 @@ def test_batches_stay_within_their_bounds(batches: list[float]) -> None:
 def test_a_slow_way_is_no_slow_server() -> None:
     far = Pace(4 * MS)
     assert far.heard(30 * MS) == 0
-    far.did(30.5 * MS, 0)
+    far.did(30.1 * MS, 0)
     assert far.count > FIRST
 
 
 def test_a_busy_server_is_left_alone() -> None:
     one = pace()
     assert one.heard(3 * MS) == 0
-    assert one.heard(10.5 * MS) == 10 * 10 * MS
+    assert one.heard(10.5 * MS) == 4 * 10 * MS
     assert one.heard(5.0) == LONGEST_PAUSE
 
 
