@@ -57,7 +57,7 @@ def measure(benchmark: Benchmark) -> dict[str, Any]:
         "ours": round(median(ours), 3),
         "theirs": round(median(theirs), 3) if theirs else None,
         "unit": benchmark.unit,
-        "ratio": None if ratio is None else round(ratio, 3),
+        "ratio": None if ratio is None else float(f"{ratio:.3g}"),
         "goal": benchmark.goal,
         "slack": benchmark.slack,
         "enough": benchmark.enough,

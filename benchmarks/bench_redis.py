@@ -71,7 +71,7 @@ def options(**more: Any) -> dict[str, Any]:
 
 
 def flush() -> dict[str, Any]:
-    """Our module, the count before the removal and the start of its process included."""
+    """Our module, the start of its process included."""
     return _database.module("redis_flush", _path[0], **options(pattern=PATTERN, confirm=f"{_database.STACK}/redis"))
 
 

@@ -60,7 +60,7 @@ def row(result: dict[str, Any]) -> tuple[str, ...]:
         result["name"],
         f"{result['ours']:g} {unit}",
         "-" if theirs is None else f"{theirs:g} {unit}",
-        "-" if ratio is None else f"{ratio:.2f}",
+        "-" if ratio is None else f"{ratio:.3g}",
         f"≤ {result['goal']:g} {unit if ratio is None else 'of theirs'}"
         + (f" + {result['slack']:g} {unit}" if result["slack"] else "")
         + (f", or {result['enough']:g} {unit}" if result["enough"] else ""),

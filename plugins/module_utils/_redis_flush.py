@@ -26,10 +26,9 @@ from ._stack import Stack
 
 SAMPLE = 10  # keys that are shown with type and time to live
 
-# ARGV from 4: how many to show, then the protected prefixes. Returns cursor, keys, protected keys, {prefix, keys, protected keys, …},
-# {{beginning, bytes, type, milliseconds to live}, …}.
-_COUNT = f"""{READS}{LIBRARY}
-local protected, prefixes, sample = 0, {{}}, {{}}
+# ARGV from 5: the protected prefixes.
+_SORT = f"""{LIBRARY}
+local protected, prefixes, chosen = 0, {{}}, {{}}
 for _, key in ipairs(found[2]) do
   local prefix = prefix_of(key)
   local counted = prefixes[prefix] or {{0, 0}}
@@ -38,9 +37,8 @@ for _, key in ipairs(found[2]) do
   if begins(key, 5) then
     protected = protected + 1
     counted[2] = counted[2] + 1
-  elseif #sample < tonumber(ARGV[4]) then
-    local beginning, bytes = title(key)
-    sample[#sample + 1] = {{beginning, bytes, redis.call('TYPE', key).ok, redis.call('PTTL', key)}}
+  else
+    chosen[#chosen + 1] = key
   end
 end
 local told = {{}}
@@ -49,22 +47,29 @@ for prefix, counted in pairs(prefixes) do
   told[#told + 1] = counted[1]
   told[#told + 1] = counted[2]
 end
+"""
+
+# ARGV[4]: how many to show. Returns cursor, keys, protected keys, {prefix, keys, protected keys, …},
+# {{beginning, bytes, type, milliseconds to live}, …}.
+_COUNT = f"""{READS}{_SORT}
+local sample = {{}}
+for index = 1, math.min(#chosen, tonumber(ARGV[4])) do
+  local key = chosen[index]
+  local beginning, bytes = title(key)
+  sample[index] = {{beginning, bytes, redis.call('TYPE', key).ok, redis.call('PTTL', key)}}
+end
 return {{found[1], #found[2], protected, told, sample}}
 """
 
-# ARGV from 4: how many may be removed, "" for all, then the protected prefixes. Returns cursor, removed keys, protected keys, and
+# ARGV[4]: how many may be removed, "" for all. Returns cursor, removed keys, protected keys, {prefix, keys, protected keys, …}, and
 # whether some are left because no more may be removed.
-_REMOVE = f"""{WRITES}{LIBRARY}
-local most, protected, doomed = tonumber(ARGV[4]) or math.huge, 0, {{}}
-for _, key in ipairs(found[2]) do
-  if begins(key, 5) then protected = protected + 1 else doomed[#doomed + 1] = key end
-end
-local last = math.min(most, #doomed)
+_REMOVE = f"""{WRITES}{_SORT}
+local last = math.min(tonumber(ARGV[4]) or math.huge, #chosen)
 local removed = 0
 for first = 1, last, 1000 do
-  removed = removed + redis.call('UNLINK', unpack(doomed, first, math.min(first + 999, last)))
+  removed = removed + redis.call('UNLINK', unpack(chosen, first, math.min(first + 999, last)))
 end
-return {{found[1], removed, protected, #doomed > last and 1 or 0}}
+return {{found[1], removed, protected, told, #chosen > last and 1 or 0}}
 """
 
 # The stamp is there again before anybody else is served. KEYS: the stamp's; ARGV: FLUSHDB or FLUSHALL, and the stamp.
@@ -134,18 +139,18 @@ class Flush:
             counted.add(*told)
         return counted
 
-    def remove(self, most: int | None, say: Callable[[int], None]) -> dict[str, Any]:
-        """most: keys that may be removed, None for all; say: told how many are, from time to time."""
-        began, removed, protected = time.monotonic(), 0, 0
+    def remove(self, most: int | None, say: Callable[[int], None]) -> tuple[Counted, dict[str, Any]]:
+        """Remove what matches, at most so many keys, None for all; say: told how many are. Returns what matched, and how it went."""
+        began, removed, counted = time.monotonic(), 0, Counted()
         walk = Walk(self.session, Pace(self.latency, self.rate), Room(self.growth))
 
         def arguments() -> list[Any]:
             return ["" if most is None else most - removed, *self._prefixes()]
 
         try:
-            for gone, kept, left in walk.through(_REMOVE, self.pattern, arguments):
+            for gone, kept, told, left in walk.through(_REMOVE, self.pattern, arguments):
                 removed += gone
-                protected += kept
+                counted.add(gone + kept, kept, told, [])
                 say(removed)
                 if left:
                     raise _too_many_now(most)
@@ -153,7 +158,7 @@ class Flush:
             # A batch whose answer was lost may have been carried out all the same.
             state = f"{removed:,} keys were removed before that. {error.state}"
             raise OperationError(error.slug, error.what, state, error.next_step) from None
-        return {"removed": removed, "protected": protected, "paused": round(walk.paused, 3), "seconds": round(time.monotonic() - began, 3)}
+        return counted, {"removed": removed, "paused": round(walk.paused, 3), "seconds": round(time.monotonic() - began, 3)}
 
 
 def _too_many_now(most: int | None) -> OperationError:

@@ -10,7 +10,7 @@ short_description: Remove keys of Redis by a pattern, without its other clients 
 version_added: 0.1.0
 description:
   - Counts what matches, and removes it in batches. Each is one script in the server, so that no key's name leaves it, whatever it is
-    made of, and nobody changes a key between the look at it and its removal.
+    made of, and nobody changes a key between the look at it and its removal. With O(confirm) it counts while it removes.
   - It goes no faster than O(rate), makes its batches so small that nobody waits longer than O(max_latency), and pauses while somebody
     else keeps the server busy or its memory grows.
   - Keys that begin with one of O(protected_prefixes), or with C(dbops:), are skipped and counted.
@@ -114,7 +114,7 @@ command:
   returned: success
   type: str
 matching:
-  description: Keys that matched when they were counted.
+  description: Keys that matched.
   returned: success
   type: int
 removed:
@@ -141,7 +141,7 @@ prefixes:
       description: How many of them stay.
       type: int
 sample:
-  description: Some of the keys that go; their names with escapes for what cannot be printed.
+  description: Some of the keys that go, where they were counted first; their names with escapes for what cannot be printed.
   returned: success
   type: list
   elements: dict
@@ -160,7 +160,7 @@ groups:
   returned: success
   type: dict
 confirmation:
-  description: What has to be typed for it, empty where nothing has.
+  description: In check mode what has to be typed for it, empty where nothing has.
   returned: success
   type: str
 seconds:
@@ -227,15 +227,16 @@ def _matching(module: AnsibleModule, session: Session, say: Callable[..., None])
         params["rate"],
         params["max_memory_growth"],
     )
-    counted, most = flush.count(Counted()), params["max_keys"]
-    confirmation = typed(stack) if counted.removable > most else ""
+    most, confirmed = params["max_keys"], params["confirm"] == typed(stack)
+    if confirmed and not module.check_mode:  # then it is no matter how many they are
+        counted, done = flush.remove(None, lambda removed: say("removing keys", removed=removed))
+        return _result("UNLINK", counted, **done)
+    counted = flush.count(Counted())
     if module.check_mode:
-        return _result("UNLINK", counted, counted.removable, confirmation=confirmation)
+        return _result("UNLINK", counted, counted.removable, confirmation=typed(stack) if counted.removable > most else "")
     require_few(stack, counted, most, params["confirm"])
-    # With a confirmation, what was written since the count goes as well.
-    limit = None if params["confirm"] == typed(stack) else most
-    done = flush.remove(limit, lambda removed: say("removing keys", removed=removed, of=counted.removable))
-    return _result("UNLINK", counted, **done, confirmation=confirmation)
+    _counted, done = flush.remove(most, lambda removed: say("removing keys", removed=removed, of=counted.removable))
+    return _result("UNLINK", counted, **done)
 
 
 def _everything(module: AnsibleModule, session: Session, command: str) -> dict[str, Any]:
@@ -246,7 +247,7 @@ def _everything(module: AnsibleModule, session: Session, command: str) -> dict[s
     if not module.check_mode:
         whole.require_typed(stack, counted, sizes, params["confirm"])
         whole.empty(stack)
-    return _result(command, counted, counted.removable, groups=sizes, confirmation=typed(stack))
+    return _result(command, counted, counted.removable, groups=sizes, confirmation=typed(stack) if module.check_mode else "")
 
 
 def _flush(module: AnsibleModule, command: str, say: Callable[..., None]) -> dict[str, Any]:

@@ -91,10 +91,11 @@ def flush(session: Any, protected: tuple[str, ...] = ()) -> Flush:
 
 
 def test_it_goes_on_from_cursor_to_cursor_and_never_beyond_what_may_go() -> None:
-    session = Scripted(["7", 60, 1, 0], ["0", 40, 0, 0])
+    session = Scripted(["7", 60, 1, ["a:b:", 61, 1], 0], ["0", 40, 0, ["a:b:", 40, 0], 0])
     told: list[int] = []
-    done = flush(session, ("", "auth:")).remove(100, told.append)
-    assert (done["removed"], done["protected"], told) == (100, 1, [60, 100])
+    counted, done = flush(session, ("", "auth:")).remove(100, told.append)
+    assert (done["removed"], counted.protected, told) == (100, 1, [60, 100])
+    assert counted.largest(1) == [{"prefix": "a:b:", "keys": 101, "protected": 1}]
     assert [words[3] for words in session.asked] == ["0", "7"]
     # An empty prefix would protect every key, and the stamp's is always one of them.
     assert [words[6:] for words in session.asked] == [(100, "dbops:", "auth:"), (40, "dbops:", "auth:")]
@@ -102,7 +103,7 @@ def test_it_goes_on_from_cursor_to_cursor_and_never_beyond_what_may_go() -> None
 
 def test_what_was_written_since_the_count_does_not_go_unasked() -> None:
     with pytest.raises(OperationError) as refused:
-        flush(Scripted(["7", 100, 0, 1])).remove(100, lambda _removed: None)
+        flush(Scripted(["7", 100, 0, [], 1])).remove(100, lambda _removed: None)
     assert refused.value.slug == "flush-limit-reached"
     assert refused.value.state.startswith("100 keys were removed")
 
@@ -110,7 +111,7 @@ def test_what_was_written_since_the_count_does_not_go_unasked() -> None:
 def test_a_failure_says_how_far_it_came() -> None:
     lost = OperationError("redis-connection-lost", "It ended.", "Not known.", "Again.")
     with pytest.raises(OperationError) as failed:
-        flush(Scripted(["7", 1234, 0, 0], lost)).remove(None, lambda _removed: None)
+        flush(Scripted(["7", 1234, 0, [], 0], lost)).remove(None, lambda _removed: None)
     assert (failed.value.slug, failed.value.state) == ("redis-connection-lost", "1,234 keys were removed before that. Not known.")
 
 
