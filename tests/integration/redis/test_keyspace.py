@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import Server
+from tests.integration.plays import play
+
+from .conftest import KEYS, STACK, Server
 
 Own = Callable[..., Server]
 
@@ -88,3 +92,19 @@ def test_keys_that_change_their_type_meanwhile_are_no_matter(redis: Server, tmp_
         assert writer.poll() is None, "it ended before it was in the way"
     assert {one["prefix"]: one["keys"] for one in found["prefixes"]}["cache:many:"] == pytest.approx(1000, rel=0.05)
     assert redis.ask("TYPE", "cache:many:1") in ("list", "hash")
+
+
+def test_the_playbook_tells_what_is_there(redis: Server, tmp_path: Path) -> None:
+    known = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "dbops_environment": "development",
+        "dbops_name": "keys",
+        "dbops_state_dir": str(tmp_path),
+        "dbops_redis_container": redis.container,
+        "dbops_redis_password": redis.password,
+    }
+    told = play("keyspace", "--inventory", "keys,", "-e", json.dumps(known))
+    assert redis.password not in told.out
+    assert "cache:page:: 3 keys, 0.0 MiB, 66.7 % live for ever, the idlest not used for" in told.out
+    assert f"dbops keyspace {STACK} ok: {KEYS} keys, 0.0 MiB, 7 prefixes, 1 keys not named" in told.last_line
