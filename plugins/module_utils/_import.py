@@ -25,7 +25,8 @@ from ._errors import OperationError, refused
 from ._files import make_private_directory, sync_directory, write_json
 from ._globals import plain_roles
 from ._job import Progress
-from ._pg_backup import EXTENSIONS, described, require_space, require_writable
+from ._new_backup import require_space, require_writable
+from ._pg_backup import EXTENSIONS, described
 from ._pg_dump import compare_counts
 from ._pg_load import Target, load_failed
 from ._place import Engine, Place

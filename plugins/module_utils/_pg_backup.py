@@ -22,13 +22,14 @@ from datetime import datetime, timezone
 from typing import Any
 
 from . import _manifest, _pg_digest, _pg_properties, _read_through
-from ._backup_dir import alone, free, remove
+from ._backup_dir import alone, remove
 from ._client import Client
 from ._command import Answer, Command, run, start_tied
 from ._errors import OperationError
-from ._files import make_private_directory, read_json, sync_directory, write_json, write_text
+from ._files import make_private_directory
 from ._identity import IDENTIFIER
 from ._job import Progress
+from ._new_backup import REMOVED, estimate, free_name, publish, sweep
 from ._pg_dump import compare_counts
 from ._psql import PSQL, Server
 from ._session import Session
@@ -39,16 +40,12 @@ from ._window import stamp
 # Without an earlier backup to go by: half of the database's size. A compressed dump leaves out the indexes and is
 # smaller still, so the estimate errs on the safe side.
 ESTIMATE_OF_DATABASE = 0.5
-ESTIMATE_OF_LAST = 1.2
 
 EXTENSIONS = {"directory": ".pgdir", "custom": ".dump"}
 
 
 # What pg_dump says when somebody wants a table for himself: that request waits for our lock, and pg_dump's for it.
 _DDL = ("could not obtain lock on relation", "canceling statement due to statement timeout", "canceling statement due to lock timeout")
-
-
-_REMOVED = "The unfinished backup was removed; earlier backups are untouched."
 
 
 @dataclass(frozen=True)
@@ -82,42 +79,9 @@ class Plan:
         return env
 
 
-def estimate(directory: str, series: str, database_bytes: int) -> dict[str, int]:
-    """Bytes that the next backup is expected to take, and bytes that are free."""
-    last = 0
-    try:
-        names = os.listdir(directory)
-    except FileNotFoundError:
-        names = []
-    for name in _manifest.manifests_of(series, names)[-1:]:
-        with contextlib.suppress(ValueError, TypeError, KeyError):  # an unreadable manifest is no base for an estimate
-            last = int(read_json(os.path.join(directory, name))["bytes"])
-    expected = int(last * ESTIMATE_OF_LAST) if last else int(database_bytes * ESTIMATE_OF_DATABASE)
-    return {"expected": expected, "free": free(directory)}
-
-
-def require_writable(directory: str) -> None:
-    """The directory, or the one in which it would be made, takes files of this user."""
-    present = directory
-    while not os.path.lexists(present):
-        present = os.path.dirname(present)
-    if not os.path.isdir(present) or not os.access(present, os.W_OK | os.X_OK):
-        raise OperationError(
-            "target-file",
-            f"{present} is no directory that this user may write to, and the backup belongs in {directory}.",
-            "Nothing was changed.",
-            "Correct its owner or dbops_backup_dir, or run with become.",
-        )
-
-
-def require_space(directory: str, figures: dict[str, int]) -> None:
-    if figures["expected"] > figures["free"]:
-        raise OperationError(
-            "backup-no-space",
-            f"{directory} has {figures['free'] >> 20} MiB free, the backup needs about {figures['expected'] >> 20} MiB.",
-            "No backup was begun.",
-            "Free space there, or set dbops_backup_dir to another file system.",
-        )
+def foreseen(plan: Plan, database_bytes: int) -> dict[str, int]:
+    """Bytes that the backup is expected to take, and bytes that are free."""
+    return estimate(plan.directory, plan.series, int(database_bytes * ESTIMATE_OF_DATABASE))
 
 
 def described(session: Session) -> dict[str, Any]:
@@ -154,34 +118,13 @@ class Backup:
         # One backup at a time in a directory. The lock ends with this process.
         self.progress.say("waiting for another backup or rotation in this directory", now=True)
         with alone(plan.directory, wait=plan.wait_for_others):
-            self._sweep()
+            sweep(plan.directory, plan.series)
             return self._make()
-
-    def _sweep(self) -> None:
-        """Remove what killed backups left behind; the lock is ours, so nobody works on it."""
-        for name in os.listdir(self.plan.directory):
-            parsed = _manifest.parse_name(name[1 : -len(_manifest.PARTIAL)]) if name.endswith(_manifest.PARTIAL) else None
-            if parsed and parsed.series == self.plan.series:  # `app_2` is another series than `app`
-                remove(os.path.join(self.plan.directory, name))
-
-    def _free_name(self) -> tuple[str, datetime, list[str]]:
-        """A name that nothing has, its time, and what is odd about it: a clock that was set back may give it twice."""
-        plan = self.plan
-        while True:
-            now = datetime.now(timezone.utc)
-            name = _manifest.backup_name(plan.series, now, EXTENSIONS[plan.format])
-            if not any(os.path.lexists(os.path.join(plan.directory, part)) for part in _manifest.parts_of(name)):
-                break
-            time.sleep(0.1)
-        older = [path[: -len(_manifest.SUFFIX)] for path in _manifest.manifests_of(plan.series, os.listdir(plan.directory))]
-        if older and older[-1].rpartition("_")[2] > name.rpartition("_")[2]:
-            return name, now, [f"The target's clock says {stamp(now)}, which is before {older[-1]}: one of the two times is wrong."]
-        return name, now, []
 
     def _make(self) -> dict[str, Any]:
         plan = self.plan
         clock = time.monotonic()
-        self.name, started, warnings = self._free_name()
+        self.name, started, warnings = free_name(plan.directory, plan.series, EXTENSIONS[plan.format])
         partial = _manifest.partial_name(self.name)
         try:
             with self._client() as client:
@@ -192,7 +135,7 @@ class Backup:
             if plan.verify:
                 self._require_equal(facts, counts)
             manifest = self._manifest(started, facts, files, globals_text)
-            self._publish(partial, manifest, globals_text)
+            publish(plan.directory, manifest, globals_text)
         except BaseException:
             remove(os.path.join(plan.directory, partial))
             raise
@@ -282,7 +225,7 @@ class Backup:
         on_target = os.path.join(plan.directory, partial)
         if plan.format == "custom":  # pg_dump makes a directory for its owner alone, and a file for everybody
             os.close(os.open(on_target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        expected = estimate(plan.directory, plan.series, facts["database_bytes"])["expected"]
+        expected = foreseen(plan, facts["database_bytes"])["expected"]
         started = time.monotonic()
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
             process = start_tied(command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, start_new_session=True)
@@ -319,7 +262,7 @@ class Backup:
         if not isinstance(rows, _read_through.Unreadable):
             return files, rows
         if rows.cut_off:
-            raise OperationError("backup-failed", f"The reading of the dump was cut off: {rows}.", _REMOVED, "Run it again.")
+            raise OperationError("backup-failed", f"The reading of the dump was cut off: {rows}.", REMOVED, "Run it again.")
         raise _not_verified([str(rows)])
 
     def _require_equal(self, facts: dict[str, Any], counts: dict[tuple[str, str], int]) -> None:
@@ -365,20 +308,6 @@ class Backup:
             }
         )
 
-    def _publish(self, partial: str, manifest: dict[str, Any], globals_text: str) -> None:
-        """Give it its name and its manifest, or neither."""
-        path = os.path.join(self.plan.directory, self.name)
-        partial = os.path.join(self.plan.directory, partial)
-        try:
-            write_text(path + _manifest.GLOBALS, globals_text)
-            os.rename(partial, path)
-            sync_directory(self.plan.directory)  # the data are there before anything says so
-            write_json(path + _manifest.SUFFIX, manifest)
-        except BaseException:
-            for part in _manifest.parts_of(path):
-                remove(part)
-            raise
-
 
 def _figures(written: int, expected: int, seconds: float, files: int, tables: int) -> dict[str, Any]:
     """How far a dump is, in words of few letters; the estimate is no better than that of its size."""
@@ -394,17 +323,17 @@ def _failed(answer: Answer) -> OperationError:
     """A program of PostgreSQL's that failed; the unfinished backup goes."""
     what, text = f"pg_dump failed: {answer.reason}.", answer.err.lower()
     if "no space left" in text:
-        return OperationError("backup-no-space", what, _REMOVED, "Free space in the backup directory.")
+        return OperationError("backup-no-space", what, REMOVED, "Free space in the backup directory.")
     if any(sign in text for sign in _DDL):
-        return OperationError("backup-ddl", what, _REMOVED, "Run it again when nobody changes the schema.")
-    return OperationError("backup-failed", what, _REMOVED, "Read the server's log, then run it again.")
+        return OperationError("backup-ddl", what, REMOVED, "Run it again when nobody changes the schema.")
+    return OperationError("backup-failed", what, REMOVED, "Read the server's log, then run it again.")
 
 
 def _not_verified(wrong: list[str]) -> OperationError:
     return OperationError(
         "backup-not-verified",
         f"The dump does not hold what its snapshot held: {'; '.join(wrong[:5])}.",
-        _REMOVED,
+        REMOVED,
         "Look at the file system and the memory of the target, then run it again.",
     )
 

@@ -139,14 +139,8 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     server_of,
     stack_of,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._pg_backup import (
-    EXTENSIONS,
-    Backup,
-    Plan,
-    estimate,
-    require_space,
-    require_writable,
-)
+from ansible_collections.amanat.dbops.plugins.module_utils._new_backup import require_space, require_writable
+from ansible_collections.amanat.dbops.plugins.module_utils._pg_backup import EXTENSIONS, Backup, Plan, foreseen
 
 
 def _plan(module: AnsibleModule) -> Plan:
@@ -178,7 +172,7 @@ def _prepare(module: AnsibleModule) -> tuple[Plan, dict[str, int]]:
     plan = _plan(module)
     size = plan.server.value("SELECT pg_database_size(current_database()) AS bytes")
     require_writable(plan.directory)
-    figures = estimate(plan.directory, plan.series, int(size))
+    figures = foreseen(plan, int(size))
     require_space(plan.directory, figures)
     return plan, figures
 
