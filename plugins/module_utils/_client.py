@@ -38,13 +38,18 @@ class Client:
         network: str = "none",
         labels: dict[str, str] | None = None,
         read_only: bool = False,
+        as_caller: bool = True,
+        options: tuple[str, ...] = (),
     ) -> None:
+        """as_caller: files get the owner of this process; options: whatever else the engine's `run` is told."""
         self._place = place
         self._directory = directory
         self._image = image
         self._network = network
         self._labels = labels or {}
         self._read_only = read_only
+        self._as_caller = as_caller
+        self._options = options
         self._name = f"dbops-client-{secrets.token_hex(6)}"
         self._holder: Any = None
 
@@ -60,6 +65,8 @@ class Client:
             mounts={self._directory: MOUNT},
             labels=self._labels,
             read_only=self._read_only,
+            as_caller=self._as_caller,
+            options=self._options,
         )
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
             self._holder = start_tied(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
@@ -86,8 +93,13 @@ class Client:
         self._holder.wait()
         self._holder.stdout.close()
 
+    @property
+    def place(self) -> Place:
+        """Where a server runs that was started among its programs."""
+        return Place(self._place.engine, self._name) if self._image else self._place
+
     def command(self, argv: list[str], env: dict[str, str]) -> Command:
-        return self._place.inside(self._name, argv, env) if self._image else self._place.here(argv, env)
+        return self.place.short(argv, env)
 
     def path(self, name: str) -> str:
         """A file of the directory as the programs see it."""

@@ -20,8 +20,11 @@ GLOBALS = ".globals.sql"  # roles and tablespaces of the server, beside the data
 PARTIAL = ".partial"
 STAMP = "%Y-%m-%dT%H%M%SZ"  # UTC, and no character that a file system minds
 
-# Directory format, custom format, Redis' snapshot, Redis' append-only files.
-EXTENSIONS = (".pgdir", ".dump", ".rdb", ".aof.tar")
+# What a backup is of, as its manifest says it, and what its name ends with: directory format and custom format; snapshot and
+# append-only files.
+POSTGRESQL, REDIS = "postgresql", "redis"
+EXTENSIONS_OF = {POSTGRESQL: (".pgdir", ".dump"), REDIS: (".rdb", ".aof.tar")}
+EXTENSIONS = (*EXTENSIONS_OF[POSTGRESQL], *EXTENSIONS_OF[REDIS])
 
 # A series begins the file's name: nothing hidden, no path, no second meaning.
 SERIES = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -121,8 +124,10 @@ def require_usable(name: str, manifest: Any) -> dict[str, Any]:
     return manifest
 
 
-def contents_of(manifest: dict[str, Any]) -> dict[str, int]:
-    """How many tables a backup holds, and how many rows in all of them."""
+def contents_of(manifest: dict[str, Any]) -> dict[str, Any]:
+    """How many tables a backup holds, and how many rows in all of them; or how many keys, None where nobody has counted them."""
+    if manifest.get("kind") == REDIS:
+        return {"keys": manifest["keys"]}
     return {"tables": len(manifest["tables"]), "rows": sum(table["rows"] for table in manifest["tables"])}
 
 

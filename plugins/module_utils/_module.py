@@ -171,18 +171,29 @@ def backup_dir_of(module: AnsibleModule, option: str = "backup_dir") -> str:
     return path
 
 
+def redis_place_of(module: AnsibleModule) -> Place:
+    return Place(engine_of(module), module.params["redis_container"], module.params["redis_bin_dir"])
+
+
 def redis_of(module: AnsibleModule) -> Redis:
     """The server as the operator reaches it: inside its container, else by the host and port of its URL."""
-    params = module.params
-    place = Place(engine_of(module), params["redis_container"], params["redis_bin_dir"])
+    params, place = module.params, redis_place_of(module)
     if place.container:
         place.engine.container(place.container)
     return Redis.of(place, params["redis_url"], params["redis_password"])
 
 
+def redis_series_of(module: AnsibleModule) -> str:
+    """The series that is meant: by default that of the stack, since a Redis has no name of its own."""
+    return _series(module.params["series"] or f"{stack_of(module).name}_redis")
+
+
 def series_of(module: AnsibleModule) -> str:
     """The series that is meant: by default that of the database in the URL, whether the server answers or not."""
-    series = module.params["series"] or f"{_manifest.safe_series(url_of(module).database)}_pg"
+    return _series(module.params["series"] or f"{_manifest.safe_series(url_of(module).database)}_pg")
+
+
+def _series(series: str) -> str:
     if not _manifest.SERIES.fullmatch(series):
         raise OperationError(
             "series-malformed",
@@ -190,7 +201,7 @@ def series_of(module: AnsibleModule) -> str:
             "Nothing was changed.",
             "Use letters, digits, dot, hyphen and underscore, beginning with a letter or a digit.",
         )
-    return str(series)
+    return series
 
 
 def run_as_job(module: AnsibleModule, prepare: Callable[[], Callable[[Progress], dict[str, Any]]]) -> dict[str, Any]:

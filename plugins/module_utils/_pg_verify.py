@@ -10,15 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 from . import _manifest, _pg_digest
-from ._backup_dir import disagreement, in_use, read_manifest, record, unusable
-from ._catalogue import opened
-from ._choice import NEWEST, POSTGRESQL
+from ._backup_dir import disagreement, in_use
 from ._client import Client
 from ._command import run
 from ._errors import OperationError
@@ -27,8 +23,7 @@ from ._job import Progress
 from ._pg_dump import compare_counts
 from ._place import Place
 from ._read_through import Files, Unreadable, read_through
-from ._stack import Stack
-from ._window import stamp
+from ._reading import Reading
 
 
 @dataclass(frozen=True)
@@ -52,45 +47,6 @@ class Plan:
         }
 
 
-def choose(directory: str, series: str, wanted: str, stack: Stack) -> dict[str, Any]:
-    """The manifest of the backup that is meant. The newest is the newest, whatever is wrong with it: that is what is asked.
-
-    What another stack made is only taken by its name.
-    """
-    with opened(directory, lock=False) as descriptor:
-        names = os.listdir(descriptor)
-    known = [name[: -len(_manifest.SUFFIX)] for name in _manifest.manifests_of(series, names)]
-    known = [name for name in known if name.endswith(POSTGRESQL)]
-    if wanted == NEWEST:
-        for name in reversed(known):
-            manifest = _read(directory, name)
-            if manifest["stack"] == str(stack):
-                return manifest
-        raise OperationError(
-            "backup-none",
-            f"The series {series} has no backup of {stack} in {directory}.",
-            "Nothing was changed.",
-            "Make one: playbooks/backup.yml, or name the series, dbops_series, or the backup, dbops_backup.",
-        )
-    name = wanted
-    parsed = _manifest.parse_name(name, POSTGRESQL)
-    if parsed is None or not {name, name + _manifest.SUFFIX} & set(names):
-        raise OperationError(
-            "backup-unknown",
-            f"There is no backup {name!r} of PostgreSQL in {directory}.",
-            "Nothing was changed.",
-            "Name one of those that playbooks/backup_info.yml lists.",
-        )
-    return _read(directory, name)
-
-
-def _read(directory: str, name: str) -> dict[str, Any]:
-    try:
-        return read_manifest(directory, name)
-    except _manifest.Unusable as why:
-        raise unusable(name, why.slug, why.reason) from None
-
-
 def reader(place: Place, manifest: dict[str, Any]) -> str:
     """The image whose pg_restore reads the backup: the one that wrote it, else the server's; "" for the target's own programs."""
     if not place.container:
@@ -110,36 +66,17 @@ def reader(place: Place, manifest: dict[str, Any]) -> str:
     return image
 
 
-class Verification:
-    """The reading of one backup. What it finds is written into the manifest; a reading that was cut off finds nothing."""
+class Verification(Reading):
+    """The reading of one dump: its files, and the rows in them."""
 
     def __init__(self, plan: Plan, progress: Progress) -> None:
+        super().__init__(plan.directory, plan.manifest, progress)
         self.plan = plan
-        self.progress = progress
 
     def make(self) -> dict[str, Any]:
-        plan, manifest = self.plan, self.plan.manifest
-        clock = time.monotonic()
-        wrong = self._wrong()
-        now = stamp(datetime.now(timezone.utc))
-        if wrong:
-            reason = "; ".join(wrong[:5])
-            self._record({"check": _manifest.VERIFIED, "failed": now, "reason": reason})
-            raise OperationError(
-                "backup-not-verified",
-                f"{manifest['name']} does not hold what its manifest says: {reason}.",
-                "The manifest says so from now on, and the backup no longer counts; other backups are untouched.",
-                "Take another backup now: playbooks/backup.yml; then look at the file system and the memory of the target.",
-            )
-        seconds = round(time.monotonic() - clock, 3)
-        self._record({"check": _manifest.VERIFIED, "passed": now, "rows": _manifest.contents_of(manifest)["rows"], "seconds": seconds})
-        return plan.result(seconds)
+        return self.plan.result(self.read())
 
-    def _record(self, entry: dict[str, Any]) -> None:
-        self.progress.say("waiting for a backup or rotation in this directory, to write the result down", now=True)
-        record(self.plan.directory, self.plan.manifest["name"], entry)
-
-    def _wrong(self) -> list[str]:
+    def wrong(self) -> list[str]:
         """Everything in which the backup is not what its manifest says."""
         plan, manifest = self.plan, self.plan.manifest
         differs = disagreement(plan.directory, manifest)

@@ -27,7 +27,7 @@ def program(name: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Redis:
-    """How the operator reaches one server. address: host and port, empty for the container's own."""
+    """How the operator reaches one server. address: host and port, empty for the container's own; socket: goes before it."""
 
     place: Place
     user: str
@@ -35,6 +35,7 @@ class Redis:
     address: tuple[str, int] | None = None
     tls: bool = False
     database: int = 0
+    socket: str = ""
 
     @classmethod
     def of(cls, place: Place, url: str, password: str) -> Redis:
@@ -56,17 +57,20 @@ class Redis:
             database=database,
         )
 
-    def command(self) -> Command:
+    def command(self, *before: str) -> Command:
+        """before: a program that runs redis-cli, whose command line follows as its arguments."""
         # Replies of RESP2, one line each: https://redis.io/docs/latest/develop/tools/cli/
         options = ["--no-auth-warning", "-2", "--quoted-json", "-n", str(self.database)]
-        if self.address:
+        if self.socket:
+            options += ["-s", self.socket]
+        elif self.address:
             options += ["-h", self.address[0], "-p", str(self.address[1])]
         if self.tls:
             options.append("--tls")
         if self.user:
             options += ["--user", self.user]
         env = {"REDISCLI_AUTH": self.password} if self.password else {}
-        return self.place.short([*program("cli"), *options], env)
+        return self.place.short([*before, *program("cli"), *options], env)
 
     def session(self, loading: float = LOADING) -> Session:
         """loading: seconds that the server may still take to load its data."""

@@ -49,6 +49,11 @@ def shown(text: str) -> str:
     return "".join(char if char.isprintable() and char != "\\" else _escaped(encoded(char)).decode() for char in text)
 
 
+def unshown(text: str) -> bytes:
+    """The key that is shown so."""
+    return re.sub(rb"\\x([0-9a-f]{2})", lambda match: bytes([int(match[1], 16)]), encoded(text))
+
+
 # --quoted-json writes a string as redis-cli shows it to people, and doubles each backslash of that. So a quotation mark is \\"
 # in it, where JSON sees the end of the string. https://github.com/redis/redis/blob/7.0.15/src/redis-cli.c, jsonStringOutput
 _STRING = re.compile(rb'(error:)?"((?:[^"\\]|\\\\(?:\\\\|["nrtab]|x[0-9a-f]{2}))*)"')

@@ -150,8 +150,8 @@ report:
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _manifest
 from ansible_collections.amanat.dbops.plugins.module_utils._drill import Assertion, Drill, Plan
+from ansible_collections.amanat.dbops.plugins.module_utils._drilling import predicted
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     BACKUPS_OPTIONS,
@@ -170,27 +170,10 @@ def _plan(module: AnsibleModule) -> Plan:
     return Plan(**rebuilding_of(module), assertions=assertions)
 
 
-def _predict(plan: Plan) -> dict[str, Any]:
-    manifest = plan.manifest
-    return {
-        "changed": True,
-        "backup": manifest["name"],
-        "series": manifest["series"],
-        "bytes": manifest["bytes"],
-        **_manifest.contents_of(manifest),
-        "image": plan.image,
-        "rto": None,
-        "load_seconds": None,
-        "seconds": 0.0,
-        "assertions": [],
-        "notes": [],
-        "report": "",
-    }
-
-
 def body(module: AnsibleModule) -> dict[str, Any]:
     if module.check_mode:
-        return _predict(_plan(module))
+        plan = _plan(module)
+        return {"changed": True, "backup": plan.manifest["name"], **predicted(plan.manifest, plan.image), "report": ""}
 
     def prepare() -> Callable[[Progress], dict[str, Any]]:
         return Drill(_plan(module)).make

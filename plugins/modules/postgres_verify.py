@@ -86,6 +86,7 @@ seconds:
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils._choice import named_or_newest
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     BACKUPS_OPTIONS,
@@ -99,12 +100,12 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     series_of,
     stack_of,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._pg_verify import Plan, Verification, choose, reader
+from ansible_collections.amanat.dbops.plugins.module_utils._pg_verify import Plan, Verification, reader
 
 
 def _plan(module: AnsibleModule) -> Plan:
     params, place, directory = module.params, place_of(module), backup_dir_of(module)
-    manifest = choose(directory, series_of(module), params["backup"], stack_of(module))
+    manifest = named_or_newest(directory, series_of(module), params["backup"], stack_of(module))
     labels = {"stack": str(stack_of(module)), "run": params["job"] or "verify"}
     return Plan(place, directory, manifest, reader(place, manifest), labels)
 

@@ -1,0 +1,75 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+"""The files in which a server keeps its data, and programs that reach them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from ._client import Client
+from ._errors import OperationError
+from ._redis_cli import Redis
+from ._redis_info import configuration
+from ._redis_session import Session
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the data are, as the server's settings say. appending: whether it starts from its append-only files."""
+
+    directory: str
+    snapshot: str
+    append_directory: str
+    append_file: str
+    appending: bool
+
+    @property
+    def append_manifest(self) -> str:
+        """The file that lists the append-only files."""
+        return os.path.join(self.append_directory, f"{self.append_file}.manifest")
+
+
+def layout_of(session: Session) -> Layout:
+    told = configuration(session, "dir", "dbfilename", "appenddirname", "appendfilename", "appendonly")
+    return Layout(told["dir"], told["dbfilename"], told["appenddirname"], told["appendfilename"], told["appendonly"] == "yes")
+
+
+def require_reach(redis: Redis, layout: Layout, server: dict[str, Any]) -> None:
+    """Refuse where the files are not within reach. server: that section of INFO."""
+    if redis.place.container:
+        mounts = [mount["Destination"] for mount in redis.place.engine.container(redis.place.container)["Mounts"]]
+        if not any(os.path.commonpath([layout.directory, mount]) == mount for mount in mounts):
+            raise OperationError(
+                "data-not-mounted",
+                f"{redis.place.container} keeps its data in {layout.directory}, where nothing is mounted: they end with the container.",
+                "Nothing was changed.",
+                "Mount a directory or a volume there; until then: redis-cli --rdb <file>",
+            )
+        return
+    try:
+        beside = os.readlink(f"/proc/{server['process_id']}/cwd")
+    except OSError:
+        beside = ""
+    if beside != os.path.realpath(layout.directory):
+        raise OperationError(
+            "redis-elsewhere",
+            f"The files of Redis in {layout.directory} cannot be read here: the server runs on another machine, or as another user.",
+            "Nothing was changed.",
+            "Run it on the server's own host, with become; or name the container, dbops_redis_container.",
+        )
+
+
+def beside_server(redis: Redis, directory: str, labels: dict[str, str], *, writable: bool = False) -> Client:
+    """Programs that reach the server's files under their own names, and a backup directory. writable: the files of the server."""
+    if not redis.place.container:
+        return Client(redis.place, directory)
+    facts: dict[str, Any] = redis.place.engine.inspect("container", redis.place.container) or {}
+    mode = "rw" if writable else "ro"
+    # The files are the server's user's alone; a caller who is not root on the host is, through the engine.
+    options = ("--user", "0:0", "--volumes-from", f"{facts['Id']}:{mode}")
+    return Client(redis.place, directory, image=facts["Image"], labels=labels, as_caller=False, read_only=writable, options=options)
