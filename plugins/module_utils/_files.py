@@ -27,11 +27,12 @@ def sync_directory(path: str) -> None:
         os.close(descriptor)
 
 
-def _write_beside(path: str, text: str, mode: int) -> str:
+def _write_beside(path: str, text: str, mode: int, uid: int = -1) -> str:
     beside = f"{path}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            os.fchown(descriptor, uid, -1)
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
@@ -79,9 +80,9 @@ def make_private_directory(path: str) -> None:
             continue
 
 
-def write_text(path: str, text: str, mode: int = 0o600) -> None:
-    """Replace a file in one step; readers see the old text or the new one, never a part."""
-    beside = _write_beside(path, text, mode)
+def write_text(path: str, text: str, mode: int = 0o600, uid: int = -1) -> None:
+    """Replace a file in one step; readers see the old text or the new one, never a part. uid: of its owner, -1 for the writer."""
+    beside = _write_beside(path, text, mode, uid)
     os.rename(beside, path)
     sync_directory(os.path.dirname(path))
 

@@ -102,9 +102,11 @@ def test_the_health_check_of_redis_authenticates(host: Host) -> None:
     assert host.run("docker exec %s sh -c %s", REDIS, test.replace("etc/redis/password", "etc/redis/redis.conf")).rc != 0
 
 
-def test_redis_keeps_the_settings_it_was_started_with(host: Host) -> None:
-    assert redis(host, "CONFIG", "GET", "maxmemory").split() == ["maxmemory", "0"]
-    assert "maxmemory" not in (HOME / "redis/config/redis.conf").read_text(encoding="utf-8")
+def test_redis_has_what_it_can_use_at_once_and_the_others_wait(host: Host) -> None:
+    assert redis(host, "CONFIG", "GET", "maxmemory").split() == ["maxmemory", "104857600"]
+    file = (HOME / "redis/config/redis.conf").read_text(encoding="utf-8")
+    assert "maxmemory 100mb\n" in file
+    assert "databases" not in file
     assert redis(host, "CONFIG", "GET", "save").splitlines()[1] == "3600 1 300 100 60 10000"
     assert redis(host, "CONFIG", "REWRITE") == "OK"
 

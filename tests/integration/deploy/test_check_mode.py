@@ -46,14 +46,16 @@ def test_changes_wait_until_a_restart_is_allowed(deployment: Deployment) -> None
     change = {
         **OPERATED,
         "postgres_settings": {"work_mem": "8MB", "max_connections": 150},
-        "redis_settings": {"maxmemory": "100mb"},
+        "redis_settings": {"maxmemory": "100mb", "databases": 4},
         "dbops_redis_password": "secret-of-redis-2",
     }
-    waiting = "waiting for a restart: setting max_connections, setting shared_preload_libraries, setting maxmemory, password"
+    waiting = "waiting for a restart: setting max_connections, setting shared_preload_libraries, setting databases, password"
 
     predicted = deployment.play("--check", "--diff", **change)
     assert waiting in predicted.last_line
     assert "-shared_preload_libraries = 'pg_stat_statements'" in predicted.out
+    for line in ("-maxmemory 0", "+maxmemory 100mb", "+databases 16 # by a restart: 4"):
+        assert line in predicted.out
     assert "work_mem" not in (deployment.home / "postgres/config/postgresql.conf").read_text(encoding="utf-8")
 
     assert running == engine("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", POSTGRES, REDIS)

@@ -107,24 +107,26 @@ class Server:
         return str(result["msg"])
 
 
-def run_redis(image: str, *settings: str, password: str = SECRET, options: tuple[str, ...] = ()) -> Server:
-    """image: `redis` or `redis7`. settings: of the server; options: of the container."""
+def run_redis(image: str, *settings: str, password: str = SECRET, config: str = "", options: tuple[str, ...] = ()) -> Server:
+    """image: `redis` or `redis7`. settings: of the server, after those of its file, config; options: of the container."""
     name, tag = f"dbops-redis-{secrets.token_hex(4)}", images(image)[image]
     login = ["--requirepass", password] if password else []
-    engine("run", "--detach", "--name", name, *options, tag, "redis-server", *login, *settings)
+    file = [config] if config else []
+    engine("run", "--detach", "--name", name, *options, tag, "redis-server", *file, *login, *settings)
     cli = ["docker", "exec", "--interactive", "--env", "REDISCLI_AUTH", name, "redis-cli"]
     server = Server({"redis_container": name, "redis_password": password}, cli, password, name, tag)
     server.await_answer()
     return server
 
 
-def run_valkey(directory: Path, *settings: str, password: str = SECRET) -> Server:
+def run_valkey(directory: Path, *settings: str, password: str = SECRET, config: str = "") -> Server:
     """On this machine itself, as without an engine. directory: of its data."""
     program = _tools.valkey()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    argv = [str(program / "valkey-server"), "--port", str(port), "--dir", str(directory), "--requirepass", password, *settings]
+    file = [config] if config else []
+    argv = [str(program / "valkey-server"), *file, "--port", str(port), "--dir", str(directory), "--requirepass", password, *settings]
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
     options = {"redis_bin_dir": str(program), "redis_url": f"redis://127.0.0.1:{port}", "redis_password": password}
     cli = [str(program / "valkey-cli"), "-p", str(port)]
