@@ -1,0 +1,105 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deploy, configure, persistence and memory as an operator types them, one after the other on one server."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.plays import Outcome, engine, images, play
+
+from .conftest import KEYS, SECRET, Server
+
+
+@dataclass
+class Stack:
+    """A Redis that deploy makes, in directories of its own."""
+
+    directory: Path
+    image: str
+    name: str = field(default_factory=lambda: f"dbops-redis-{secrets.token_hex(4)}")
+
+    def play(self, verb: str, *options: str, **variables: Any) -> Outcome:
+        known = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "dbops_environment": "development",
+            "dbops_name": self.name,
+            "dbops_state_dir": str(self.directory / "state"),
+            "dbops_redis_container": self.name,
+            "dbops_redis_password": SECRET,
+            "redis_image": self.image,
+            **variables,
+        }
+        inventory = self.directory / "hosts.json"
+        inventory.write_text(json.dumps({"all": {"hosts": {"keys": known}}}), encoding="utf-8")
+        outcome = play(verb, "--inventory", str(inventory), *options)
+        assert SECRET not in outcome.out
+        return outcome
+
+    @property
+    def config(self) -> str:
+        return (self.directory / "state/development" / self.name / "redis/config/redis.conf").read_text(encoding="utf-8")
+
+    @property
+    def server(self) -> Server:
+        return Server({}, ["docker", "exec", "--interactive", "--env", "REDISCLI_AUTH", self.name, "redis-cli"], container=self.name)
+
+
+@pytest.fixture
+def stack() -> Iterator[Stack]:
+    if os.geteuid() != 0:
+        pytest.skip("deploy makes what belongs to root on its target, and the target is this machine")
+    with tempfile.TemporaryDirectory(prefix="dbops-") as path:
+        stack = Stack(Path(path), images("redis")["redis"])
+        yield stack
+        subprocess.run(["docker", "rm", "--force", "--volumes", stack.name], capture_output=True, check=False)
+        subprocess.run(["docker", "network", "rm", f"development-{stack.name}"], capture_output=True, check=False)
+
+
+@pytest.mark.slow
+def test_settings_from_the_inventory_to_the_server(stack: Stack) -> None:
+    deployed = stack.play("deploy")
+    assert deployed.code == 0, deployed.out
+    server = stack.server
+    server.fill()
+    begun = engine("inspect", "--format", "{{.State.StartedAt}}", stack.name)
+    wish = {"redis_settings": {"maxmemory": "100mb", "maxmemory-policy": "allkeys-lru", "databases": 4, "appendonly": True}}
+
+    foreseen = stack.play("configure", "--check", "--diff", **wish)
+    assert "+databases 16 # by a restart: 4" in foreseen.out
+    assert "+maxmemory 100mb" in foreseen.out
+    assert "would set maxmemory, maxmemory-policy in the server" in foreseen.last_line
+
+    switched = stack.play("persistence", **wish)
+    assert f"changed: set appendonly by switch, rewrite, keep; {KEYS} keys before, {KEYS} after" in switched.last_line, switched.out
+    assert "appendonly yes\n" in stack.config
+    assert "maxmemory" not in stack.config
+
+    limited = stack.play("memory", **wish)
+    assert "changed: set maxmemory, maxmemory-policy; allkeys-lru, " in limited.last_line, limited.out
+    assert "auth:refresh:* (for example auth:refresh:1), payment:idem:* (for example payment:idem:1)" in limited.last_line
+    assert "maxmemory 100mb\n" in stack.config
+
+    again = stack.play("deploy", **wish)
+    assert "ok: everything is as described, waiting for a restart: setting databases" in again.last_line, again.out
+    assert begun == engine("inspect", "--format", "{{.State.StartedAt}}", stack.name)
+
+    # The start that brings the rest finds every key.
+    forced = stack.play("deploy", **wish, redis_may_restart=True)
+    assert "changed: Redis: settings, container" in forced.last_line, forced.out
+    assert server.ask("CONFIG", "GET", "databases").split()[-1] == "4"
+    assert server.ask("DBSIZE") == str(KEYS)
+    assert "everything is as described" in stack.play("deploy", **wish).last_line
