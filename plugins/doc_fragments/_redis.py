@@ -28,6 +28,11 @@ options:
       - A secret. It is never shown, logged or put on a command line.
     type: str
     default: ''
+  redis_user:
+    description:
+      - The server's user as whom it is operated. Defaults to that of O(redis_url).
+    type: str
+    default: ''
   redis_password:
     description:
       - The server's password. Defaults to that of O(redis_url).

@@ -56,6 +56,7 @@ REDIS_OPTIONS: dict[str, Any] = {
     "redis_container": {"type": "str", "default": ""},
     "redis_bin_dir": {"type": "str", "default": ""},
     "redis_url": {"type": "str", "default": "", "no_log": True},
+    "redis_user": {"type": "str", "default": ""},
     "redis_password": {"type": "str", "default": "", "no_log": True},
 }
 
@@ -180,7 +181,7 @@ def redis_of(module: AnsibleModule) -> Redis:
     params, place = module.params, redis_place_of(module)
     if place.container:
         place.engine.container(place.container)
-    return Redis.of(place, params["redis_url"], params["redis_password"])
+    return Redis.of(place, params["redis_url"], params["redis_password"], params["redis_user"])
 
 
 def redis_series_of(module: AnsibleModule) -> str:

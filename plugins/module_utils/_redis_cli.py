@@ -38,8 +38,8 @@ class Redis:
     socket: str = ""
 
     @classmethod
-    def of(cls, place: Place, url: str, password: str) -> Redis:
-        """url: that of the application, "" for a server without one."""
+    def of(cls, place: Place, url: str, password: str, user: str = "") -> Redis:
+        """url: that of the application, "" for a server without one. user, password: of the operator, where they are others."""
         try:
             parts = urlsplit(url or "redis://127.0.0.1")
             port = parts.port or DEFAULT_PORT
@@ -50,7 +50,7 @@ class Redis:
             raise _malformed("it is not redis://<host>")
         return cls(
             place,
-            user=unquote(parts.username or ""),
+            user=user or unquote(parts.username or ""),
             password=password or unquote(parts.password or ""),
             address=None if place.container else (parts.hostname, port),
             tls=parts.scheme == "rediss" and not place.container,

@@ -103,3 +103,45 @@ def test_settings_from_the_inventory_to_the_server(stack: Stack) -> None:
     assert server.ask("CONFIG", "GET", "databases").split()[-1] == "4"
     assert server.ask("DBSIZE") == str(KEYS)
     assert "everything is as described" in stack.play("deploy", **wish).last_line
+
+
+@pytest.mark.slow
+def test_users_who_may_do_what_they_are_there_for(stack: Stack) -> None:
+    users = {
+        "redis_users": [
+            {"name": "nickapp", "role": "application", "password": "of the app"},
+            {"name": "dbops", "role": "operator"},
+            {"name": "exporter", "role": "exporter", "password": "of the exporter"},
+        ],
+        "redis_default_user": False,
+    }
+    refused = stack.play("deploy", **users)
+    assert "refused: [users-malformed] " in refused.last_line
+    named = {**users, "dbops_redis_user": "dbops"}
+    deployed = stack.play("deploy", **named)
+    assert deployed.code == 0, deployed.out
+    assert "of the app" not in deployed.out
+    server = stack.server
+
+    def may(user: str, password: str, *command: str) -> str:
+        server.password = password
+        return server.ask("--no-auth-warning", "--user", user, *command)
+
+    assert may("dbops", SECRET, "SET", "auth:refresh:1", "token") == "OK"
+    assert may("nickapp", "of the app", "GET", "auth:refresh:1") == "token"
+    assert "redis_version" in may("nickapp", "of the app", "INFO", "server")
+    for command in (["FLUSHALL"], ["KEYS", "*"], ["CONFIG", "GET", "save"], ["ACL", "LIST"], ["SHUTDOWN"]):
+        assert "NOPERM" in may("nickapp", "of the app", *command)
+    assert "maxmemory" in may("exporter", "of the exporter", "CONFIG", "GET", "maxmemory")
+    assert "NOPERM" in may("exporter", "of the exporter", "GET", "auth:refresh:1")
+    assert "WRONGPASS" in may("default", SECRET, "PING")
+    assert "of the app" not in engine("inspect", stack.name)
+
+    # Operated as that user from now on, and back.
+    assert "everything is as described" in stack.play("deploy", **named).last_line
+    assert "ok: server and file are as described" in stack.play("configure", **named).last_line
+    waiting = stack.play("deploy")
+    assert "waiting for a restart: password, container healthcheck" in waiting.last_line, waiting.out
+    back = stack.play("deploy", redis_may_restart=True)
+    assert back.code == 0, back.out
+    assert may("default", SECRET, "GET", "auth:refresh:1") == "token"
