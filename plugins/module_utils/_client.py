@@ -41,7 +41,7 @@ class Client:
         as_caller: bool = True,
         options: tuple[str, ...] = (),
     ) -> None:
-        """as_caller: files get the owner of this process; options: whatever else the engine's `run` is told."""
+        """directory: "" where none is needed. as_caller: files get the owner of this process. options: what else `run` is told."""
         self._place = place
         self._directory = directory
         self._image = image
@@ -62,7 +62,7 @@ class Client:
             {},
             image=self._image,
             network=self._network,
-            mounts={self._directory: MOUNT},
+            mounts={self._directory: MOUNT} if self._directory else {},
             labels=self._labels,
             read_only=self._read_only,
             as_caller=self._as_caller,

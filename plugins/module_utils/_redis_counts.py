@@ -85,7 +85,7 @@ def count(session: Session, known: Counts | None = None) -> Counts:
         session.ask("SELECT", database)
         # Even where none was named then, none is named now.
         wanted = [] if known is None else [b"", *(unshown(entry["prefix"]) for entry in known if entry["database"] == database)]
-        for prefix, keys, volatile in session.ask("EVAL", _SCRIPT, 0, NAMED, *wanted, timeout=TIMEOUT):
+        for prefix, keys, volatile in session.ask("EVAL_RO", _SCRIPT, 0, NAMED, *wanted, timeout=TIMEOUT):
             counted.append({"database": database, "prefix": shown(prefix), "keys": keys, "volatile": volatile})
     return counted
 

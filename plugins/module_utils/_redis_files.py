@@ -8,10 +8,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ._client import Client
+from ._command import run
 from ._errors import OperationError
 from ._redis_cli import Redis
 from ._redis_info import configuration
@@ -37,6 +38,16 @@ class Layout:
 def layout_of(session: Session) -> Layout:
     told = configuration(session, "dir", "dbfilename", "appenddirname", "appendfilename", "appendonly")
     return Layout(told["dir"], told["dbfilename"], told["appenddirname"], told["appendfilename"], told["appendonly"] == "yes")
+
+
+def usual_layout(redis: Redis) -> Layout:
+    """Where the files of a container are whose server cannot be asked: where its image has them. It starts from what there is."""
+    facts: dict[str, Any] = redis.place.engine.inspect("container", redis.place.container) or {}
+    directory = facts.get("Config", {}).get("WorkingDir") or "/data"
+    layout = Layout(directory, "dump.rdb", "appendonlydir", "appendonly.aof", appending=False)
+    with beside_server(redis, "", {}) as client:
+        appending = run(client.command(["test", "-e", os.path.join(directory, layout.append_manifest)], {})).ok
+    return replace(layout, appending=appending)
 
 
 def require_reach(redis: Redis, layout: Layout, server: dict[str, Any]) -> None:

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from .conftest import KEYS, STACK, Server
+from .places import Places
 
 Own = Callable[..., Server]
 
@@ -29,28 +28,19 @@ PREFIXES = {
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> dict[str, Any]:
-    """Where state and backups of a test go; its calls wait for their jobs."""
-    return {"state_dir": str(tmp_path / "state"), "backup_dir": str(tmp_path / "backups"), "wait": 120.0}
+def places(tmp_path: Path) -> Places:
+    return Places(tmp_path)
 
 
-def manifest_of(places: dict[str, Any], name: str) -> dict[str, Any]:
-    return json.loads(Path(places["backup_dir"], f"{name}.manifest.json").read_text(encoding="utf-8"))
-
-
-def names(places: dict[str, Any]) -> list[str]:
-    return sorted(path.name for path in Path(places["backup_dir"]).iterdir())
-
-
-def test_a_backup_is_made_read_again_and_rehearsed(server: Server, places: dict[str, Any]) -> None:
+def test_a_backup_is_made_read_again_and_rehearsed(server: Server, places: Places) -> None:
     server.ask("-n", "3", "SET", "cache:page:3", "x")
     foreseen = server.run("redis_backup", check=True, **places)
-    assert (foreseen["keys"], foreseen["sha256"], Path(places["backup_dir"]).exists()) == (KEYS + 1, "", False)
+    assert (foreseen["keys"], foreseen["sha256"], places.names()) == (KEYS + 1, "", [])
     made = server.run("redis_backup", **places)
     assert (made["format"], made["keys"], made["verified"], made["series"]) == ("rdb", KEYS + 1, True, "keys_redis")
-    assert names(places) == [made["name"], f"{made['name']}.manifest.json"]
+    assert places.names() == [made["name"], f"{made['name']}.manifest.json"]
     assert Path(made["path"]).stat().st_mode & 0o777 == 0o600
-    manifest = manifest_of(places, made["name"])
+    manifest = places.manifest(made["name"])
     counted = {(entry["database"], entry["prefix"]): (entry["keys"], entry["volatile"]) for entry in manifest["prefixes"]}
     assert counted == {**{(0, prefix): counts for prefix, counts in PREFIXES.items()}, (3, "cache:page:"): (1, 0)}
     assert (manifest["stack"], manifest["kind"]) == (STACK, "redis")
@@ -59,10 +49,10 @@ def test_a_backup_is_made_read_again_and_rehearsed(server: Server, places: dict[
     assert (verified["name"], verified["keys"], verified["sha256"]) == (made["name"], KEYS + 1, made["sha256"])
     drilled = server.run("redis_drill", **places)
     assert (drilled["backup"], drilled["keys"], drilled["rto"] > 0) == (made["name"], KEYS + 1, True)
-    assert [check["check"] for check in manifest_of(places, made["name"])["checks"]] == ["complete", "verified", "drilled"]
+    assert [check["check"] for check in places.manifest(made["name"])["checks"]] == ["complete", "verified", "drilled"]
 
 
-def test_append_only_files_are_backed_up_as_they_are(own: Own, places: dict[str, Any]) -> None:
+def test_append_only_files_are_backed_up_as_they_are(own: Own, places: Places) -> None:
     server = own("redis", "--appendonly", "yes", "--auto-aof-rewrite-percentage", "77")
     server.fill()
     made = server.run("redis_backup", **places)

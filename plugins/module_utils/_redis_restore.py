@@ -1,0 +1,230 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+"""A backup of Redis in the place of the server's data, and back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from . import _audit, _redis_counts, _redis_stamp
+from ._backup_dir import disagreement, in_use, unusable
+from ._client import Client
+from ._command import run
+from ._errors import OperationError
+from ._files import make_private_directory, read_json, write_json
+from ._job import Progress
+from ._redis_backup import wrong_file
+from ._redis_cli import Redis
+from ._redis_files import Layout, beside_server
+from ._redis_hold import hold, release
+from ._redis_save import save
+from ._redis_session import Session
+from ._redis_swap import Swap
+from ._redis_verify import other_content
+from ._services import Service
+from ._stack import Stack
+
+# A server that ended, or cannot load what it has, is one that needs a restore.
+DOWN = ("redis-unreachable", "redis-loading", "redis-connection-lost")
+
+# Nobody who came back with the server writes while it is compared; it lets them go by itself if this process does not live to do it.
+_HOLD = 600  # seconds
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one restore needs to know. service: what stops and starts the server; manifest: {} for a return."""
+
+    stack: Stack
+    redis: Redis
+    layout: Layout
+    service: Service
+    directory: str
+    moment: str
+    run: str
+    manifest: dict[str, Any]
+    by: dict[str, str]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {"stack": str(self.stack), "run": self.run}
+
+
+def require_own(manifest: dict[str, Any], stack: Stack, old_stamp: str) -> None:
+    """Data of another environment have nothing to do here: nobody makes keys anonymous."""
+    name, made = manifest["name"], manifest["stack"]
+    if manifest["environment"] != stack.environment:
+        raise OperationError(
+            "restore-environment",
+            f"{name} is a backup of {made}, and this is {stack}.",
+            "Nothing was changed.",
+            "Name a backup of this environment: keys cannot be made fit for another one.",
+        )
+    if made not in (str(stack), old_stamp):
+        raise OperationError(
+            "restore-stack",
+            f"{name} is a backup of {made}, and this is {stack}.",
+            "Nothing was changed.",
+            f"If {stack} is to have those data: -e dbops_old_stamp={made}",
+        )
+
+
+def require_form(manifest: dict[str, Any], layout: Layout) -> None:
+    """A server without append-only files starts from a snapshot alone."""
+    if manifest["format"] == "aof" and not layout.appending:
+        raise OperationError(
+            "restore-needs-aof",
+            f"{manifest['name']} holds append-only files, and the server has appendonly no: it would not look at them.",
+            "Nothing was changed.",
+            "Switch them on first (playbooks/persistence.yml), or name a backup that is a snapshot (.rdb).",
+        )
+
+
+def _record(stack: Stack, moment: str) -> str:
+    return os.path.join(stack.directory, f"redis_restore_{moment}.json")
+
+
+def remember(stack: Stack, moment: str, layout: Layout) -> None:
+    """Where the files are, for a return: a server that does not start cannot be asked."""
+    make_private_directory(stack.directory)
+    write_json(_record(stack, moment), asdict(layout))
+
+
+def remembered(stack: Stack, moment: str) -> Layout | None:
+    known = read_json(_record(stack, moment))
+    return Layout(**known) if known else None
+
+
+class Restore:
+    """The steps of it. Each can be asked for again, whatever has ended it the first time."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    # -- before anything stops -----------------------------------------------------------------------------------
+
+    def stage(self, progress: Progress) -> dict[str, Any]:
+        """Every reason to refuse is found, and the files lie beside those of the server."""
+        with self._files() as (client, swap):
+            self._stage(client, swap, progress)
+        return self.result()
+
+    def _stage(self, client: Client, swap: Swap, progress: Progress) -> None:
+        plan, manifest = self.plan, self.plan.manifest
+        path = os.path.join(plan.directory, manifest["name"])
+        remember(plan.stack, plan.moment, plan.layout)
+        with in_use(path):
+            progress.say("reading the backup through", now=True, mib=manifest["bytes"] >> 20)
+            wrong = disagreement(plan.directory, manifest) or other_content(manifest, path) or wrong_file(client, manifest)
+            if wrong:
+                raise unusable(manifest["name"], "backup-not-verified", wrong)
+            self._require_space(client)
+            progress.say("copying the backup beside the data", now=True)
+            swap.stage(manifest)
+
+    def _require_space(self, client: Client) -> None:
+        plan, needed = self.plan, self.plan.manifest["bytes"]
+        answer = run(client.command(["df", "-Pk", plan.layout.directory], {}), tied=True)
+        free = int(answer.out.splitlines()[-1].split()[3]) << 10 if answer.ok else needed
+        if free < needed:
+            raise OperationError(
+                "restore-no-space",
+                f"{plan.layout.directory} has {free >> 20} MiB free, the backup takes {needed >> 20} MiB beside the data.",
+                "Nothing was changed.",
+                "Free space there.",
+            )
+
+    # -- while nobody writes -------------------------------------------------------------------------------------
+
+    def swap(self, progress: Progress) -> dict[str, Any]:
+        """The server has the backup's keys, and what it had lies beside."""
+        plan = self.plan
+        clock = time.monotonic()
+        with self._files() as (client, swap):
+            self._stage(client, swap, progress)
+            self._save(progress)
+            self._stop(progress)
+            swap.swap()
+        progress.say("starting the server", now=True)
+        plan.service.start("", "")
+        with plan.redis.session(loading=_redis_counts.TIMEOUT) as session:
+            hold(session, _HOLD)
+            progress.say("counting its keys", now=True)
+            self._compare(session)
+            release(session)
+            _redis_stamp.write(session, plan.stack)
+        _audit.record(plan.stack, "restored", plan.by, service="redis", backup=plan.manifest["name"], old=swap.old)
+        return {**self.result(), "seconds": round(time.monotonic() - clock, 3)}
+
+    def _compare(self, session: Session) -> None:
+        manifest = self.plan.manifest
+        if manifest["keys"] is None:
+            return
+        wrong = _redis_counts.differences(manifest["prefixes"], _redis_counts.count(session, manifest["prefixes"]))
+        if wrong:
+            raise OperationError(
+                "restore-differs",
+                f"The server does not hold what was backed up: {'; '.join(wrong[:5])}.",
+                f"It runs with what it has loaded; what it had before lies beside, in dbops__old_{self.plan.moment}.",
+                "A window returns to that by itself; else repeat the restore, with another backup.",
+            )
+
+    def put_back(self, progress: Progress) -> dict[str, Any]:
+        """The server has what it had before. Where it never had anything else, nothing is changed."""
+        plan = self.plan
+        clock = time.monotonic()
+        with self._files() as (_client, swap):
+            there = {leftover.name for leftover in swap.leftovers()}
+            moved = bool({swap.old, f"{swap.old}.partial", f"{swap.failed}.partial"} & there)
+            if moved:
+                self._stop(progress)
+            swap.put_back()
+        plan.service.start("", "")
+        with plan.redis.session(loading=_redis_counts.TIMEOUT):
+            pass
+        if moved:
+            _audit.record(plan.stack, "returned", plan.by, service="redis", failed=swap.failed)
+        failed = swap.failed if moved or swap.failed in there else ""
+        return {**self.result(), "changed": moved, "failed_directory": failed, "seconds": round(time.monotonic() - clock, 3)}
+
+    # ------------------------------------------------------------------------------------------------------------
+
+    def result(self) -> dict[str, Any]:
+        manifest = self.plan.manifest
+        return {
+            "changed": True,
+            "backup": manifest.get("name", ""),
+            "taken": manifest.get("started", ""),
+            "bytes": manifest.get("bytes", 0),
+            "keys": manifest.get("keys"),
+            "old_directory": f"dbops__old_{self.plan.moment}",
+            "seconds": 0.0,
+        }
+
+    @contextlib.contextmanager
+    def _files(self) -> Iterator[tuple[Client, Swap]]:
+        plan = self.plan
+        with beside_server(plan.redis, plan.directory, plan.labels, writable=True) as client:
+            yield client, Swap(client, plan.layout, plan.moment)
+
+    def _save(self, progress: Progress) -> None:
+        """What is set aside is all that there was, also of a server that does not save when it stops."""
+        try:
+            with self.plan.redis.session() as session:
+                save(self.plan.redis, session, progress)
+        except OperationError as error:
+            if error.slug not in DOWN:
+                raise
+
+    def _stop(self, progress: Progress) -> None:
+        progress.say("stopping the server", now=True)
+        if self.plan.service.look()["running"]:
+            self.plan.service.stop()

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Keys of Redis that speak of rows which the database does not have."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NamedTuple
+
+from ._psql import Server, quote_literal
+from ._redis_line import encoded, shown
+from ._redis_session import Session
+
+SAMPLE = 20
+_PORTION = 1000
+
+# Which of some texts the query does not know. It is somebody's own, and may end with a semicolon or a comment.
+_UNKNOWN = """
+SELECT asked.id FROM json_array_elements_text({asked}) AS asked (id)
+WHERE NOT EXISTS (SELECT FROM (
+{query}
+) AS known (id) WHERE known.id::text = asked.id)
+"""
+
+
+class Entry(NamedTuple):
+    """Keys of one prefix, and the query of what may follow it; "" where the database knows nothing of them."""
+
+    prefix: str
+    query: str
+
+
+def literal_pattern(prefix: str) -> str:
+    """The pattern of SCAN that matches what begins with this, letter by letter. Pure."""
+    return re.sub(r"([*?\[\]\\^-])", r"\\\1", prefix) + "*"
+
+
+def clear(session: Session, server: Server | None, entry: Entry, *, remove: bool, dry: bool) -> dict[str, Any]:
+    """Find the keys, and remove them where that is asked for."""
+    number, sample, cursor = 0, [], "0"
+    while True:
+        cursor, keys = session.ask("SCAN", cursor, "MATCH", literal_pattern(entry.prefix), "COUNT", _PORTION)
+        stale = _unknown(server, entry, list(dict.fromkeys(keys))) if keys else []
+        number += len(stale)
+        sample += [shown(key) for key in stale[: SAMPLE - len(sample)]]
+        if stale and remove and not dry:
+            session.ask("UNLINK", *stale)
+        if cursor == "0":
+            break
+    return {"prefix": entry.prefix, "known": bool(entry.query), "keys": number, "sample": sample, "removed": remove and number > 0}
+
+
+def _unknown(server: Server | None, entry: Entry, keys: list[str]) -> list[str]:
+    if server is None or not entry.query:
+        return keys
+    ids = {key[len(entry.prefix) :]: key for key in keys}
+    # What is no text for the database cannot stand in it.
+    texts = [text for text in ids if "\0" not in text and encoded(text).decode("utf-8", "replace").encode() == encoded(text)]
+    query = entry.query.strip().rstrip(";")
+    rows = server.rows(_UNKNOWN.format(asked=quote_literal(json.dumps(texts)), query=query)) if texts else []
+    unknown = {row["id"] for row in rows}
+    return [key for text, key in ids.items() if text in unknown or text not in texts]

@@ -1,0 +1,99 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redis_hold
+short_description: Hold back everybody who would write to a Redis, and let them go
+version_added: 0.1.0
+description:
+  - Reads are answered and snapshots are written meanwhile; whoever writes waits, and nothing expires or is evicted.
+  - The server lets everybody go by itself after O(seconds), and when it is restarted, whatever has become of who asked for it.
+  - A hold concerns every client, that of the operator, too.
+author:
+  - amanat.dbops contributors (@amanat)
+extends_documentation_fragment:
+  - amanat.dbops._target
+  - amanat.dbops._redis
+attributes:
+  check_mode:
+    support: full
+    description: Logs in, and changes nothing.
+  diff_mode:
+    support: none
+    description: Nothing is replaced.
+  idempotent:
+    support: none
+    details: A hold that is asked for again lasts from then on; a server does not say whether it holds.
+    description: A second run changes nothing.
+options:
+  state:
+    description: V(held) or V(released).
+    type: str
+    choices: [held, released]
+    required: true
+  seconds:
+    description: How long at most, up to a day.
+    type: int
+    default: 3600
+"""
+
+EXAMPLES = r"""
+- name: Hold back who would write
+  amanat.dbops.redis_hold:
+    stack: production/nickapp
+    redis_container: nickapp-redis
+    redis_password: "{{ dbops_redis_password }}"
+    state: held
+"""
+
+RETURN = r"""
+state:
+  description: What is true now.
+  returned: success
+  type: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    REDIS_OPTIONS,
+    TARGET_OPTIONS,
+    main_of,
+    redis_of,
+)
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_hold import LONGEST, hold, release
+
+
+def body(module: AnsibleModule) -> dict[str, Any]:
+    params = module.params
+    if not 1 <= params["seconds"] <= LONGEST:
+        module.fail_json(msg=f"seconds: {params['seconds']} is not from 1 to {LONGEST}")
+    with redis_of(module).session() as session:
+        if module.check_mode:
+            pass
+        elif params["state"] == "held":
+            hold(session, params["seconds"])
+        else:
+            release(session)
+    return {"changed": True, "state": params["state"]}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **TARGET_OPTIONS,
+            **REDIS_OPTIONS,
+            "state": {"type": "str", "required": True, "choices": ["held", "released"]},
+            "seconds": {"type": "int", "default": 3600},
+        },
+        supports_check_mode=True,
+    )
+    main_of(module, body)
+
+
+if __name__ == "__main__":
+    main()

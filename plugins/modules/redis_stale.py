@@ -1,0 +1,151 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redis_stale
+short_description: List what a Redis holds of data that the database does not have, and remove what is named
+version_added: 0.1.0
+description:
+  - After a restore the database is older than Redis. Keys that speak of rows which are not there any more, or not yet, are looked for by
+    what follows a prefix, with SCAN, and compared with the database in portions.
+  - Nothing is removed but the keys of prefixes that O(remove) names.
+author:
+  - amanat.dbops contributors (@amanat)
+extends_documentation_fragment:
+  - amanat.dbops._target
+  - amanat.dbops._redis
+  - amanat.dbops._postgres
+  - amanat.dbops._audit
+attributes:
+  check_mode:
+    support: full
+    description: Lists the same, and removes nothing.
+  diff_mode:
+    support: none
+    description: RV(stale) is returned instead.
+  idempotent:
+    support: full
+    description: A second run changes nothing.
+options:
+  entries:
+    description: The prefixes.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      prefix:
+        description: Beginning of the keys, literally.
+        type: str
+        required: true
+      query:
+        description:
+          - A query of one column, whatever may follow the prefix, such as V(SELECT idempotency_key FROM payments).
+          - Without one every key of the prefix is listed.
+        type: str
+        default: ''
+  remove:
+    description: The prefixes whose keys are removed where the database does not know them, or, without a query, all of them.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: See which payments only Redis knows
+  amanat.dbops.redis_stale:
+    stack: production/nickapp
+    redis_container: nickapp-redis
+    redis_password: "{{ dbops_redis_password }}"
+    postgres_container: amanat-postgres
+    pg_url: "{{ dbops_pg_url }}"
+    entries:
+      - prefix: 'payment:idem:'
+        query: SELECT idempotency_key FROM payments
+"""
+
+RETURN = r"""
+stale:
+  description: What was found, by prefix.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    prefix:
+      description: The prefix.
+      type: str
+    known:
+      description: Whether the database was asked which keys it knows; V(false) where all of them are listed.
+      type: bool
+    keys:
+      description: Number of the keys that were found.
+      type: int
+    sample:
+      description: Some of them, at most twenty.
+      type: list
+      elements: str
+    removed:
+      description: Whether they were removed, in check mode whether they would be.
+      type: bool
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils import _audit
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    AUDIT_OPTIONS,
+    POSTGRES_OPTIONS,
+    REDIS_OPTIONS,
+    TARGET_OPTIONS,
+    main_of,
+    redis_of,
+    server_of,
+    stack_of,
+)
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_stale import Entry, clear
+
+
+def body(module: AnsibleModule) -> dict[str, Any]:
+    params = module.params
+    entries = [Entry(entry["prefix"], entry["query"]) for entry in params["entries"]]
+    unknown = set(params["remove"]) - {entry.prefix for entry in entries}
+    if unknown:
+        raise OperationError(
+            "stale-unknown",
+            f"dbops_remove_stale names {', '.join(sorted(unknown))}, which redis_stale_entries does not.",
+            "Nothing was changed.",
+            "Name one of " + ", ".join(entry.prefix for entry in entries) + ".",
+        )
+    # Queries of users mean what their role would.
+    server = replace(server_of(module), search_path="") if any(entry.query for entry in entries) else None
+    with redis_of(module).session() as session:
+        found = [clear(session, server, entry, remove=entry.prefix in params["remove"], dry=module.check_mode) for entry in entries]
+    gone = {each["prefix"]: each["keys"] for each in found if each["removed"]}
+    if gone and not module.check_mode:
+        _audit.record(stack_of(module), "stale-removed", params["by"], service="redis", keys=gone)
+    return {"changed": bool(gone), "stale": found}
+
+
+def main() -> None:
+    entry = {"prefix": {"type": "str", "required": True}, "query": {"type": "str", "default": ""}}
+    module = AnsibleModule(
+        argument_spec={
+            **TARGET_OPTIONS,
+            **REDIS_OPTIONS,
+            **POSTGRES_OPTIONS,
+            **AUDIT_OPTIONS,
+            "entries": {"type": "list", "elements": "dict", "required": True, "options": entry},
+            "remove": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    main_of(module, body)
+
+
+if __name__ == "__main__":
+    main()

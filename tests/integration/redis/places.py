@@ -1,0 +1,24 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where state and backups of a test go, and what is there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+class Places(dict[str, Any]):
+    """The options that say it; calls wait for their jobs."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(state_dir=str(directory / "state"), backup_dir=str(directory / "backups"), wait=120.0)
+        self.backups = directory / "backups"
+
+    def manifest(self, name: str) -> dict[str, Any]:
+        return json.loads((self.backups / f"{name}.manifest.json").read_text(encoding="utf-8"))
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self.backups.iterdir()) if self.backups.exists() else []

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A backup in the place of a real server's data, and back, whatever the server starts from and whenever a step is cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.plays import engine
+
+from .conftest import KEYS, STACK, Server
+from .places import Places
+
+Own = Callable[..., Server]
+MOMENT = "20261122T170102Z"
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return Places(tmp_path)
+
+
+def files(server: Server) -> list[str]:
+    return sorted(engine("exec", server.container, "ls", "/data").split())
+
+
+def restore(server: Server, places: Places, state: str, **more: object) -> dict[str, object]:
+    result = server.run("redis_restore", state=state, moment=MOMENT, **places, **more)
+    server.await_answer()
+    return result
+
+
+@pytest.mark.parametrize("settings", [["--save", ""], ["--appendonly", "yes"]], ids=["snapshot", "append-only"])
+def test_a_backup_takes_the_place_of_the_data_and_leaves_it_again(own: Own, places: Places, settings: list[str]) -> None:
+    server = own("redis", *settings)
+    server.fill()
+    made = server.run("redis_backup", format="rdb", **places)
+    server.ask("SET", "auth:refresh:2", "since")
+    foreseen = server.run("redis_restore", check=True, state="swapped", moment=MOMENT, **places)
+    assert (foreseen["backup"], foreseen["keys"], foreseen["keys_now"]) == (made["name"], KEYS, KEYS + 1)
+    restore(server, places, "staged")
+    assert f"dbops__new_{MOMENT}" in files(server)
+    assert server.ask("DBSIZE") == str(KEYS + 1)
+    restored = restore(server, places, "swapped")
+    assert (restored["keys"], restored["old_directory"]) == (KEYS, f"dbops__old_{MOMENT}")
+    assert server.ask("EXISTS", "auth:refresh:2") == "0"
+    assert server.ask("GET", "dbops:environment") == STACK
+    assert restored["old_directory"] in files(server)
+    # Nobody is held back any more, and nothing is lost with the next stop.
+    assert server.ask("CONFIG", "SET", "save", "3600 1") == server.ask("SET", "auth:refresh:3", "later") == "OK"
+    engine("restart", server.container)
+    server.await_answer()
+    assert server.ask("EXISTS", "auth:refresh:1", "auth:refresh:3") == "2"
+    returned = restore(server, places, "returned")
+    assert (returned["changed"], returned["failed_directory"]) == (True, f"dbops__failed_{MOMENT}")
+    assert server.ask("EXISTS", "auth:refresh:1", "auth:refresh:2", "auth:refresh:3") == "2"
+    assert not restore(server, places, "returned")["changed"]
+    assert [name for name in files(server) if name.startswith("dbops")] == [f"dbops__failed_{MOMENT}"]
