@@ -38,6 +38,8 @@ DOWN = ("redis-unreachable", "redis-loading", "redis-connection-lost")
 # Nobody who came back with the server writes while it is compared; it lets them go by itself if this process does not live to do it.
 _HOLD = 600  # seconds
 
+_START = 60  # seconds until a server that was started listens
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -155,7 +157,7 @@ class Restore:
             swap.swap()
         progress.say("starting the server", now=True)
         plan.service.start("", "")
-        with plan.redis.session(loading=_redis_counts.TIMEOUT) as session:
+        with self._started() as session:
             hold(session, _HOLD)
             progress.say("counting its keys", now=True)
             self._compare(session)
@@ -188,7 +190,7 @@ class Restore:
                 self._stop(progress)
             swap.put_back()
         plan.service.start("", "")
-        with plan.redis.session(loading=_redis_counts.TIMEOUT):
+        with self._started():
             pass
         if moved:
             _audit.record(plan.stack, "returned", plan.by, service="redis", failed=swap.failed)
@@ -223,6 +225,17 @@ class Restore:
         except OperationError as error:
             if error.slug not in DOWN:
                 raise
+
+    def _started(self) -> Session:
+        """A session of the server that was just started: it answers nobody at first, and then that it is loading."""
+        until = time.monotonic() + _START
+        while True:
+            try:
+                return self.plan.redis.session(loading=_redis_counts.TIMEOUT)
+            except OperationError as error:
+                if error.slug != "redis-unreachable" or time.monotonic() > until:
+                    raise
+            time.sleep(0.1)
 
     def _stop(self, progress: Progress) -> None:
         progress.say("stopping the server", now=True)

@@ -92,7 +92,7 @@ class Session:
     def _plain(self, words: tuple[Word, ...], until: float) -> Any:
         """A reply of as many lines as it has: another reply, which can be known, ends it."""
         mark = secrets.token_hex(8)
-        self._write(line_of(words) + line_of(("PING", mark)))
+        self._write(line_of(words) + line_of(("ECHO", mark)))
         end, lines = f'"{mark}"\n'.encode(), [self._line(until)]
         while lines[-1] != end:
             if not lines[-1].endswith(b"\n") or lines[-1].startswith(b"Error: "):
@@ -116,7 +116,8 @@ class Session:
                     raise failure(said or "no answer", "the connection")
                 line = self._line(time.monotonic() + TIMEOUT)
             reply = parse(line)
-            if not isinstance(reply, Refusal):
+            # A server that cannot save refuses a PING as it refuses a write, and answers everything else.
+            if not isinstance(reply, Refusal) or reply.startswith("MISCONF"):
                 return
             if not reply.startswith("LOADING") or time.monotonic() > loaded:
                 raise failure(reply, "PING")

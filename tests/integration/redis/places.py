@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
+
+from .conftest import STACK
 
 
 class Places(dict[str, Any]):
@@ -22,3 +25,11 @@ class Places(dict[str, Any]):
 
     def names(self) -> list[str]:
         return sorted(path.name for path in self.backups.iterdir()) if self.backups.exists() else []
+
+    def await_step(self, job: str, doing: str, seconds: float = 30) -> None:
+        """Until a job says that it does this."""
+        status = Path(self["state_dir"], STACK, "jobs", job, "status.json")
+        until = time.monotonic() + seconds
+        while not status.exists() or json.loads(status.read_text(encoding="utf-8"))["doing"] != doing:
+            assert time.monotonic() < until, "never at it"
+            time.sleep(0.02)

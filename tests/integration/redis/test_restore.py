@@ -60,3 +60,9 @@ def test_a_backup_takes_the_place_of_the_data_and_leaves_it_again(own: Own, plac
     assert server.ask("EXISTS", "auth:refresh:1", "auth:refresh:2", "auth:refresh:3") == "2"
     assert not restore(server, places, "returned")["changed"]
     assert [name for name in files(server) if name.startswith("dbops")] == [f"dbops__failed_{MOMENT}"]
+    failed = f"dbops__failed_{MOMENT}"
+    server.refused("redis_cleanup", "confirm-missing", state_dir=places["state_dir"], names=[failed])
+    removed = server.run("redis_cleanup", state_dir=places["state_dir"], names=[failed], confirm=[failed])
+    assert (removed["removed"], [each["kind"] for each in removed["leftovers"]]) == ([failed], ["failed"])
+    assert removed["freed"] > 0
+    assert not [name for name in files(server) if name.startswith("dbops")]
