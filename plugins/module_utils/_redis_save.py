@@ -104,7 +104,7 @@ def reasons(log: str) -> str:
 def _log(redis: Redis, session: Session, since: datetime) -> str:
     if redis.place.container:
         stamp = since.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        answer = redis.place.engine.run("logs", "--since", stamp, "--tail", "50", redis.place.container)
+        answer = redis.place.engine.run("logs", "--since", stamp, "--tail", "1000", redis.place.container)
         return answer.out + answer.err
     path = configuration(session, "logfile")["logfile"]
     if path:

@@ -11,11 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.integration import modules
 from tests.integration.plays import ROOT, engine
 
 from .conftest import KEYS, Server
@@ -200,3 +202,33 @@ def test_restarted_in_the_middle_of_it(own: Own, config: Path) -> None:
     server.await_answer()
     assert (server.ask("DBSIZE"), in_file(config)) == (str(KEYS), "appendonly no")
     assert server.run("redis_persistence", **arguments(config, True))["steps"] == ["switch", "rewrite", "keep"]
+
+
+@pytest.mark.faults
+def test_a_server_that_is_full_switches_all_the_same(own: Own, config: Path) -> None:
+    server = started(own, config, "redis")
+    server.ask("CONFIG", "SET", "maxmemory", "1")
+    assert "OOM" in server.ask("SET", "more", "x")
+    assert server.run("redis_persistence", **arguments(config, True))["keys"]["gone"] == 0
+    assert server.run("redis_persistence", **arguments(config, False))["keys"]["gone"] == 0
+
+
+@pytest.mark.faults
+def test_a_fork_that_is_refused_leaves_it_serving_as_before(own: Own, config: Path) -> None:
+    server = started(own, config, "redis")
+    server.ask("CONFIG", "SET", "rdb-key-save-delay", "1000000")
+    server.ask("BGSAVE")
+    told = arguments(config, True, job="forked")
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        running = pool.submit(modules.call, "redis_persistence", server.arguments(**told))
+        server.await_ask("aof_rewrite_scheduled:1", "INFO", "persistence")
+        # Of the tasks that there are now one is the child that saves; after it no other one may begin.
+        tasks = int(engine("stats", "--no-stream", "--format", "{{.PIDs}}", server.container))
+        engine("update", "--pids-limit", str(tasks - 1), server.container)
+        result, _printed = running.result()
+    assert result["slug"] == "aof-rewrite-failed", result
+    assert "fork" in result["msg"]
+    engine("update", "--pids-limit", "-1", server.container)
+    server.ask("CONFIG", "SET", "rdb-key-save-delay", "0")
+    assert (in_server(server), in_file(config), server.ask("DBSIZE")) == ("appendonly no", "appendonly no", str(KEYS))
+    assert server.run("redis_persistence", **arguments(config, True))["keys"]["gone"] == 0
