@@ -176,10 +176,10 @@ def redis_place_of(module: AnsibleModule) -> Place:
     return Place(engine_of(module), module.params["redis_container"], module.params["redis_bin_dir"])
 
 
-def redis_of(module: AnsibleModule) -> Redis:
-    """The server as the operator reaches it: inside its container, else by the host and port of its URL."""
+def redis_of(module: AnsibleModule, *, runs: bool = True) -> Redis:
+    """The server as the operator reaches it: inside its container, which has to run unless `runs` is False, else by its URL's host."""
     params, place = module.params, redis_place_of(module)
-    if place.container:
+    if place.container and runs:
         place.engine.container(place.container)
     return Redis.of(place, params["redis_url"], params["redis_password"], params["redis_user"])
 

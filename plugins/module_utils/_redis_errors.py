@@ -88,7 +88,10 @@ CAUSES: tuple[tuple[str, str, str, str, str], ...] = (
         "Name the server's container in dbops_redis_container, or its directory in dbops_redis_bin_dir.",
     ),
     (
-        r"Could not connect|^DENIED|Connection reset|Server closed the connection|^Error|no answer|max number of clients",
+        (
+            r"Could not connect|^DENIED|Connection reset|Server closed the connection|^Error|no answer|max number of clients"
+            r"|cannot exec in a stopped|is restarting, wait"
+        ),
         "redis-unreachable",
         "Redis does not answer",
         _NOTHING,

@@ -150,7 +150,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     TARGET_OPTIONS,
     backup_dir_of,
     main_of,
-    redis_place_of,
+    redis_of,
     redis_series_of,
     run_as_job,
     stack_of,
@@ -161,11 +161,6 @@ from ansible_collections.amanat.dbops.plugins.module_utils._redis_image import r
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_info import info, keys, product
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_restore import DOWN, Plan, Restore, remembered, require_form, require_own
 from ansible_collections.amanat.dbops.plugins.module_utils._services import Context, Service, service_of
-
-
-def _redis(module: AnsibleModule) -> Redis:
-    """The server, whether it runs or not."""
-    return Redis.of(redis_place_of(module), module.params["redis_url"], module.params["redis_password"])
 
 
 def _service(module: AnsibleModule, redis: Redis) -> Service:
@@ -196,7 +191,7 @@ def _look(redis: Redis) -> tuple[Layout, dict[str, Any]]:
 
 
 def _plan(module: AnsibleModule) -> tuple[Plan, dict[str, Any]]:
-    params, stack, directory, redis = module.params, stack_of(module), backup_dir_of(module), _redis(module)
+    params, stack, directory, redis = module.params, stack_of(module), backup_dir_of(module), redis_of(module, runs=False)
     if not re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", params["moment"]):
         module.fail_json(msg=f"moment: {params['moment']!r} is no time as in 20261122T170102Z")
     known = remembered(stack, params["moment"])

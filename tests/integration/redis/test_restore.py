@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,3 +68,44 @@ def test_a_backup_takes_the_place_of_the_data_and_leaves_it_again(own: Own, plac
     assert (removed["removed"], [each["kind"] for each in removed["leftovers"]]) == ([failed], ["failed"])
     assert removed["freed"] > 0
     assert not [name for name in files(server) if name.startswith("dbops")]
+
+
+@pytest.mark.faults
+def test_a_server_that_cannot_load_what_it_has_is_restored(own: Own, places: Places) -> None:
+    server = own("redis", options=("--restart", "always"))
+    server.fill()
+    server.run("redis_backup", **places)
+    server.ask("SAVE")
+    engine("exec", server.container, "sh", "-c", "truncate --size -20 /data/dump.rdb")
+    engine("kill", server.container)  # a kill saves nothing
+    engine("start", server.container)
+    assert restore(server, places, "swapped")["keys"] == KEYS
+    assert server.ask("GET", "auth:refresh:1") == "token"
+
+
+@pytest.mark.slow
+def test_a_server_without_a_container_is_stopped_and_started_by_its_service(tmp_path: Path, own: Own, places: Places) -> None:
+    server = own("valkey")
+    server.fill()
+    assert server.process
+    start, pid = tmp_path / "start", tmp_path / "pid"
+    pid.write_text(str(server.process.pid), encoding="utf-8")
+    command = shlex.join(map(str, server.process.args))
+    start.write_text(f"#!/bin/sh\n{command} > /dev/null 2>&1 < /dev/null &\necho $! > {pid}\n", encoding="utf-8")
+    start.chmod(0o755)
+    server.run("redis_backup", **places)
+    server.ask("SET", "auth:refresh:2", "since")
+    assert "dbops_redis_service" in server.refused("redis_restore", "restore-no-service", state="swapped", moment=MOMENT, **places)
+    service = {
+        "kind": "command",
+        "start": [str(start)],
+        "stop": ["sh", "-c", f"kill $(cat {pid}); while [ -e /proc/$(cat {pid})/exe ]; do sleep 0.1; done"],
+        "status": ["sh", "-c", f"[ -e /proc/$(cat {pid})/exe ] || exit 3"],
+    }
+    try:
+        assert restore(server, places, "swapped", service=service)["keys"] == KEYS
+        assert server.ask("EXISTS", "auth:refresh:1", "auth:refresh:2") == "1"
+        assert restore(server, places, "returned", service=service)["changed"]
+        assert server.ask("EXISTS", "auth:refresh:1", "auth:refresh:2") == "2"
+    finally:
+        subprocess.run(service["stop"], check=False)
