@@ -90,11 +90,11 @@ class Session:
             raise self._lost(line, words) from None
 
     def _plain(self, words: tuple[Word, ...], until: float) -> Any:
-        """A reply of as many lines as it has: another reply, which can be known, ends it."""
+        """A reply of as many lines as it has: another reply ends it, which can be known, even where the user may not have it."""
         mark = secrets.token_hex(8)
         self._write(line_of(words) + line_of(("ECHO", mark)))
         end, lines = f'"{mark}"\n'.encode(), [self._line(until)]
-        while lines[-1] != end:
+        while lines[-1] != end and not lines[-1].startswith(b'error:"'):
             if not lines[-1].endswith(b"\n") or lines[-1].startswith(b"Error: "):
                 raise self._lost(lines[-1], words)
             lines.append(self._line(until))

@@ -85,6 +85,12 @@ def test_refusals_are_told_apart(redis: Server, own: Own) -> None:
     redis.ask("ACL", "SETUSER", "reader", "on", ">" + SECRET, "~*", "+@read", "+ping")
     forbidden = refusal(replace(right, user="reader"), "SET", "cache:page:1", "x")
     assert (forbidden.slug, "SET" in forbidden.next_step) == ("redis-forbidden", True)
+    # Which users may INFO, and which may not; neither may what ends its many lines.
+    assert refusal(replace(right, user="reader"), "INFO").slug == "redis-forbidden"
+    redis.ask("ACL", "SETUSER", "reader", "+info", "-echo")
+    with replace(right, user="reader").session() as session:
+        assert "used_memory" in info(session, "memory")
+        assert session.ask("PING") == "PONG"
     redis.ask("ACL", "DELUSER", "reader")
     redis.ask("CONFIG", "SET", "maxmemory", "1mb")
     assert refusal(right, "SET", "cache:page:1", "x").slug == "redis-memory-full"
