@@ -104,6 +104,14 @@ def test_settings_from_the_inventory_to_the_server(stack: Stack) -> None:
     assert server.ask("DBSIZE") == str(KEYS)
     assert "everything is as described" in stack.play("deploy", **wish).last_line
 
+    # What was switched off holds what was there then: nothing starts from it.
+    off = stack.play("persistence", redis_settings={**wish["redis_settings"], "appendonly": False})
+    assert "set appendonly by save, keep, switch; " in off.last_line, off.out
+    engine("stop", stack.name)
+    refused = stack.play("deploy", **wish)
+    assert "refused: [aof-empty-start] " in refused.last_line
+    assert "Redis would start with what is old" in refused.last_line
+
 
 @pytest.mark.slow
 def test_users_who_may_do_what_they_are_there_for(stack: Stack) -> None:
