@@ -1,0 +1,95 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Redis in windows of the stack in containers: nobody writes to it meanwhile, and it is led back or restored like the database."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Stack
+from .guarded import ask, beside, write_tasks
+
+pytestmark = pytest.mark.slow
+
+
+def redis(stack: Stack, *command: str) -> str:
+    argv = ["docker", "exec", stack.state["redis"]["container"], "redis-cli", *command]
+    return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+def connection(stack: Stack) -> dict[str, Any]:
+    return {"dbops_redis_container": stack.state["redis"]["container"]}
+
+
+def drop(stack: Stack) -> None:
+    for database in beside(stack):
+        ask(stack, f'DROP DATABASE "{database}"', "postgres")
+
+
+def command(stack: Stack, *words: str, **more: Any) -> dict[str, Any]:
+    argv = ["docker", "exec", stack.state["redis"]["container"], "redis-cli", *words]
+    return {"name": "Ask", "ansible.builtin.command": {"argv": argv}, "changed_when": True, **more}
+
+
+def test_nobody_writes_while_the_operation_works_and_everybody_is_let_go(docker: Stack, tmp_path: Path) -> None:
+    assert docker.play("stamp", dbops_confirm=docker.key, **connection(docker)).code == 0
+    redis(docker, "SET", "auth:refresh:1", "before")
+    held = command(docker, "SET", "auth:refresh:1", "meanwhile", timeout=2, ignore_errors=True, register="held")
+    reads = command(docker, "GET", "auth:refresh:1", register="read", failed_when="read.stdout != 'before' or held is not failed")
+    tasks = write_tasks(tmp_path / "tasks.yml", held, reads)
+    outcome = docker.play("maintenance", dbops_operation="custom", dbops_tasks=tasks, **connection(docker))
+    assert outcome.code == 0, outcome.out
+    record = docker.report()["redis"]
+    assert (record["held"], record["snapshot"].endswith(".rdb")) == (False, True)
+    assert (docker.backups / record["snapshot"]).is_file()
+    assert redis(docker, "SET", "auth:refresh:1", "after") == "OK"
+
+
+def test_a_task_file_that_writes_and_fails_is_led_back(docker: Stack, tmp_path: Path) -> None:
+    redis(docker, "SET", "auth:refresh:1", "before")
+    tasks = write_tasks(
+        tmp_path / "tasks.yml", command(docker, "DEL", "auth:refresh:1"), {"name": "Fail", "ansible.builtin.fail": {"msg": "on purpose"}}
+    )
+    outcome = docker.play("maintenance", dbops_operation="custom", dbops_tasks=tasks, dbops_writes_redis=True, **connection(docker))
+    assert outcome.code == 2, outcome.out
+    assert "rolled_back: window " in outcome.last_line
+    assert "Redis has the data of before the operation again" in outcome.last_line
+    assert redis(docker, "GET", "auth:refresh:1") == "before"
+    assert docker.health()["release"] == "1"
+    drop(docker)
+
+
+def test_a_backup_of_redis_is_restored_and_the_database_left_alone(docker: Stack) -> None:
+    redis(docker, "SET", "auth:refresh:1", "before")
+    assert docker.play("backup", dbops_service="redis", **connection(docker)).code == 0
+    name = max(path.name for path in docker.backups.glob("*.rdb"))
+    redis(docker, "SET", "auth:refresh:1", "since")
+    plan = docker.play("restore", "--check", dbops_backup=name, **connection(docker))
+    assert f"Restores {name}, taken " in plan.out
+    refused = docker.play("restore", dbops_backup=name, **connection(docker))
+    assert "refused: [confirm-missing]" in refused.last_line
+    outcome = docker.play("restore", dbops_backup=name, dbops_confirm=docker.key, **connection(docker))
+    assert outcome.code == 0, outcome.out
+    assert redis(docker, "GET", "auth:refresh:1") == "before"
+    kept = docker.report()["redis"]["kept"]
+    assert redis(docker, "SET", "auth:refresh:1", "after") == "OK"
+    assert kept in docker.play("cleanup", dbops_service="redis", **connection(docker)).out
+    typed = {"dbops_names": [kept], "dbops_confirm": [kept]}
+    assert f"removed {kept}" in docker.play("cleanup", dbops_service="redis", **typed, **connection(docker)).last_line
+
+
+def test_after_a_restore_of_the_database_redis_agrees_with_it(docker: Stack) -> None:
+    assert docker.play("backup").code == 0
+    redis(docker, "MSET", "cache:stats:all", "old", "auth:refresh:1", "token", "payment:idem:never", "x", "auth:revoked:1", "1")
+    restore = {"dbops_swap": True, "dbops_confirm": docker.key, "dbops_remove_stale": "payment:idem:", **connection(docker)}
+    outcome = docker.play("restore", **restore)
+    assert outcome.code == 0, outcome.out
+    assert redis(docker, "EXISTS", "cache:stats:all", "payment:idem:never") == "0"
+    assert redis(docker, "EXISTS", "auth:refresh:1", "auth:revoked:1") == "2"
+    assert any("keys auth:refresh:* that may be newer than the database" in warning for warning in docker.report()["warnings"])
+    drop(docker)
