@@ -18,9 +18,9 @@ LONGEST_PAUSE = 1.0  # seconds
 class Pace:
     """How much the next batch takes on, and how long the server is left alone before it.
 
-    A batch keeps everybody else waiting for as long as it takes: a third of what they may wait. What a key takes is told by the fastest
-    of the last batches, since a machine that is busy with something else makes any batch slow, and smaller ones would not help it. What
-    the way to the server takes is no work of it: the shortest PING that was seen is that way.
+    A batch keeps everybody else waiting for as long as it takes: a quarter of what they may wait. What a key takes is told by the faster
+    ones of the last batches, since a machine that is busy with something else makes any batch slow, and smaller ones would not help it.
+    What the way to the server takes is no work of it: the shortest PING that was seen is that way.
 
     latency: seconds that others may wait; rate: keys a second that may be worked on, 0 for as many as can be.
     """
@@ -41,8 +41,9 @@ class Pace:
     def did(self, batch: float, worked: int) -> float:
         """What a batch took, and how many keys it worked on. Seconds to pause, so that those are no more than may be."""
         self._each.append(max(0.0, batch - self._way) / self.count)
-        each = min(self._each)
-        self.count = MOST if each <= self._latency / 3 / MOST else max(LEAST, int(self._latency / 3 / each))
+        each = sorted(self._each)[len(self._each) // 4]
+        most = self._latency / 4
+        self.count = MOST if each * MOST <= most else max(LEAST, int(most / each))
         return max(0.0, worked / self._rate - batch) if self._rate else 0.0
 
 

@@ -18,8 +18,8 @@ def pace(rate: float = 0.0) -> Pace:
     return made
 
 
-def test_batches_take_a_third_of_what_others_may_wait() -> None:
-    one = Pace(6 * MS)
+def test_batches_take_a_quarter_of_what_others_may_wait() -> None:
+    one = Pace(8 * MS)
     one.heard(0.5 * MS)
     one.did(1.5 * MS, 0)  # 200 keys in one millisecond
     assert one.count == 400
@@ -28,7 +28,7 @@ def test_batches_take_a_third_of_what_others_may_wait() -> None:
 
 
 def test_one_slow_batch_is_the_machine_and_many_are_the_keys() -> None:
-    one = Pace(6 * MS)
+    one = Pace(8 * MS)
     one.heard(0.5 * MS)
     one.did(1.5 * MS, 0)
     one.did(100 * MS, 0)
