@@ -91,7 +91,7 @@ def ask(session: Session, interval: float, before: Mapping[str, Any], since: flo
 def _answers(session: Session) -> dict[str, float]:
     """Milliseconds that a PING takes, on the way there and back."""
     taken = []
-    for _ in range(PINGS):
+    for _again in range(PINGS):
         began = time.monotonic()
         session.ask("PING")
         taken.append(1000 * (time.monotonic() - began))
