@@ -197,6 +197,7 @@ def test_databases_that_somebody_needs_stay(caller: Caller, make_database: Calla
     assert caller.run("postgres_cleanup", database, window="w1", **named)["removed"] == [old]
 
 
+@pytest.mark.slow
 def test_the_playbook_takes_files_and_databases(caller: Caller, directory: Directory, make_database: Callable[..., str]) -> None:
     database = make_database()
     old = make_database(name=_pg_clone.beside(database, _pg_clone.OLD, STAMP))

@@ -194,6 +194,7 @@ def come_again(postgres: Postgres) -> Iterator[Callable[[str], None]]:
         client.wait()
 
 
+@pytest.mark.slow
 def test_a_client_that_comes_again_bars_neither_copy_nor_return(
     caller: Caller, postgres: Postgres, make_database: Callable[..., str], come_again: Callable[[str], None]
 ) -> None:

@@ -150,6 +150,7 @@ def test_it_can_be_restored_and_drilled(postgres: Postgres, make_database: MakeD
     restored_and_drilled(postgres, caller, make_database(ALL))
 
 
+@pytest.mark.slow
 def test_what_every_new_database_has_need_not_be_there(postgres: Postgres, make_database: MakeDatabase, caller: Caller) -> None:
     database = make_database("DROP SCHEMA public; DROP EXTENSION plpgsql; CREATE SCHEMA app; CREATE TABLE app.t (n) AS SELECT 1;")
     left = "SELECT to_regnamespace('public') IS NULL, (SELECT count(*) FROM pg_extension), (SELECT count(*) FROM app.t)"
@@ -166,6 +167,7 @@ def test_foreign_keys_without_a_check_are_as_they_were(postgres: Postgres, make_
     assert restored_and_drilled(postgres, caller, database, unchecked) == "2"
 
 
+@pytest.mark.slow
 def test_a_login_leaves_no_trace_in_a_copy(postgres: Postgres, make_database: MakeDatabase, caller: Caller) -> None:
     database = make_database("""
         CREATE TABLE logins (at timestamptz DEFAULT now(), who text);
@@ -177,6 +179,7 @@ def test_a_login_leaves_no_trace_in_a_copy(postgres: Postgres, make_database: Ma
     restored_and_drilled(postgres, caller, database)
 
 
+@pytest.mark.slow
 def test_the_tablespace_of_a_database_is_its_own(postgres: Postgres, make_database: MakeDatabase, caller: Caller) -> None:
     postgres.sql("postgres", "SET allow_in_place_tablespaces = on; CREATE TABLESPACE \"own space\" LOCATION '';")
     try:
@@ -188,6 +191,7 @@ def test_the_tablespace_of_a_database_is_its_own(postgres: Postgres, make_databa
         postgres.sql("postgres", 'DROP TABLESPACE "own space"')
 
 
+@pytest.mark.slow
 def test_time_outs_of_a_role_do_not_end_our_work(postgres: Postgres, make_database: MakeDatabase, caller: Caller) -> None:
     """The operator's role may have any: it is the application's, too."""
     database = make_database("CREATE TABLE t AS SELECT n, repeat(md5(n::text), 20) FROM generate_series(1, 30000) n; CREATE INDEX ON t (n)")

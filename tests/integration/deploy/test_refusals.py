@@ -135,6 +135,7 @@ def test_a_server_whose_data_die_with_the_container(deployment: Deployment) -> N
     assert engine("inspect", "--format", "{{.State.Status}}", POSTGRES) == "running"
 
 
+@pytest.mark.slow
 def test_an_interpreter_without_the_libraries(deployment: Deployment) -> None:
     """Check mode installs nothing, so there is nothing more that it could predict."""
     venv.create(deployment.directory / "bare", with_pip=False)
@@ -150,6 +151,7 @@ def test_an_interpreter_without_the_libraries(deployment: Deployment) -> None:
         assert "(check mode installs nothing)" in outcome.last_line_of(f"development/{name}")
 
 
+@pytest.mark.slow
 def test_a_server_that_would_not_start_and_one_that_does_not(deployment: Deployment) -> None:
     """PostgreSQL's file is tried by the image's own server before it takes its place; Redis has no such trial."""
     hosts = {
@@ -168,6 +170,7 @@ def test_a_server_that_would_not_start_and_one_that_does_not(deployment: Deploym
     assert f"next: docker logs --tail 50 {REDIS}" in line
 
 
+@pytest.mark.slow
 def test_a_role_that_the_server_refuses(deployment: Deployment) -> None:
     """The task shows nothing, because of the password; the last line says what the server said."""
     outcome = deployment.play(

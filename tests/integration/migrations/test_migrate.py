@@ -185,6 +185,7 @@ def test_a_wrong_password_is_found_before_anything_runs(migrator: Migrator, rele
     assert migrator.content() == before
 
 
+@pytest.mark.slow
 def test_two_runs_at_once(migrator: Migrator, releases: Releases, postgres: Postgres) -> None:
     """The second is refused and names the first; the database can be copied as ever; nothing of the lock stays."""
     waiting = ("0001_waiting", 1_700_000_001_000, "SELECT pg_advisory_xact_lock(7);")

@@ -65,6 +65,7 @@ def test_a_reset_leaves_a_new_database(project: Project) -> None:
     assert not project.call("environment_stamp", state="checked").get("failed")
 
 
+@pytest.mark.slow
 def test_what_is_not_disposable_is_refused(project: Project) -> None:
     for stack in ("production", "staging"):
         key = f"{stack}/{project.name}"

@@ -147,6 +147,7 @@ def test_a_window_brings_the_new_release_even_if_its_tag_moves(docker: Stack, re
     assert not docker.half_written()
 
 
+@pytest.mark.slow
 def test_a_backup_is_foreseen_as_a_change_and_in_a_window_as_none(docker: Stack) -> None:
     assert "changed=1" in docker.play("backup", "--check").recap
     assert "changed=0" in docker.play("maintenance", "--check", dbops_operation="none").recap
@@ -189,6 +190,7 @@ def test_a_stack_that_runs_is_adopted_by_a_few_lines(adopted: dict[str, Any], tm
     assert not left_behind("production/nickapp")
 
 
+@pytest.mark.slow
 def test_an_operation_that_destroys_data_and_fails_is_undone(docker: Stack, tmp_path: Path) -> None:
     see_destruction_undone(docker, tmp_path)
 

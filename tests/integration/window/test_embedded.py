@@ -11,6 +11,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.gates import pythons
 from tests.integration.plays import ROOT, play
 
@@ -54,6 +56,7 @@ def test_a_failing_migration_leaves_the_old_release_running(embedded: Stack, rec
     assert receiver.events == ["planned", "starting", "rolled_back"]
 
 
+@pytest.mark.slow
 def test_slack_is_told_by_webhook_and_by_token(embedded: Stack, tmp_path: Path) -> None:
     announce = [{"kind": "slack", "token": "T0/B0/hook-secret"}, {"kind": "slack", "token": "xoxb-bot-secret", "channel": "#ops"}]
     with slack(tmp_path) as proxy:
@@ -141,6 +144,7 @@ FATAL = """
 """
 
 
+@pytest.mark.slow
 def test_the_failure_of_one_stack_leaves_the_others_window_alone(embedded: Stack, tmp_path: Path) -> None:
     hosts = {}
     for name, image in (("good", ""), ("bad", "ends")):

@@ -46,6 +46,7 @@ def feed_sql(embedded: Stack, script: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_a_rollback_point_that_cannot_be_dropped_is_a_warning(embedded: Stack, tmp_path: Path) -> None:
     keep = "SELECT format('ALTER DATABASE %I IS_TEMPLATE true', datname) FROM pg_database WHERE datname ~ '__old_' \\gexec"
     outcome = embedded.play(
@@ -60,6 +61,7 @@ def test_a_rollback_point_that_cannot_be_dropped_is_a_warning(embedded: Stack, t
     ask(embedded, f'DROP DATABASE "{kept}"', "postgres")
 
 
+@pytest.mark.slow
 def test_a_failed_return_leaves_the_door_shut_until_a_person_acknowledges(embedded: Stack, tmp_path: Path, receiver: Receiver) -> None:
     """Whoever takes the rollback point away leaves data of which nobody can say what they are."""
     gone = "SELECT format('DROP DATABASE %I', datname) FROM pg_database WHERE datname ~ '__old_' \\gexec"
@@ -113,6 +115,7 @@ def test_an_operation_that_was_started_on_keeps_its_rollback_point(embedded: Sta
     ask(embedded, f'DROP DATABASE "{point}"', "postgres")
 
 
+@pytest.mark.slow
 def test_a_door_that_cannot_be_shut_is_a_warning_unless_data_would_be_destroyed(embedded: Stack, tmp_path: Path) -> None:
     rules = Path(embedded.state["postgres"]["data"]) / "pg_hba.conf"
     before = rules.read_bytes()
@@ -143,6 +146,7 @@ def test_a_restore_replaces_the_database_by_the_backup_that_was_chosen(embedded:
     see_database_replaced(embedded)
 
 
+@pytest.mark.slow
 def test_what_was_restored_in_vain_is_dropped(embedded: Stack) -> None:
     """Services that cannot be stopped end a window after the load and before the swap."""
     assert embedded.play("backup").code == 0
@@ -156,6 +160,7 @@ def test_what_was_restored_in_vain_is_dropped(embedded: Stack) -> None:
     assert beside(embedded) == []
 
 
+@pytest.mark.slow
 def test_a_swap_whose_job_dies_after_its_renames_is_undone(embedded: Stack, tmp_path: Path) -> None:
     """The task fails, and the work is done all the same: only the server knows."""
     assert embedded.play("backup").code == 0
@@ -191,6 +196,7 @@ exit $code
     ask(embedded, f'DROP DATABASE "{failed}"', "postgres")
 
 
+@pytest.mark.slow
 def test_a_damaged_database_is_replaced_although_it_can_be_neither_used_nor_dumped(embedded: Stack) -> None:
     assert embedded.play("backup").code == 0
     users = ask(embedded, "SELECT count(*) FROM users")

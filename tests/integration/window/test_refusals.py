@@ -96,9 +96,13 @@ def test_what_drizzles_transaction_does_not_bear_is_refused(embedded: Stack, tmp
     "texts",
     [
         pytest.param({"tasks.yml": "- ansible.builtin.meta: end_play\n"}, id="it ends the play"),
-        pytest.param({"tasks.yml": "- name: 'unfinished\n"}, id="no YAML"),
-        pytest.param({"tasks.yml": "just words\n"}, id="no tasks"),
-        pytest.param({"tasks.yml": "- ansible.builtin.include_tasks: open.yml\n", "open.yml": "[]"}, id="a name that the role has as well"),
+        pytest.param({"tasks.yml": "- name: 'unfinished\n"}, id="no YAML", marks=pytest.mark.slow),
+        pytest.param({"tasks.yml": "just words\n"}, id="no tasks", marks=pytest.mark.slow),
+        pytest.param(
+            {"tasks.yml": "- ansible.builtin.include_tasks: open.yml\n", "open.yml": "[]"},
+            id="a name that the role has as well",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             {
                 "tasks.yml": "- ansible.builtin.include_tasks: more/a.yml\n",
