@@ -42,7 +42,7 @@ options:
       - V(read) only reads it.
       - V(checked) fails unless the stamp is that of O(stack), the server is known, and O(confirm) says so too.
       - V(present) stamps it, and records the server. A database that is not empty needs O(confirm), another stamp O(old) as well;
-        so does, with O(confirm), another server than the one that is recorded.
+        another server than the one that is recorded needs O(confirm), also for a database that is new.
     type: str
     choices: [read, checked, present]
     required: true
@@ -181,12 +181,14 @@ def _set(module: AnsibleModule) -> dict[str, Any]:
 
 
 def _require_meant(module: AnsibleModule, found: _stamp.Found, record: _identity.Record) -> None:
-    """Only a new database is stamped without a word."""
-    if found.is_new:
+    """Only a new database is stamped without a word, and on no other server than was recorded."""
+    if found.is_new and record.identifier in ("", found.identifier):
         return
     stack = stack_of(module)
     _stamp.require_old(stack, found.stamp, module.params["old"])
-    if not found.stamp:
+    if found.is_new:
+        what = f"The database is new; its server, {found.identifier}, instead of {record.identifier}, would be recorded"
+    elif not found.stamp:
         what = f"The database holds data and no stamp; {stack} would be written"
     elif found.stamp == str(stack):
         known = f"instead of {record.identifier}" if record.identifier else "of which nothing was recorded"
@@ -223,7 +225,6 @@ def _redis_set(module: AnsibleModule) -> dict[str, Any]:
             _stamp.require_typed(stack, params["confirm"], f"Redis is stamped {old}; {stack} would be written")
         changed = old != str(stack) or not _redis_stamp.is_kept(session)
         if changed and not module.check_mode:
-            _audit.require_writable(stack)
             _audit.require_writable(stack)
             _redis_stamp.write(session, stack)
             _audit.record(stack, "stamped", params["by"], old=old, new=str(stack), service="redis")

@@ -120,6 +120,24 @@ def test_a_missing_database_is_new_on_no_other_server_than_was_recorded(postgres
     assert "7000000000000000000" in record.read_text(encoding="utf-8")
 
 
+def test_a_new_database_is_stamped_on_another_server_only_when_that_is_typed(
+    postgres: Postgres, make_database: MakeDatabase, caller: Caller
+) -> None:
+    """The name, or a mount, may lead elsewhere than to the data."""
+    database, record = make_database("SELECT"), caller.directory / "state" / STACK / "server.json"
+    record.parent.mkdir(parents=True)
+    text = '{"version": 1, "system_identifier": "7000000000000000000", "recorded": "2026-11-22T21:04:11Z"}'
+    record.write_text(text, encoding="utf-8")
+    options = {"backup_dir": None, "state": "present"}
+    message = caller.refused("environment_stamp", database, "confirm-missing", **options)
+    assert "The database is new; its server, 7" in message
+    assert "instead of 7000000000000000000, would be recorded" in message
+    assert (record.read_text(encoding="utf-8"), audit(caller)[-1]["slug"]) == (text, "confirm-missing")
+    assert postgres.sql(database, "SELECT to_regnamespace('dbops') IS NULL") == "t"
+    assert set_stamp(caller, database, confirm=STACK)["recorded_server"] in record.read_text(encoding="utf-8")
+    assert audit(caller)[-1]["old_system_identifier"] == "7000000000000000000"
+
+
 @pytest.mark.slow
 def test_a_missing_database_counts_as_new_but_cannot_be_stamped(postgres: Postgres, caller: Caller) -> None:
     checked = caller.run("environment_stamp", "nowhere", backup_dir=None, state="checked")
