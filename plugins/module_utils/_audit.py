@@ -65,11 +65,16 @@ def record(stack: Stack, event: str, by: dict[str, Any] | None = None, **facts: 
 
 
 def refused(stack: Stack, error: OperationError, by: dict[str, Any] | None = None, **facts: Any) -> None:
-    """Remember what was refused, and why. A log that cannot be written is told beside that: it is refused all the same."""
+    """Remember what was refused, and why."""
+    failed(stack, "refused", error, by, **facts)
+
+
+def failed(stack: Stack, event: str, error: OperationError, by: dict[str, Any] | None = None, **facts: Any) -> None:
+    """Remember what ended so. A log that cannot be written is told beside that: the error stays what it is."""
     try:
-        record(stack, "refused", by, slug=error.slug, what=error.what, **facts)
+        record(stack, event, by, slug=error.slug, what=error.what, **facts)
     except OSError as failure:
-        error.warnings.append(f"The refusal could not be recorded in {path(stack)}: {failure.strerror or failure}.")
+        error.warnings.append(f"This could not be recorded in {path(stack)}: {failure.strerror or failure}.")
 
 
 def lines(stack: Stack) -> list[dict[str, Any]]:

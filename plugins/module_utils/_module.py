@@ -18,7 +18,7 @@ from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import _audit, _identity, _manifest
+from . import _audit, _identity, _manifest, _redis_stamp, _stamp
 from ._errors import OperationError
 from ._files import require_absolute
 from ._job import Job, Progress, clean
@@ -26,6 +26,7 @@ from ._pg_url import PgUrl
 from ._place import Engine, Place, cores
 from ._psql import Server
 from ._redis_cli import Redis
+from ._redis_session import Session
 from ._stack import Stack
 
 # Options of the doc fragment `_target`.
@@ -106,6 +107,22 @@ def refusals_recorded(module: AnsibleModule, **facts: Any) -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def removal_recorded(module: AnsibleModule, event: str, **facts: Any) -> Iterator[dict[str, Any]]:
+    """What is removed within goes to the stack's audit log, also where that ends in the middle, with the reason.
+
+    Yields the facts of the line, of which `removed` has to be kept up to date. What ends well without removing anything is not recorded.
+    """
+    facts["removed"] = 0
+    try:
+        yield facts
+    except OperationError as error:
+        _audit.failed(stack_of(module), event, error, module.params["by"], **facts)
+        raise
+    if facts["removed"]:
+        _audit.record(stack_of(module), event, module.params["by"], **facts)
+
+
 def file_failure(error: OSError) -> OperationError:
     return OperationError(
         "target-file",
@@ -182,6 +199,11 @@ def redis_of(module: AnsibleModule, *, runs: bool = True) -> Redis:
     if place.container and runs:
         place.engine.container(place.container)
     return Redis.of(place, params["redis_url"], params["redis_password"], params["redis_user"])
+
+
+def require_redis_stamp(module: AnsibleModule, session: Session) -> str:
+    """Redis is the stack's own, by its stamp or, where it has none, by that of the database. Returns its stamp, "" for none."""
+    return _redis_stamp.check(session, stack_of(module), lambda: _stamp.read(server_of(module)))
 
 
 def redis_series_of(module: AnsibleModule) -> str:

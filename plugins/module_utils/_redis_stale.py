@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from ._psql import Server, quote_literal
 from ._redis_line import encoded, shown
@@ -40,8 +40,8 @@ def literal_pattern(prefix: str) -> str:
     return re.sub(r"([*?\[\]\\^-])", r"\\\1", prefix) + "*"
 
 
-def clear(session: Session, server: Server | None, entry: Entry, *, remove: bool, dry: bool) -> dict[str, Any]:
-    """Find the keys, and remove them where that is asked for."""
+def clear(session: Session, server: Server | None, entry: Entry, *, remove: bool, dry: bool, tell: Callable[[int], None]) -> dict[str, Any]:
+    """Find the keys, and remove them where that is asked for; tell: told how many are gone."""
     number, sample, cursor = 0, [], "0"
     while True:
         cursor, keys = session.ask("SCAN", cursor, "MATCH", literal_pattern(entry.prefix), "COUNT", _PORTION)
@@ -50,6 +50,7 @@ def clear(session: Session, server: Server | None, entry: Entry, *, remove: bool
         sample += [shown(key) for key in stale[: SAMPLE - len(sample)]]
         if stale and remove and not dry:
             session.ask("UNLINK", *stale)
+            tell(number)
         if cursor == "0":
             break
     return {"prefix": entry.prefix, "known": bool(entry.query), "keys": number, "sample": sample, "removed": remove and number > 0}

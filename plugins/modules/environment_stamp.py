@@ -121,6 +121,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     main_of,
     redis_of,
     refusals_recorded,
+    require_redis_stamp,
     server_of,
     stack_of,
     url_of,
@@ -209,7 +210,7 @@ def _redis_read(module: AnsibleModule) -> dict[str, Any]:
 
 def _redis_check(module: AnsibleModule) -> dict[str, Any]:
     with redis_of(module).session() as session:
-        stamp = _redis_stamp.check(session, stack_of(module), lambda: _stamp.find(server_of(module)).stamp)
+        stamp = require_redis_stamp(module, session)
     _require_confirmation(module)
     return {"changed": False, "old": stamp, "stamp": stamp}
 
@@ -219,7 +220,7 @@ def _redis_set(module: AnsibleModule) -> dict[str, Any]:
     with redis_of(module).session() as session:
         old = _redis_stamp.read(session)
         if not old:
-            _stamp.check(stack, _stamp.find(server_of(module)).stamp)
+            _stamp.check(stack, _stamp.read(server_of(module)))
         elif old != str(stack):
             _stamp.require_old(stack, old, params["old"])
             _stamp.require_typed(stack, params["confirm"], f"Redis is stamped {old}; {stack} would be written")

@@ -16,7 +16,8 @@ description:
   - Keys that begin with one of O(protected_prefixes), or with C(dbops:), are skipped and counted.
   - A pattern that names nothing in particular, V(*), V(?*), V([^x]*) or the empty one for example, means C(FLUSHDB). That is for
     development only, by inventory, stamp and confirmation, and Redis is stamped again in the same moment.
-  - What was removed, and what was refused, is recorded in C(audit.jsonl) in the stack's directory on the target.
+  - What was removed, also by a flush that was cut off, and what was refused is recorded in C(audit.jsonl) in the stack's directory on
+    the target.
 author:
   - amanat.dbops contributors (@amanat)
 extends_documentation_fragment:
@@ -173,13 +174,10 @@ paused:
   type: float
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _audit, _redis_stamp, _stamp
-from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
@@ -189,8 +187,10 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     TARGET_OPTIONS,
     main_of,
     redis_of,
+    refusals_recorded,
+    removal_recorded,
+    require_redis_stamp,
     run_as_job,
-    server_of,
     stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_flush import Counted, Emptying, Flush, emptying, require_few, typed
@@ -199,16 +199,14 @@ from ansible_collections.amanat.dbops.plugins.module_utils._redis_session import
 PREFIXES = 100  # that are returned
 
 
-@contextmanager
-def _recorded(module: AnsibleModule) -> Iterator[None]:
-    """What is refused is remembered."""
-    try:
-        yield
-    except OperationError as error:
-        if not module.check_mode and error.slug != "stack-malformed":
-            facts = {"service": "redis", "state": "flush", "pattern": module.params["pattern"], "confirm": module.params["confirm"]}
-            _audit.refused(stack_of(module), error, module.params["by"], **facts)
-        raise
+def _refusals(module: AnsibleModule) -> AbstractContextManager[None]:
+    """What is refused within is remembered."""
+    return refusals_recorded(module, service="redis", state="flush", **{name: module.params[name] for name in ("pattern", "confirm")})
+
+
+def _removal(module: AnsibleModule, command: str) -> AbstractContextManager[dict[str, Any]]:
+    """What is removed within is remembered."""
+    return removal_recorded(module, "flushed", service="redis", pattern=module.params["pattern"], command=command)
 
 
 def _result(command: str, counted: Counted, removed: int, **known: Any) -> dict[str, Any]:
@@ -228,14 +226,27 @@ def _matching(module: AnsibleModule, session: Session, say: Callable[..., None])
         params["max_memory_growth"],
     )
     most, confirmed = params["max_keys"], params["confirm"] == typed(stack)
+
+    def remove(limit: int | None, **known: int) -> tuple[Counted, dict[str, Any]]:
+        with _removal(module, "UNLINK") as facts:
+
+            def tell(removed: int) -> None:
+                facts["removed"] = removed
+                say("removing keys", removed=removed, **known)
+
+            counted, done = flush.remove(limit, tell)
+            facts["protected"] = counted.protected
+        return counted, done
+
     if confirmed and not module.check_mode:  # then it is no matter how many they are
-        counted, done = flush.remove(None, lambda removed: say("removing keys", removed=removed))
+        counted, done = remove(None)
         return _result("UNLINK", counted, **done)
     counted = flush.count(Counted())
     if module.check_mode:
         return _result("UNLINK", counted, counted.removable, confirmation=typed(stack) if counted.removable > most else "")
-    require_few(stack, counted, most, params["confirm"])
-    _counted, done = flush.remove(most, lambda removed: say("removing keys", removed=removed, of=counted.removable))
+    with _refusals(module):
+        require_few(stack, counted, most, params["confirm"])
+    _counted, done = remove(most, of=counted.removable)
     return _result("UNLINK", counted, **done)
 
 
@@ -245,19 +256,18 @@ def _everything(module: AnsibleModule, session: Session, command: str) -> dict[s
     whole = Emptying(session, command, redis_of(module).database, groups)
     counted, sizes = whole.count(params["max_latency"] / 1000)
     if not module.check_mode:
-        whole.require_typed(stack, counted, sizes, params["confirm"])
-        whole.empty(stack)
+        with _refusals(module):
+            whole.require_typed(stack, counted, sizes, params["confirm"])
+        with _removal(module, command) as facts:
+            whole.empty(stack)
+            facts.update(removed=counted.removable, protected=counted.protected)
     return _result(command, counted, counted.removable, groups=sizes, confirmation=typed(stack) if module.check_mode else "")
 
 
 def _flush(module: AnsibleModule, command: str, say: Callable[..., None]) -> dict[str, Any]:
     say("counting keys")
     with redis_of(module).session() as session:
-        result = _everything(module, session, command) if command else _matching(module, session, say)
-    if result["changed"] and not module.check_mode:
-        facts = {key: result[key] for key in ("command", "removed", "protected")}
-        _audit.record(stack_of(module), "flushed", module.params["by"], service="redis", pattern=module.params["pattern"], **facts)
-    return result
+        return _everything(module, session, command) if command else _matching(module, session, say)
 
 
 def _prepare(module: AnsibleModule) -> str:
@@ -265,7 +275,7 @@ def _prepare(module: AnsibleModule) -> str:
     stack, params = stack_of(module), module.params
     command = emptying(stack, params["pattern"], params["scope"])
     with redis_of(module).session() as session:
-        _redis_stamp.check(session, stack, lambda: _stamp.find(server_of(module)).stamp)
+        require_redis_stamp(module, session)
     return command
 
 
@@ -274,14 +284,9 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         return _flush(module, _prepare(module), lambda *_words: None)
 
     def prepare() -> Callable[[Progress], dict[str, Any]]:
-        with _recorded(module):
+        with _refusals(module):
             command = _prepare(module)
-
-        def work(progress: Progress) -> dict[str, Any]:
-            with _recorded(module):
-                return _flush(module, command, progress.say)
-
-        return work
+        return lambda progress: _flush(module, command, progress.say)
 
     return run_as_job(module, prepare)
 

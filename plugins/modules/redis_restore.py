@@ -137,7 +137,6 @@ import re
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _audit
 from ansible_collections.amanat.dbops.plugins.module_utils._choice import choose
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
@@ -152,6 +151,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     main_of,
     redis_of,
     redis_series_of,
+    refusals_recorded,
     run_as_job,
     stack_of,
 )
@@ -223,11 +223,8 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         return {**Restore(plan).result(), **now, "failed_directory": ""}
 
     def prepare() -> Callable[[Progress], dict[str, Any]]:
-        try:
+        with refusals_recorded(module, service="redis", state=module.params["state"]):
             restore = Restore(_plan(module)[0])
-        except OperationError as error:
-            _audit.refused(stack_of(module), error, module.params["by"], service="redis", state=module.params["state"])
-            raise
         return {"staged": restore.stage, "swapped": restore.swap, "returned": restore.put_back}[module.params["state"]]
 
     return run_as_job(module, prepare)

@@ -11,7 +11,9 @@ version_added: 0.1.0
 description:
   - After a restore the database is older than Redis. Keys that speak of rows which are not there any more, or not yet, are looked for by
     what follows a prefix, with SCAN, and compared with the database in portions.
-  - Nothing is removed but the keys of prefixes that O(remove) names.
+  - Nothing is removed but the keys of prefixes that O(remove) names, and only where Redis is the stack's own by its stamp, or by that of
+    the database where it has none. What was removed, and what was refused, is recorded in C(audit.jsonl) in the stack's directory on the
+    target.
 author:
   - amanat.dbops contributors (@amanat)
 extends_documentation_fragment:
@@ -91,11 +93,11 @@ stale:
       type: bool
 """
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _audit
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
@@ -104,9 +106,13 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     TARGET_OPTIONS,
     main_of,
     redis_of,
+    refusals_recorded,
+    removal_recorded,
+    require_redis_stamp,
     server_of,
-    stack_of,
 )
+from ansible_collections.amanat.dbops.plugins.module_utils._psql import Server
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_session import Session
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_stale import Entry, clear
 
 
@@ -124,11 +130,18 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     # Queries of users mean what their role would.
     server = replace(server_of(module), search_path="") if any(entry.query for entry in entries) else None
     with redis_of(module).session() as session:
-        found = [clear(session, server, entry, remove=entry.prefix in params["remove"], dry=module.check_mode) for entry in entries]
-    gone = {each["prefix"]: each["keys"] for each in found if each["removed"]}
-    if gone and not module.check_mode:
-        _audit.record(stack_of(module), "stale-removed", params["by"], service="redis", keys=gone)
-    return {"changed": bool(gone), "stale": found}
+        if params["remove"]:
+            with refusals_recorded(module, service="redis", state="stale", remove=params["remove"]):
+                require_redis_stamp(module, session)
+        found = [_clear(module, session, server, entry) for entry in entries]
+    return {"changed": any(each["removed"] for each in found), "stale": found}
+
+
+def _clear(module: AnsibleModule, session: Session, server: Server | None, entry: Entry) -> dict[str, Any]:
+    remove, dry = entry.prefix in module.params["remove"], module.check_mode
+    recorded = removal_recorded(module, "stale-removed", service="redis", prefix=entry.prefix)
+    with recorded if remove and not dry else nullcontext({}) as facts:
+        return clear(session, server, entry, remove=remove, dry=dry, tell=lambda removed: facts.update(removed=removed))
 
 
 def main() -> None:

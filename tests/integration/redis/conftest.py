@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -38,6 +39,12 @@ redis.call('RPUSH', 'queue:mail:1', 'a', 'b', 'c')
 redis.call('INCRBY', 'rate:ip:1', 7)
 """
 KEYS = 9
+
+
+def audit(directory: Path) -> list[dict[str, Any]]:
+    """What the audit log of the stack says, oldest first, where this is the state's directory."""
+    path = directory / STACK / "audit.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
 @dataclass

@@ -16,7 +16,7 @@ import pytest
 
 from tests.integration.plays import engine, play
 
-from .conftest import SECRET, STACK, Server
+from .conftest import SECRET, STACK, Server, audit
 
 Own = Callable[..., Server]
 
@@ -35,11 +35,6 @@ CACHED = 507
 def ask_to(tmp_path: Path) -> dict[str, Any]:
     """What every flush is told."""
     return {"state_dir": str(tmp_path), "pg_url": "postgres://nobody:nothing@postgres/none", "wait": 60}
-
-
-def audit(directory: Path) -> list[dict[str, Any]]:
-    path = directory / STACK / "audit.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
 def names(server: Server) -> set[str]:
@@ -167,7 +162,7 @@ def test_a_replica_is_told_as_such(own: Own, ask_to: dict[str, Any]) -> None:
 
 
 @pytest.mark.faults
-def test_a_restart_in_the_middle_is_told_and_gone_on_from(own: Own, ask_to: dict[str, Any]) -> None:
+def test_a_restart_in_the_middle_is_told_and_gone_on_from(own: Own, ask_to: dict[str, Any], tmp_path: Path) -> None:
     server = own("redis", "--save", "60", "1000000000")
     server.ask("SET", STAMP, STACK)
     server.ask("EVAL", "for n = 1, 200000 do redis.call('SET', 'cache:many:' .. n, n) end", "0")
@@ -177,6 +172,10 @@ def test_a_restart_in_the_middle_is_told_and_gone_on_from(own: Own, ask_to: dict
     message = server.refused("redis_flush", "redis-connection-lost", pattern="cache:*", rate=20000, confirm=TYPED, **ask_to)
     restart.join()
     assert " keys were removed before that." in message
+    line = audit(tmp_path)[-1]
+    assert (line["event"], line["slug"]) == ("flushed", "redis-connection-lost")
+    assert 0 < line["removed"] < 200_000
+    assert f"{line['removed']:,} keys were removed before that." in message
     server.await_answer()
     # It saves when it is stopped, so what was removed stays removed.
     left = int(server.ask("DBSIZE"))

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.integration.backup.conftest import Postgres, make_database, postgres
 
-from .conftest import Server
+from .conftest import STACK, Server, audit
 
 __all__ = ["make_database", "postgres"]
 
@@ -20,7 +21,7 @@ ENTRIES = [
 
 
 def test_what_the_database_does_not_know_is_listed_and_removed_when_it_is_named(
-    redis: Server, postgres: Postgres, make_database: Callable[..., str]
+    redis: Server, postgres: Postgres, make_database: Callable[..., str], tmp_path: Path
 ) -> None:
     database = make_database("CREATE TABLE payments (idempotency_key text, amount int); INSERT INTO payments VALUES ('1', 5), ('it''s', 1)")
     redis.ask("MSET", "payment:idem:2", "x", "payment:idem:it's", "x", "payment:idem:", "x", "payment:idem", "x", "payment:idemX1", "x")
@@ -28,13 +29,25 @@ def test_what_the_database_does_not_know_is_listed_and_removed_when_it_is_named(
     options = {"postgres_container": postgres.container, "pg_url": postgres.url(database), "entries": ENTRIES}
 
     def found(**more: object) -> dict[str, tuple[int, bool]]:
-        result = redis.run("redis_stale", **options, **more)
+        result = redis.run("redis_stale", state_dir=str(tmp_path), **options, **more)
         assert result["changed"] == any(each["removed"] for each in result["stale"])
         return {each["prefix"]: (each["keys"], each["removed"]) for each in result["stale"]}
 
     assert found() == {"auth:refresh:": (1, False), "payment:idem:": (4, False)}
+    refused = {**options, "state_dir": str(tmp_path), "remove": ["payment:idem:"]}
+    for stamp, slug in (("", "stamp-missing"), ("staging/other", "stamp-mismatch")):
+        redis.ask("DEL" if not stamp else "SET", "dbops:environment", *filter(None, [stamp]))
+        redis.refused("redis_stale", slug, **refused)
+        assert audit(tmp_path)[-1]["slug"] == slug
+        assert found()["payment:idem:"] == (4, False)
+    redis.ask("SET", "dbops:environment", STACK)
     assert found(check=True, remove=["payment:idem:"]) == {"auth:refresh:": (1, False), "payment:idem:": (4, True)}
     assert found(remove=["payment:idem:"])["payment:idem:"] == (4, True)
+    assert {key: audit(tmp_path)[-1][key] for key in ("event", "prefix", "removed")} == {
+        "event": "stale-removed",
+        "prefix": "payment:idem:",
+        "removed": 4,
+    }
     assert redis.ask("EXISTS", "payment:idem:1", "payment:idem:it's", "payment:idem", "payment:idemX1", "auth:refresh:1") == "5"
     assert found(remove=["payment:idem:"]) == {"auth:refresh:": (1, False), "payment:idem:": (0, False)}
     assert found(remove=["auth:refresh:"])["auth:refresh:"] == (1, True)
