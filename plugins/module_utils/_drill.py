@@ -49,9 +49,7 @@ def usual_assertions(manifest: dict[str, Any]) -> tuple[Assertion, ...]:
 class Drill(Drilling):
     """The rehearsal of a dump."""
 
-    def __init__(self, plan: Plan) -> None:
-        super().__init__(plan.stack, plan.directory, plan.manifest, plan.image)
-        self.plan = plan
+    plan: Plan
 
     def rehearse(self, progress: Progress) -> None:
         plan, manifest = self.plan, self.plan.manifest

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -18,7 +19,9 @@ from ._backup_dir import in_use, record
 from ._errors import OperationError
 from ._files import make_private_directory, write_json
 from ._job import Progress
+from ._place import Place
 from ._stack import Stack
+from ._throwaway import Limits
 from ._window import stamp
 
 
@@ -28,6 +31,19 @@ class Failed(Exception):
     def __init__(self, *reasons: str, of_backup: bool = True) -> None:
         super().__init__("; ".join(reasons[:5]) + (f" and {len(reasons) - 5} more" if len(reasons) > 5 else ""))
         self.of_backup = of_backup
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which backup is rehearsed, and in what throw-away server."""
+
+    stack: Stack
+    place: Place
+    directory: str
+    manifest: dict[str, Any]
+    image: str
+    limits: Limits
+    run: str
 
 
 def predicted(manifest: dict[str, Any], image: str) -> dict[str, Any]:
@@ -45,14 +61,18 @@ def predicted(manifest: dict[str, Any], image: str) -> dict[str, Any]:
     }
 
 
+def foreseen(plan: Plan) -> dict[str, Any]:
+    """The result that check mode tells."""
+    return {"changed": True, "backup": plan.manifest["name"], **predicted(plan.manifest, plan.image), "report": ""}
+
+
 class Drilling:
     """One rehearsal. Only what the backup itself is to blame for counts against it; what else went wrong is told and forgotten."""
 
-    def __init__(self, stack: Stack, directory: str, manifest: dict[str, Any], image: str) -> None:
-        self.stack = stack
-        self.directory = directory
-        self.manifest = manifest
-        self.image = image
+    plan: Plan
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
         self.report: dict[str, Any] = {}
 
     def rehearse(self, progress: Progress) -> None:
@@ -60,11 +80,11 @@ class Drilling:
         raise NotImplementedError
 
     def make(self, progress: Progress) -> dict[str, Any]:
-        manifest = self.manifest
+        manifest = self.plan.manifest
         clock = time.monotonic()
         self.report = {
-            "stack": str(self.stack),
-            "image": self.image,
+            "stack": str(self.plan.stack),
+            "image": self.plan.image,
             "started": stamp(datetime.now(timezone.utc)),
             "rto": None,
             "load_seconds": None,
@@ -77,7 +97,7 @@ class Drilling:
         }
         of_backup = True
         try:
-            with in_use(os.path.join(self.directory, manifest["name"])):
+            with in_use(os.path.join(self.plan.directory, manifest["name"])):
                 self.rehearse(progress)
         except Failed as why:
             self.report["reason"], of_backup = str(why), why.of_backup
@@ -100,7 +120,7 @@ class Drilling:
                 f"Its manifest says so, and it no longer counts as a backup; the report is {path}.",
                 "Take another backup now: playbooks/backup.yml, and drill that one.",
             )
-        return {"changed": True, "report": path, **{key: self.report[key] for key in ("backup", *predicted(manifest, self.image))}}
+        return {"changed": True, "report": path, **{key: self.report[key] for key in ("backup", *predicted(manifest, self.plan.image))}}
 
     def _record(self, progress: Progress) -> None:
         """The result, for the manifest."""
@@ -110,11 +130,11 @@ class Drilling:
         if report["reason"]:
             entry["reason"] = report["reason"]
         progress.say("waiting for a backup or rotation in this directory, to write the result down", now=True)
-        record(self.directory, self.manifest["name"], entry)
+        record(self.plan.directory, self.plan.manifest["name"], entry)
 
     def _write(self, ended: datetime) -> str:
         """The result, for people."""
-        make_private_directory(self.stack.reports)
-        path = os.path.join(self.stack.reports, f"drill_{self.manifest['name']}_{ended.strftime(_manifest.STAMP)}.json")
+        make_private_directory(self.plan.stack.reports)
+        path = os.path.join(self.plan.stack.reports, f"drill_{self.plan.manifest['name']}_{ended.strftime(_manifest.STAMP)}.json")
         write_json(path, self.report)
         return path

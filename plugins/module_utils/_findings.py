@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ._errors import OperationError
 from ._report_values import duration, integer, size
@@ -32,6 +32,21 @@ class Reading(NamedTuple):
     object: str = ""
     detail: str = ""
     next_step: str = ""
+
+
+Readings = Iterable[Reading]
+
+
+class Asked(Protocol):
+    """A server that was asked. unreachable: why it could not be, and what to do; None where it answered."""
+
+    @property
+    def unreachable(self) -> tuple[str, str] | None: ...
+
+
+def unreachable(measured: Asked) -> Readings:
+    what, step = measured.unreachable or ("", "")
+    yield Reading(int(bool(what)), "", what, step)
 
 
 class Rule(NamedTuple):

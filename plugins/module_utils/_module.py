@@ -14,7 +14,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
-from typing import Any, Callable
+from typing import Any, Callable, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -28,6 +28,8 @@ from ._psql import Server
 from ._redis_cli import Redis
 from ._redis_session import Session
 from ._stack import Stack
+
+Planned = TypeVar("Planned")
 
 # Options of the doc fragment `_target`.
 TARGET_OPTIONS: dict[str, Any] = {
@@ -225,6 +227,23 @@ def _series(series: str) -> str:
             "Use letters, digits, dot, hyphen and underscore, beginning with a letter or a digit.",
         )
     return series
+
+
+def planned_job(
+    module: AnsibleModule,
+    plan: Callable[[AnsibleModule], Planned],
+    foresee: Callable[[Planned], dict[str, Any]],
+    work: Callable[[Planned, Progress], dict[str, Any]],
+) -> dict[str, Any]:
+    """A job whose work has a plan; check mode only tells what is foreseen of it. plan: finds everything that can be found wrong before."""
+    if module.check_mode:
+        return foresee(plan(module))
+
+    def prepare() -> Callable[[Progress], dict[str, Any]]:
+        made = plan(module)
+        return lambda progress: work(made, progress)
+
+    return run_as_job(module, prepare)
 
 
 def run_as_job(module: AnsibleModule, prepare: Callable[[], Callable[[Progress], dict[str, Any]]]) -> dict[str, Any]:

@@ -11,13 +11,15 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
 from . import _manifest
-from ._backup_dir import free, remove
+from ._backup_dir import alone, free, remove
 from ._errors import OperationError
-from ._files import read_json, sync_directory, write_json, write_text
+from ._files import make_private_directory, read_json, sync_directory, write_json, write_text
+from ._job import Progress
 from ._window import stamp
 
 ESTIMATE_OF_LAST = 1.2
@@ -61,6 +63,16 @@ def require_space(directory: str, figures: dict[str, int]) -> None:
             "No backup was begun.",
             "Free space there, or set dbops_backup_dir to another file system.",
         )
+
+
+@contextlib.contextmanager
+def turn(directory: str, series: str, progress: Progress, *, wait: bool) -> Iterator[None]:
+    """One backup at a time in a directory, cleared of what killed ones of the series left. The lock ends with this process."""
+    make_private_directory(directory)
+    progress.say("waiting for another backup or rotation in this directory", now=True)
+    with alone(directory, wait=wait):
+        sweep(directory, series)
+        yield
 
 
 def sweep(directory: str, series: str) -> None:

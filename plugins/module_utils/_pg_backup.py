@@ -22,14 +22,13 @@ from datetime import datetime, timezone
 from typing import Any
 
 from . import _manifest, _pg_digest, _pg_properties, _read_through
-from ._backup_dir import alone, remove
+from ._backup_dir import remove
 from ._client import Client
 from ._command import Answer, Command, run, start_tied
 from ._errors import OperationError
-from ._files import make_private_directory
 from ._identity import IDENTIFIER
 from ._job import Progress
-from ._new_backup import REMOVED, estimate, free_name, publish, sweep
+from ._new_backup import REMOVED, estimate, free_name, publish, turn
 from ._pg_dump import compare_counts
 from ._psql import PSQL, Server
 from ._session import Session
@@ -114,11 +113,7 @@ class Backup:
 
     def make(self) -> dict[str, Any]:
         plan = self.plan
-        make_private_directory(plan.directory)
-        # One backup at a time in a directory. The lock ends with this process.
-        self.progress.say("waiting for another backup or rotation in this directory", now=True)
-        with alone(plan.directory, wait=plan.wait_for_others):
-            sweep(plan.directory, plan.series)
+        with turn(plan.directory, plan.series, self.progress, wait=plan.wait_for_others):
             return self._make()
 
     def _make(self) -> dict[str, Any]:

@@ -7,11 +7,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._findings import NotMeasured, Reading
+from ._findings import NotMeasured, Reading, Readings
 from ._report_values import duration, integer, moment, size
 
 XID_LIMIT = 2**31  # how far the oldest transaction id may lie behind before the server refuses to write
@@ -77,9 +77,6 @@ class Measured:
         return {key: now[key] for key in keys}, max(float(now["counted_for"]), 1.0)
 
 
-Readings = Iterable[Reading]
-
-
 def who(session: Mapping[str, Any]) -> str:
     """A session as a person looks for it."""
     parts = [f"pid {session['pid']}", str(session.get("user") or ""), str(session.get("application") or "")]
@@ -88,11 +85,6 @@ def who(session: Mapping[str, Any]) -> str:
 
 def _terminate(pid: int) -> str:
     return f"SELECT pg_terminate_backend({pid});" if pid else "SELECT * FROM pg_prepared_xacts;"
-
-
-def unreachable(measured: Measured) -> Readings:
-    what, step = measured.unreachable or ("", "")
-    yield Reading(int(bool(what)), "", what, step)
 
 
 # -- sessions ------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from __future__ import annotations
 from functools import partial
 
 from . import _pg_health_readings as read
-from ._findings import STATE, Rule
+from ._findings import STATE, Rule, unreachable
 
 _KIB, _DAY = 1024, 86400
 _BACKUP = "ansible-playbook playbooks/backup.yml"
@@ -25,7 +25,7 @@ _DEPLOY = "SELECT name, setting, pending_restart FROM pg_settings WHERE name = '
 # fmt: off
 RULES = (
     Rule("reachable", "Answer of the server", STATE, None, 1, "ours", "Whoever needs the database cannot reach it either.", "",
-         read.unreachable),
+         unreachable),
     Rule("blocked", "Waiting for a lock", "seconds", 60, 300, "AIW: > 60 s; critical is ours",
          "Requests hang until whoever is in front ends its transaction.", "SELECT pg_terminate_backend(…);", read.blocked),
     Rule("connections", "Connections used", "ratio", 0.8, 0.95, "APA, PEM: > 80 %; critical is ours",

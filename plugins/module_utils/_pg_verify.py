@@ -10,41 +10,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from typing import Any
 
-from . import _manifest, _pg_digest
+from . import _pg_digest
 from ._backup_dir import disagreement, in_use
 from ._client import Client
 from ._command import run
 from ._errors import OperationError
 from ._files import open_plain
-from ._job import Progress
 from ._pg_dump import compare_counts
 from ._place import Place
 from ._read_through import Files, Unreadable, read_through
 from ._reading import Reading
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What reading one backup again needs to know. Without an image the target's own programs read."""
-
-    place: Place
-    directory: str
-    manifest: dict[str, Any]
-    image: str
-    labels: dict[str, str]
-
-    def result(self, seconds: float = 0.0) -> dict[str, Any]:
-        manifest = self.manifest
-        return {
-            "changed": True,
-            "path": os.path.join(self.directory, manifest["name"]),
-            "seconds": seconds,
-            **{key: manifest[key] for key in ("name", "series", "sha256", "bytes")},
-            **_manifest.contents_of(manifest),
-        }
 
 
 def reader(place: Place, manifest: dict[str, Any]) -> str:
@@ -68,13 +45,6 @@ def reader(place: Place, manifest: dict[str, Any]) -> str:
 
 class Verification(Reading):
     """The reading of one dump: its files, and the rows in them."""
-
-    def __init__(self, plan: Plan, progress: Progress) -> None:
-        super().__init__(plan.directory, plan.manifest, progress)
-        self.plan = plan
-
-    def make(self) -> dict[str, Any]:
-        return self.plan.result(self.read())
 
     def wrong(self) -> list[str]:
         """Everything in which the backup is not what its manifest says."""

@@ -16,6 +16,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ._choice import choose
+from ._drilling import Plan
 from ._errors import OperationError
 from ._globals import create_roles, plain_roles, roles_in
 from ._job import Progress
@@ -25,22 +26,14 @@ from ._pg_load import Copy, Target, globals_text
 from ._pg_verify import reader
 from ._place import Place
 from ._psql import Server, quote_identifier
-from ._stack import Stack
 from ._throwaway import USER, Limits, Throwaway, image_here, is_of_image, limits_of, unfit
 
 
 @dataclass(frozen=True)
-class Rebuilding:
-    """Which backup is rebuilt, and in what."""
+class Rebuilding(Plan):
+    """Which dump is rebuilt, and in what. jobs: connections at the same time."""
 
-    stack: Stack
-    place: Place
-    directory: str
-    manifest: dict[str, Any]
-    image: str
-    limits: Limits
     jobs: int
-    run: str
 
     def throwaway(self, **settings: str) -> Throwaway:
         """The server, not yet started; settings: on top of those of its limits."""

@@ -15,13 +15,11 @@ from datetime import datetime, timezone
 from typing import Any
 
 from . import _manifest, _redis_check, _redis_counts
-from ._backup_dir import alone
 from ._client import Client
 from ._command import run
 from ._errors import OperationError
-from ._files import make_private_directory
 from ._job import Progress
-from ._new_backup import REMOVED, estimate, free_name, publish, remove, sweep
+from ._new_backup import REMOVED, estimate, free_name, publish, remove, turn
 from ._place import Place
 from ._read_through import hash_files
 from ._redis_aside import aside
@@ -179,11 +177,7 @@ class Backup:
 
     def make(self) -> dict[str, Any]:
         plan = self.plan
-        make_private_directory(plan.directory)
-        # One backup at a time in a directory. The lock ends with this process.
-        self.progress.say("waiting for another backup or rotation in this directory", now=True)
-        with alone(plan.directory, wait=plan.wait_for_others):
-            sweep(plan.directory, plan.series)
+        with turn(plan.directory, plan.series, self.progress, wait=plan.wait_for_others):
             return self._make()
 
     def _make(self) -> dict[str, Any]:

@@ -9,41 +9,19 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
-from typing import Any
 
 from . import _redis_counts
 from ._backup_dir import disagreement
 from ._drilling import Drilling, Failed
 from ._errors import OperationError
 from ._job import Progress
-from ._place import Place
 from ._redis_backup import loading_of
 from ._redis_throwaway import NotLoaded, loaded
 from ._redis_verify import other_content
-from ._stack import Stack
-from ._throwaway import Limits
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What one drill needs to know."""
-
-    stack: Stack
-    place: Place
-    directory: str
-    manifest: dict[str, Any]
-    image: str
-    limits: Limits
-    run: str
 
 
 class Drill(Drilling):
     """The rehearsal of a snapshot, or of append-only files: they load, and the keys are those that were counted."""
-
-    def __init__(self, plan: Plan) -> None:
-        super().__init__(plan.stack, plan.directory, plan.manifest, plan.image)
-        self.plan = plan
 
     def rehearse(self, progress: Progress) -> None:
         plan, manifest = self.plan, self.plan.manifest

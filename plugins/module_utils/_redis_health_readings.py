@@ -8,11 +8,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._findings import NotMeasured, Reading
+from ._findings import NotMeasured, Reading, Readings
 from ._report_values import duration, integer, size
 
 FREQUENT = 1000  # look-ups: below them a ratio says nothing
@@ -71,14 +71,6 @@ def difference(now: Mapping[str, Any], before: Mapping[str, Any], seconds: float
     if not same or any(now.get(name, 0) < before.get(name, 0) for name in COUNTERS):
         return {}
     return {"seconds": round(seconds, 3), **{name: now.get(name, 0) - before.get(name, 0) for name in COUNTERS}}
-
-
-Readings = Iterable[Reading]
-
-
-def unreachable(measured: Measured) -> Readings:
-    what, step = measured.unreachable or ("", "")
-    yield Reading(int(bool(what)), "", what, step)
 
 
 # -- replication -----------------------------------------------------------------------------------------------------

@@ -12,11 +12,11 @@ APA: awesome-prometheus-alerts. They stand in the order in which a person at thr
 from __future__ import annotations
 
 from . import _redis_health_readings as read
-from ._findings import STATE, Rule
+from ._findings import STATE, Rule, unreachable
 
 # fmt: off
 RULES = (
-    Rule("redis_reachable", "Answer of Redis", STATE, None, 1, "ours", "Whoever needs it cannot reach it either.", "", read.unreachable),
+    Rule("redis_reachable", "Answer of Redis", STATE, None, 1, "ours", "Whoever needs it cannot reach it either.", "", unreachable),
     Rule("redis_save_failed", "Redis cannot save", STATE, None, 1, "APA: the last save failed",
          "What was written since would be lost with the server; with its usual settings it refuses every write until it can.",
          "Read its log; df -h where its data lie; redis-cli BGSAVE", read.save_failed),

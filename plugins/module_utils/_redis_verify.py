@@ -8,49 +8,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Any
 
-from . import _manifest
 from ._backup_dir import disagreement, in_use
 from ._client import Client
-from ._job import Progress
-from ._place import Place
 from ._read_through import hash_files
 from ._reading import Reading
 from ._redis_backup import wrong_file
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What reading one backup again needs to know. Without an image the target's own programs read."""
-
-    place: Place
-    directory: str
-    manifest: dict[str, Any]
-    image: str
-    labels: dict[str, str]
-
-    def result(self, seconds: float = 0.0) -> dict[str, Any]:
-        manifest = self.manifest
-        return {
-            "changed": True,
-            "path": os.path.join(self.directory, manifest["name"]),
-            "seconds": seconds,
-            **{key: manifest[key] for key in ("name", "series", "sha256", "bytes")},
-            **_manifest.contents_of(manifest),
-        }
-
-
 class Verification(Reading):
     """The reading of one snapshot, or of one set of append-only files."""
-
-    def __init__(self, plan: Plan, progress: Progress) -> None:
-        super().__init__(plan.directory, plan.manifest, progress)
-        self.plan = plan
-
-    def make(self) -> dict[str, Any]:
-        return self.plan.result(self.read())
 
     def wrong(self) -> list[str]:
         plan, manifest = self.plan, self.plan.manifest

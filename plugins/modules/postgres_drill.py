@@ -147,19 +147,18 @@ report:
   type: str
 """
 
-from typing import Any, Callable
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils._drill import Assertion, Drill, Plan
-from ansible_collections.amanat.dbops.plugins.module_utils._drilling import predicted
-from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
+from ansible_collections.amanat.dbops.plugins.module_utils._drilling import foreseen
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     BACKUPS_OPTIONS,
     JOB_OPTIONS,
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
     main_of,
-    run_as_job,
+    planned_job,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._rebuild import rebuilding_of
 from ansible_collections.amanat.dbops.plugins.module_utils._throwaway import THROWAWAY_OPTIONS
@@ -171,14 +170,7 @@ def _plan(module: AnsibleModule) -> Plan:
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
-    if module.check_mode:
-        plan = _plan(module)
-        return {"changed": True, "backup": plan.manifest["name"], **predicted(plan.manifest, plan.image), "report": ""}
-
-    def prepare() -> Callable[[Progress], dict[str, Any]]:
-        return Drill(_plan(module)).make
-
-    return run_as_job(module, prepare)
+    return planned_job(module, _plan, foreseen, lambda plan, progress: Drill(plan).make(progress))
 
 
 def main() -> None:

@@ -83,11 +83,10 @@ seconds:
   type: float
 """
 
-from typing import Any, Callable
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils._choice import named_or_newest
-from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     BACKUPS_OPTIONS,
     JOB_OPTIONS,
@@ -96,11 +95,12 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     backup_dir_of,
     main_of,
     place_of,
-    run_as_job,
+    planned_job,
     series_of,
     stack_of,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._pg_verify import Plan, Verification, reader
+from ansible_collections.amanat.dbops.plugins.module_utils._pg_verify import Verification, reader
+from ansible_collections.amanat.dbops.plugins.module_utils._reading import Plan
 
 
 def _plan(module: AnsibleModule) -> Plan:
@@ -111,14 +111,7 @@ def _plan(module: AnsibleModule) -> Plan:
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
-    if module.check_mode:
-        return _plan(module).result()
-
-    def prepare() -> Callable[[Progress], dict[str, Any]]:
-        plan = _plan(module)
-        return lambda progress: Verification(plan, progress).make()
-
-    return run_as_job(module, prepare)
+    return planned_job(module, _plan, Plan.result, lambda plan, progress: Verification(plan, progress).make())
 
 
 def main() -> None:

@@ -114,12 +114,11 @@ verified:
 
 import os
 from datetime import datetime, timezone
-from typing import Any, Callable
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _manifest
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
-from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     BACKUPS_OPTIONS,
     JOB_OPTIONS,
@@ -128,9 +127,9 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     backup_dir_of,
     container_of,
     main_of,
+    planned_job,
     redis_of,
     redis_series_of,
-    run_as_job,
     stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._new_backup import require_space, require_writable
@@ -194,14 +193,7 @@ def _predict(plan: Plan, figures: dict[str, int]) -> dict[str, Any]:
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
-    if module.check_mode:
-        return _predict(*_prepare(module))
-
-    def prepare() -> Callable[[Progress], dict[str, Any]]:
-        plan = _prepare(module)[0]
-        return lambda progress: Backup(plan, progress).make()
-
-    return run_as_job(module, prepare)
+    return planned_job(module, _prepare, lambda made: _predict(*made), lambda made, progress: Backup(made[0], progress).make())
 
 
 def main() -> None:

@@ -102,12 +102,11 @@ report:
   type: str
 """
 
-from typing import Any, Callable
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils._choice import choose
-from ansible_collections.amanat.dbops.plugins.module_utils._drilling import predicted
-from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
+from ansible_collections.amanat.dbops.plugins.module_utils._drilling import Plan, foreseen
 from ansible_collections.amanat.dbops.plugins.module_utils._manifest import REDIS
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     BACKUPS_OPTIONS,
@@ -116,12 +115,12 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     TARGET_OPTIONS,
     backup_dir_of,
     main_of,
+    planned_job,
     redis_place_of,
     redis_series_of,
-    run_as_job,
     stack_of,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_drill import Drill, Plan
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_drill import Drill
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_image import image_for
 from ansible_collections.amanat.dbops.plugins.module_utils._throwaway import THROWAWAY_OPTIONS, limits_of
 
@@ -134,14 +133,7 @@ def _plan(module: AnsibleModule) -> Plan:
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
-    if module.check_mode:
-        plan = _plan(module)
-        return {"changed": True, "backup": plan.manifest["name"], **predicted(plan.manifest, plan.image), "report": ""}
-
-    def prepare() -> Callable[[Progress], dict[str, Any]]:
-        return Drill(_plan(module)).make
-
-    return run_as_job(module, prepare)
+    return planned_job(module, _plan, foreseen, lambda plan, progress: Drill(plan).make(progress))
 
 
 def main() -> None:
