@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import subprocess
 import time
@@ -19,6 +18,8 @@ import pytest
 
 from tests.integration import modules
 from tests.integration.plays import engine, images
+
+from .directories import Directory, WithBackups
 
 USER, PASSWORD = "amanat", "secret-of-pg"
 WINDOW, WINDOW_PASSWORD = "dbops_window_development_backups", "of-this-window"
@@ -122,15 +123,11 @@ def make_database(postgres: Postgres) -> Iterator[Callable[..., str]]:
 
 
 @dataclass(frozen=True)
-class Caller:
+class Caller(WithBackups):
     """Calls modules of the collection on one server, with a state and a backup directory of its own."""
 
     server: Postgres
     directory: Path
-
-    @property
-    def backups(self) -> Path:
-        return self.directory / "backups"
 
     def arguments(self, database: str, **options: Any) -> dict[str, Any]:
         """What the modules of a backup are told; None takes an option away."""
@@ -173,13 +170,14 @@ class Caller:
         """A backup that has to succeed; at a size as in the tests its one call waits until it has ended."""
         return self.run("postgres_backup", database, **{"wait": 120.0, **options})
 
-    def manifest(self, name: str) -> dict[str, Any]:
-        return json.loads((self.backups / f"{name}.manifest.json").read_text(encoding="utf-8"))
-
-    def names(self) -> list[str]:
-        return sorted(path.name for path in self.backups.iterdir()) if self.backups.exists() else []
-
 
 @pytest.fixture
 def caller(postgres: Postgres, tmp_path: Path) -> Caller:
     return Caller(postgres, tmp_path)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Directory:
+    """An empty directory of backups, without any server."""
+    (tmp_path / "backups").mkdir()
+    return Directory(tmp_path / "backups", tmp_path / "state")

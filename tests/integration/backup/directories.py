@@ -17,6 +17,22 @@ from ansible_collections.amanat.dbops.plugins.module_utils import _manifest
 from tests.integration import modules
 
 
+class WithBackups:
+    """Whatever has a directory with backups in it."""
+
+    directory: Path
+
+    @property
+    def backups(self) -> Path:
+        return self.directory / "backups"
+
+    def manifest(self, name: str) -> dict[str, Any]:
+        return json.loads((self.backups / f"{name}.manifest.json").read_text(encoding="utf-8"))
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self.backups.iterdir()) if self.backups.exists() else []
+
+
 @dataclass(frozen=True)
 class Directory:
     """A directory of backups, and the modules that look after it, called as Ansible calls them."""

@@ -11,10 +11,8 @@ import os
 import subprocess
 import sys
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any, Callable
 
-import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import _pg_clone
 
 from tests.integration.backup.conftest import Caller
@@ -23,12 +21,6 @@ from tests.integration.plays import Outcome, play
 
 VERIFIED = {"check": "verified", "passed": "2026-11-22T12:00:00.000Z"}
 STAMP = datetime(2026, 11, 1, 12, tzinfo=timezone.utc)
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Directory:
-    (tmp_path / "backups").mkdir()
-    return Directory(tmp_path / "backups", tmp_path / "state")
 
 
 def drilled(**outcome: Any) -> dict[str, Any]:

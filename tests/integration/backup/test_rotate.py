@@ -27,12 +27,6 @@ DRILLED = {"check": "drilled", "passed": "2026-11-22T12:00:00.000Z"}
 VERIFIED = {"check": "verified", "passed": "2026-11-22T12:00:00.000Z"}
 
 
-@pytest.fixture
-def directory(tmp_path: Path) -> Directory:
-    (tmp_path / "backups").mkdir()
-    return Directory(tmp_path / "backups", tmp_path / "state")
-
-
 def days(directory: Directory, number: int, extension: str = ".pgdir") -> list[str]:
     """A backup of each of the last days, the newest first."""
     return [directory.backup(directory.name(24 * day + 1, extension=extension)) for day in range(number)]

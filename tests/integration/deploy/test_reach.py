@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.integration import ssh
+from tests.integration.machine import free_port
 from tests.integration.plays import engine
 
 from .conftest import POSTGRES, REDIS, Deployment
@@ -22,12 +22,6 @@ TARGET = "dbops-deploy-target"
 def engine_socket() -> Path:
     """Where the engine of this machine listens."""
     return Path(engine("context", "inspect", "--format", "{{.Endpoints.docker.Host}}").removeprefix("unix://")).resolve()
-
-
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return server.getsockname()[1]
 
 
 @pytest.mark.slow

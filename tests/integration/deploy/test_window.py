@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 import shlex
-import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.integration import plays
+from tests.integration.machine import free_port
 from tests.integration.plays import engine
 
 from .conftest import NETWORK, POSTGRES, REDIS, Deployment, remove
@@ -21,12 +21,6 @@ from .conftest import NETWORK, POSTGRES, REDIS, Deployment, remove
 BACKEND = "dbops-deploy-backend"
 IN_POSTGRES = ["exec", POSTGRES, "psql", "-XAtq", "-U", "amanat", "-d", "amanat_dev", "-c"]
 CHANGE = {"postgres_settings": {"max_connections": 150}, "redis_settings": {"maxmemory": "100mb"}}
-
-
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return server.getsockname()[1]
 
 
 @pytest.fixture

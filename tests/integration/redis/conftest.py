@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from typing import Any
 import pytest
 
 from tests.integration import modules
+from tests.integration.machine import free_port
 from tests.integration.plays import ROOT, engine, images
 
 sys.path.insert(0, str(ROOT / "examples" / "stack"))
@@ -129,9 +129,7 @@ def run_redis(image: str, *settings: str, password: str = SECRET, config: str = 
 def run_valkey(directory: Path, *settings: str, password: str = SECRET, config: str = "") -> Server:
     """On this machine itself, as without an engine. directory: of its data."""
     program = _tools.valkey()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     file = [config] if config else []
     argv = [str(program / "valkey-server"), *file, "--port", str(port), "--dir", str(directory), "--requirepass", password, *settings]
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)

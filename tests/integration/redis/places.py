@@ -10,21 +10,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.integration.backup.directories import WithBackups
+
 from .conftest import STACK
 
 
-class Places(dict[str, Any]):
+class Places(WithBackups, dict[str, Any]):
     """The options that say it; calls wait for their jobs."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(state_dir=str(directory / "state"), backup_dir=str(directory / "backups"), wait=120.0)
-        self.backups = directory / "backups"
-
-    def manifest(self, name: str) -> dict[str, Any]:
-        return json.loads((self.backups / f"{name}.manifest.json").read_text(encoding="utf-8"))
-
-    def names(self) -> list[str]:
-        return sorted(path.name for path in self.backups.iterdir()) if self.backups.exists() else []
+        self.directory = directory
 
     def await_step(self, job: str, doing: str, seconds: float = 30) -> None:
         """Until a job says that it does this."""
