@@ -42,6 +42,8 @@ def test_changes_wait_until_a_restart_is_allowed(deployment: Deployment) -> None
     assert first.code == 0, first.out
     assert told(predicted) == told(first)
     assert "database, roles, memberships, extensions, privileges, stamp" in first.last_line
+    asked = ["exec", "--env", "REDISCLI_AUTH=secret-of-redis", REDIS, "redis-cli"]
+    assert engine(*asked, "GET", "dbops:environment") == "development/deploy"
     running = engine("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", POSTGRES, REDIS)
     change = {
         **OPERATED,

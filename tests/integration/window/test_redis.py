@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.integration.plays import engine
 
 from .conftest import Stack
 from .guarded import ask, beside, write_tasks
@@ -42,12 +45,45 @@ def test_nobody_writes_while_the_operation_works_and_everybody_is_let_go(docker:
     held = command(docker, "SET", "auth:refresh:1", "meanwhile", timeout=2, ignore_errors=True, register="held")
     reads = command(docker, "GET", "auth:refresh:1", register="read", failed_when="read.stdout != 'before' or held is not failed")
     tasks = write_tasks(tmp_path / "tasks.yml", held, reads)
+    redis(docker, "DEL", "dbops:environment")  # as an eviction does
     outcome = docker.play("maintenance", dbops_operation="custom", dbops_tasks=tasks, **connection(docker))
     assert outcome.code == 0, outcome.out
     record = docker.report()["redis"]
     assert (record["held"], record["snapshot"].endswith(".rdb")) == (False, True)
     assert (docker.backups / record["snapshot"]).is_file()
     assert redis(docker, "SET", "auth:refresh:1", "after") == "OK"
+    assert redis(docker, "GET", "dbops:environment") == docker.key, "a window stamps it again"
+
+
+# Every key and its value.
+CONTENT = """
+local keys, all = redis.call('KEYS', '*'), ''
+table.sort(keys)
+for _, key in ipairs(keys) do all = all .. key .. redis.call('DUMP', key) end
+return redis.sha1hex(all)
+"""
+
+
+def test_nothing_is_done_to_the_redis_of_another_stack(docker: Stack, tmp_path: Path) -> None:
+    assert docker.play("backup", dbops_service="redis", **connection(docker)).code == 0
+    name = max(path.name for path in docker.backups.glob("*.rdb"))
+    redis(docker, "MSET", "auth:refresh:1", "not ours", "dbops:environment", "staging/other")
+    content = redis(docker, "EVAL", CONTENT, "0")
+    tasks = write_tasks(tmp_path / "tasks.yml", command(docker, "DEL", "auth:refresh:1"))
+    for verb, variables in {
+        "maintenance": {"dbops_operation": "custom", "dbops_tasks": tasks, "dbops_writes_redis": True},
+        "restore": {"dbops_backup": name, "dbops_confirm": docker.key},
+    }.items():
+        outcome = docker.play(verb, **variables, **connection(docker))
+        assert outcome.code == 2, outcome.out
+        assert f"refused: [stamp-mismatch] The inventory says {docker.key}, the stamp says staging/other" in outcome.last_line
+        assert "changed=0" in outcome.recap
+        assert not docker.journal.exists()
+        assert redis(docker, "EVAL", CONTENT, "0") == content
+        log = docker.directory / "dbops" / docker.key / "audit.jsonl"
+        line = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
+        assert (line["event"], line["slug"], line["service"]) == ("refused", "stamp-mismatch", "redis")
+    redis(docker, "SET", "dbops:environment", docker.key)
 
 
 def test_a_task_file_that_writes_and_fails_is_led_back(docker: Stack, tmp_path: Path) -> None:
@@ -71,6 +107,10 @@ def test_a_backup_of_redis_is_restored_and_the_database_left_alone(docker: Stack
     redis(docker, "SET", "auth:refresh:1", "since")
     plan = docker.play("restore", "--check", dbops_backup=name, **connection(docker))
     assert f"Restores {name}, taken " in plan.out
+    engine("stop", docker.state["redis"]["container"])
+    down = docker.play("restore", "--check", dbops_backup=name, **connection(docker))
+    engine("start", docker.state["redis"]["container"])
+    assert f"Restores {name}, taken " in down.out, "one that says nothing is not asked for its stamp"
     refused = docker.play("restore", dbops_backup=name, **connection(docker))
     assert "refused: [confirm-missing]" in refused.last_line
     outcome = docker.play("restore", dbops_backup=name, dbops_confirm=docker.key, **connection(docker))
