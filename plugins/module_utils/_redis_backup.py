@@ -156,11 +156,16 @@ def loading_of(
 
 def wrong_file(client: Client, manifest: dict[str, Any], name: str = "") -> str:
     """Why the server's own programs cannot read a backup to its end; "" where they can."""
+    return read_file(client, manifest, name)[0]
+
+
+def read_file(client: Client, manifest: dict[str, Any], name: str = "") -> tuple[str, int | None]:
+    """The same, and how many keys are in it: a snapshot tells, append-only files do not."""
     path = client.path(name or manifest["name"])
     if manifest["format"] == "rdb":
-        return _redis_check.wrong_snapshot(client, path)
+        return _redis_check.read_snapshot(client, path)
     append_only = manifest["append_only"]
-    return _redis_check.wrong_append_only(client, path, f"{append_only['directory']}/{append_only['file']}.manifest")
+    return _redis_check.wrong_append_only(client, path, f"{append_only['directory']}/{append_only['file']}.manifest"), None
 
 
 class Backup:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from ._client import Client
-from ._command import run
+from ._command import Answer, run
 
 # $1: rdb or aof, $2: the file. Some packages hold the server alone, which does the same under the other name.
 _SCRIPT = r"""
@@ -45,21 +45,29 @@ sh -c "$check" check aof "$files/$2"
 _TELLING = re.compile(
     r"ERROR|error|Unexpected|not valid|Bad|Can't|Wrong|truncated|version|no redis-check|tar:|too small|Invalid", re.IGNORECASE
 )
+_KEYS = re.compile(r"^\[info\] (\d+) keys read", re.MULTILINE)
 _QUIET = re.compile(r"AUX FIELD|--- RDB ERROR DETECTED ---")
 
 
-def wrong_snapshot(client: Client, path: str) -> str:
-    """Why a snapshot cannot be read to its end by the programs of that place; "" where it can. path: as they see it."""
-    return _verdict(client, ["sh", "-c", _SCRIPT, "check", "rdb", path])
+def read_snapshot(client: Client, path: str) -> tuple[str, int]:
+    """Why a snapshot cannot be read to its end by the programs of that place, "" where it can, and how many keys it holds.
+
+    path: as they see it.
+    """
+    answer = run(client.command(["sh", "-c", _SCRIPT, "check", "rdb", path], {}), tied=True, encoding="latin-1")
+    wrong, keys = _verdict(answer), _KEYS.search(answer.out)
+    if wrong or not keys:
+        return wrong or f"how many keys it holds is not said ({reason(answer.out)})", 0
+    return "", int(keys[1])
 
 
 def wrong_append_only(client: Client, path: str, manifest: str) -> str:
     """The same of an archive of append-only files. manifest: path of their own manifest in it."""
-    return _verdict(client, ["sh", "-c", _AOF_SCRIPT, "check", path, manifest, _SCRIPT])
+    argv = ["sh", "-c", _AOF_SCRIPT, "check", path, manifest, _SCRIPT]
+    return _verdict(run(client.command(argv, {}), tied=True, encoding="latin-1"))
 
 
-def _verdict(client: Client, argv: list[str]) -> str:
-    answer = run(client.command(argv, {}), tied=True, encoding="latin-1")
+def _verdict(answer: Answer) -> str:
     return "" if answer.ok else reason(answer.out + "\n" + answer.err)
 
 

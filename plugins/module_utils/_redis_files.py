@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,10 @@ from ._errors import OperationError
 from ._redis_cli import Redis
 from ._redis_info import configuration
 from ._redis_session import Session
+from ._redis_settings import APPENDONLY, parse
+
+# On a command line, which goes before the file. It may be one of a shell.
+_ARGUMENT = re.compile(r"--appendonly[\s'\"]+(yes|no)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,36 @@ def usual_layout(redis: Redis) -> Layout:
     with beside_server(redis, "", {}) as client:
         appending = run(client.command(["test", "-e", os.path.join(directory, layout.append_manifest)], {})).ok
     return replace(layout, appending=appending)
+
+
+def starts_appending(command: str, file: str) -> bool | None:
+    """Whether a server begins with its append-only files, as its command and its file say it; None where neither does. Pure."""
+    said = _ARGUMENT.findall(command) or parse(file).get(APPENDONLY)
+    return said[-1].strip("'\"").lower() == "yes" if said else None
+
+
+def require_kept(redis: Redis, layout: Layout, server: dict[str, Any]) -> None:
+    """Refuse where the server would start from other files than it uses now. server: that section of INFO."""
+    command, file, path = "", "", str(server["config_file"])
+    if redis.place.container:
+        made = redis.place.engine.container(redis.place.container)["Config"]
+        command = " ".join([*(made.get("Entrypoint") or []), *(made.get("Cmd") or [])])
+    if path:
+        answer = run(redis.place.short(["cat", path], {}), timeout=60)
+        if not answer.ok:  # then nobody knows
+            return
+        file = answer.out
+    starts = starts_appending(command, file)
+    if starts is None and redis.place.container:
+        starts = False
+    if starts not in (None, layout.appending):
+        now, then = ("yes", "no") if layout.appending else ("no", "yes")
+        raise OperationError(
+            "append-only-unkept",
+            f"Redis has appendonly {now} and starts with {then}: it would be started from other files than those that hold its keys.",
+            "Nothing was changed.",
+            "Have its file say what is wished: playbooks/persistence.yml",
+        )
 
 
 def require_reach(redis: Redis, layout: Layout, server: dict[str, Any]) -> None:

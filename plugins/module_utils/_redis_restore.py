@@ -21,11 +21,11 @@ from ._command import run
 from ._errors import OperationError
 from ._files import make_private_directory, read_json, write_json
 from ._job import Progress
-from ._redis_backup import wrong_file
+from ._redis_backup import read_file
 from ._redis_cli import Redis
 from ._redis_files import Layout, beside_server
 from ._redis_hold import hold, release
-from ._redis_save import save
+from ._redis_save import persistence, save
 from ._redis_session import Session
 from ._redis_swap import Swap
 from ._redis_verify import other_content
@@ -90,6 +90,17 @@ def require_form(manifest: dict[str, Any], layout: Layout) -> None:
         )
 
 
+def restored_wrongly(told: dict[str, Any], *, appending: bool, stored: int | None) -> list[str]:
+    """What a server says of its own start that is not a start from the backup; true whoever has written since. Pure.
+
+    told: its section persistence; appending: what it was to start with; stored: how many keys the snapshot holds, None where nobody knows.
+    """
+    if bool(told["aof_enabled"]) != appending:
+        return [f"it has started with appendonly {'yes' if told['aof_enabled'] else 'no'}, so not from the backup"]
+    loaded = told["rdb_last_load_keys_loaded"] + told["rdb_last_load_keys_expired"]
+    return [] if stored in (None, loaded) else [f"it has loaded {loaded} keys of {stored}"]
+
+
 def _record(stack: Stack, moment: str) -> str:
     return os.path.join(stack.directory, f"redis_restore_{moment}.json")
 
@@ -119,18 +130,21 @@ class Restore:
             self._stage(client, swap, progress)
         return self.result()
 
-    def _stage(self, client: Client, swap: Swap, progress: Progress) -> None:
+    def _stage(self, client: Client, swap: Swap, progress: Progress) -> int | None:
+        """How many keys the backup's snapshot holds."""
         plan, manifest = self.plan, self.plan.manifest
         path = os.path.join(plan.directory, manifest["name"])
         remember(plan.stack, plan.moment, plan.layout)
         with in_use(path):
             progress.say("reading the backup through", now=True, mib=manifest["bytes"] >> 20)
-            wrong = disagreement(plan.directory, manifest) or other_content(manifest, path) or wrong_file(client, manifest)
+            unreadable, stored = read_file(client, manifest)
+            wrong = disagreement(plan.directory, manifest) or other_content(manifest, path) or unreadable
             if wrong:
                 raise unusable(manifest["name"], "backup-not-verified", wrong)
             self._require_space(client)
             progress.say("copying the backup beside the data", now=True)
             swap.stage(manifest)
+        return stored
 
     def _require_space(self, client: Client) -> None:
         plan, needed = self.plan, self.plan.manifest["bytes"]
@@ -151,26 +165,23 @@ class Restore:
         plan = self.plan
         clock = time.monotonic()
         with self._files() as (client, swap):
-            self._stage(client, swap, progress)
+            stored = self._stage(client, swap, progress)
+            if f"dbops__new_{plan.moment}" not in {leftover.name for leftover in swap.leftovers()}:
+                stored = None  # it was begun with before, and the server has saved since
             self._save(progress)
             self._stop(progress)
             swap.swap()
         progress.say("starting the server", now=True)
         plan.service.start("", "")
         with self._started() as session:
-            hold(session, _HOLD)
-            progress.say("counting its keys", now=True)
-            self._compare(session)
-            release(session)
+            self._compare(session, stored, progress)
             _redis_stamp.write(session, plan.stack)
         _audit.record(plan.stack, "restored", plan.by, service="redis", backup=plan.manifest["name"], old=swap.old)
         return {**self.result(), "seconds": round(time.monotonic() - clock, 3)}
 
-    def _compare(self, session: Session) -> None:
-        manifest = self.plan.manifest
-        if manifest["keys"] is None:
-            return
-        wrong = _redis_counts.differences(manifest["prefixes"], _redis_counts.count(session, manifest["prefixes"]))
+    def _compare(self, session: Session, stored: int | None, progress: Progress) -> None:
+        """stored: how many keys the server has just read from the backup's snapshot; None where the server says nothing of them."""
+        wrong = self._differences(session, stored, progress)
         if wrong:
             raise OperationError(
                 "restore-differs",
@@ -178,6 +189,17 @@ class Restore:
                 f"It runs with what it has loaded; what it had before lies beside, in dbops__old_{self.plan.moment}.",
                 "A window returns to that by itself; else repeat the restore, with another backup.",
             )
+
+    def _differences(self, session: Session, stored: int | None, progress: Progress) -> list[str]:
+        manifest = self.plan.manifest
+        wrong = restored_wrongly(persistence(session), appending=self.plan.layout.appending, stored=stored)
+        if wrong or stored is not None or manifest["keys"] is None:
+            return wrong
+        hold(session, _HOLD)
+        progress.say("counting its keys", now=True)
+        wrong = _redis_counts.differences(manifest["prefixes"], _redis_counts.count(session, manifest["prefixes"]), more=True)
+        release(session)
+        return wrong
 
     def put_back(self, progress: Progress) -> dict[str, Any]:
         """The server has what it had before. Where it never had anything else, nothing is changed."""

@@ -156,7 +156,13 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_cli import Redis
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_files import Layout, layout_of, require_reach, usual_layout
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_files import (
+    Layout,
+    layout_of,
+    require_kept,
+    require_reach,
+    usual_layout,
+)
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_image import require_major
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_info import info, keys, product
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_restore import DOWN, Plan, Restore, remembered, require_form, require_own
@@ -187,6 +193,7 @@ def _look(redis: Redis) -> tuple[Layout, dict[str, Any]]:
             raise
         return usual_layout(redis), {}
     require_reach(redis, layout, told)
+    require_kept(redis, layout, told)
     return layout, told
 
 

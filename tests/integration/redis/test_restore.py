@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
+import socket
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,3 +112,47 @@ def test_a_server_without_a_container_is_stopped_and_started_by_its_service(tmp_
         assert server.ask("EXISTS", "auth:refresh:1", "auth:refresh:2") == "2"
     finally:
         subprocess.run(service["stop"], check=False)
+
+
+def test_a_backup_whose_keys_nobody_counted_is_whole_or_refused(own: Own, places: Places) -> None:
+    server = own("redis")
+    server.fill()
+    made = server.run("redis_backup", format="rdb", verify=False, **places)
+    assert made["keys"] is None
+    server.ask("SET", "auth:refresh:2", "since")
+    # It would start without the files that hold its keys, and with others another time.
+    assert server.ask("CONFIG", "SET", "appendonly", "yes") == "OK"
+    for state in ("staged", "swapped"):
+        message = server.refused("redis_restore", "append-only-unkept", state=state, moment=MOMENT, **places)
+    assert "appendonly yes and starts with no" in message
+    assert server.ask("EXISTS", "auth:refresh:2") == "1"
+    server.await_ask("aof_rewrite_in_progress:0", "INFO", "persistence")
+    assert server.ask("CONFIG", "SET", "appendonly", "no") == "OK"
+    assert restore(server, places, "swapped")["keys"] is None
+    assert server.ask("DBSIZE") == str(KEYS + 1)  # with the stamp
+
+
+def test_whoever_comes_back_with_the_server_and_writes_makes_nothing_differ(own: Own, places: Places) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = free.getsockname()
+    server = own("redis", options=("--publish", f"127.0.0.1:{address[1]}:6379"))
+    server.fill()
+    server.run("redis_backup", format="rdb", **places)
+    login, ended = server.password.encode(), threading.Event()
+    words = b"*2\r\n$4\r\nAUTH\r\n$%d\r\n%s\r\n*2\r\n$4\r\nINCR\r\n$12\r\nsession:late\r\n" % (len(login), login)
+
+    def write() -> None:
+        while not ended.is_set():
+            with contextlib.suppress(OSError), socket.create_connection(address, timeout=0.1) as client:
+                client.sendall(words)
+                client.recv(100)
+
+    client = threading.Thread(target=write)
+    restore(server, places, "staged")
+    client.start()
+    try:
+        assert restore(server, places, "swapped")["keys"] == KEYS
+    finally:
+        ended.set()
+        client.join()
+    assert int(server.ask("GET", "session:late")) > 0

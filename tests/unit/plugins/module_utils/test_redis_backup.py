@@ -12,10 +12,10 @@ from ansible_collections.amanat.dbops.plugins.module_utils._errors import Operat
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_backup import append_only_files
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_check import reason
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_counts import differences, total
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_files import Layout
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_files import Layout, starts_appending
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_image import require_major
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_line import decoded, shown, unshown
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_restore import require_form, require_own
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_restore import require_form, require_own, restored_wrongly
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_save import reasons
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_stale import literal_pattern
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_throwaway import last_words
@@ -49,6 +49,45 @@ def counted(**keys: tuple[int, int]) -> list[dict[str, Any]]:
 def test_only_what_expires_may_be_gone(expected: list[dict[str, Any]], found: list[dict[str, Any]], wrong: list[str]) -> None:
     assert differences(expected, found) == wrong
     assert differences(expected, expected) == []
+
+
+def test_more_keys_may_have_come_where_clients_write() -> None:
+    before, fewer, more = counted(a=(5, 2)), counted(a=(4, 2)), counted(a=(9, 3), b=(1, 0))
+    assert differences(before, more, more=True) == []
+    assert differences(before, more) != []
+    assert len(differences(before, fewer, more=True)) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "file", "appending"),
+    [
+        ("docker-entrypoint.sh redis-server", "", None),
+        ("redis-server --appendonly yes", "appendonly no\n", True),
+        ("sh -lc redis-server --requirepass x --appendonly 'yes' --appendfsync everysec", "", True),
+        ("redis-server /etc/redis.conf", '# appendonly no\nappendonly no\nAppendOnly "yes"\n', True),
+        ("redis-server /etc/redis.conf", "appendonly no\nappendfsync always\n", False),
+    ],
+)
+def test_what_a_server_starts_with(command: str, file: str, appending: bool | None) -> None:
+    assert starts_appending(command, file) is appending
+
+
+@pytest.mark.parametrize(
+    ("appending", "stored", "told", "wrong"),
+    [
+        (False, 9, {}, []),
+        (False, 10, {}, ["it has loaded 9 keys of 10"]),
+        (False, 10, {"rdb_last_load_keys_expired": 1}, []),
+        (True, 9, {}, ["it has started with appendonly no, so not from the backup"]),
+        (True, 9, {"aof_enabled": 1}, []),
+        (False, 9, {"aof_enabled": 1}, ["it has started with appendonly yes, so not from the backup"]),
+    ],
+)
+def test_what_a_server_has_loaded_says_whether_it_was_restored(
+    appending: bool, stored: int, told: dict[str, int], wrong: list[str]
+) -> None:
+    known = {"aof_enabled": 0, "rdb_last_load_keys_loaded": 9, "rdb_last_load_keys_expired": 0, **told}
+    assert restored_wrongly(known, appending=appending, stored=stored) == wrong
 
 
 def test_keys_add_up() -> None:
