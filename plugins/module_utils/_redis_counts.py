@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ._redis_info import info
+from ._redis_info import databases
 from ._redis_line import shown, unshown
 from ._redis_session import Session
 
@@ -71,11 +71,6 @@ return told
 
 # database, prefix ("" for all keys together that are counted under no other), keys, and how many of those expire.
 Counts = list[dict[str, Any]]
-
-
-def databases(session: Session) -> list[int]:
-    """The databases that hold keys."""
-    return sorted(int(name[2:]) for name in info(session, "keyspace") if name.startswith("db") and name[2:].isdigit())
 
 
 def count(session: Session, known: Counts | None = None) -> Counts:

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Any, Callable
 
 from . import _redis_stamp, _stamp
 from ._errors import OperationError
-from ._redis_info import info
+from ._redis_info import databases
 from ._redis_keys import MANY_PREFIXES, OURS, beginning_with, names_everything, title
 from ._redis_line import shown
 from ._redis_pace import Pace, Room
@@ -221,6 +220,11 @@ class Emptying:
     own: int
     groups: dict[str, Sequence[str]]
 
+    def require_own(self, stack: Stack) -> None:
+        """Nothing goes that is another stack's. In the own database somebody has seen that before."""
+        if self.command == "FLUSHALL":
+            _redis_stamp.require_whole(self.session, stack, self.own)
+
     def count(self, latency: float) -> tuple[Counted, dict[str, int]]:
         """What there is but for the stamp, and how many keys of each group."""
         counted, sizes = Counted(), dict.fromkeys(self.groups, 0)
@@ -236,7 +240,7 @@ class Emptying:
     def _databases(self) -> list[int]:
         if self.command == "FLUSHDB":
             return [self.own]
-        return [int(name[2:]) for name in info(self.session, "keyspace") if re.fullmatch(r"db\d+", name)]
+        return databases(self.session)
 
     def require_typed(self, stack: Stack, counted: Counted, sizes: dict[str, int], confirmation: str) -> None:
         told = " and ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in sizes.items())

@@ -67,3 +67,8 @@ def configuration(session: Session, *patterns: str) -> dict[str, str]:
 def keys(keyspace: dict[str, Any]) -> int:
     """How many keys all databases hold; keyspace: the section of that name."""
     return sum(told["keys"] for name, told in keyspace.items() if re.fullmatch(r"db\d+", name))
+
+
+def databases(session: Session) -> list[int]:
+    """The databases that hold keys."""
+    return sorted(int(name[2:]) for name in info(session, "keyspace") if re.fullmatch(r"db\d+", name))

@@ -12,6 +12,7 @@ from typing import Callable
 
 from . import _stamp
 from ._errors import OperationError
+from ._redis_info import databases
 from ._redis_session import Session
 from ._stack import ENVIRONMENTS, NAME, Stack
 
@@ -33,6 +34,21 @@ def read(session: Session) -> str:
             f"Look at it; when you know where this Redis belongs, delete {KEY}, and the stamp of PostgreSQL decides.",
         )
     return stamp
+
+
+def require_whole(session: Session, stack: Stack, own: int) -> None:
+    """No database of the server is another stack's. own: the number of the one that is meant, and that is selected again."""
+    for database in databases(session):
+        session.ask("SELECT", database)
+        stamp = read(session)
+        if stamp not in ("", str(stack)):
+            raise OperationError(
+                "stamp-mismatch",
+                f"The inventory says {stack}, the stamp in database {database} of the same Redis says {stamp}.",
+                "Nothing was changed: this concerns every database of the server.",
+                "Correct the inventory or the connection; a stack that is to be restored or emptied alone needs a Redis of its own.",
+            )
+    session.ask("SELECT", own)
 
 
 def is_kept(session: Session) -> bool:

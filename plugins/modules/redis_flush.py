@@ -254,6 +254,7 @@ def _everything(module: AnsibleModule, session: Session, command: str) -> dict[s
     stack, params = stack_of(module), module.params
     groups = {"refresh_tokens": params["refresh_prefixes"], "rate_limit_counters": params["rate_limit_prefixes"]}
     whole = Emptying(session, command, redis_of(module).database, groups)
+    whole.require_own(stack)
     counted, sizes = whole.count(params["max_latency"] / 1000)
     if not module.check_mode:
         with _refusals(module):

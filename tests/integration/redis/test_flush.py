@@ -113,6 +113,11 @@ def test_what_names_nothing_is_for_development(redis: Server, ask_to: dict[str, 
     done = redis.run("redis_flush", **everything)
     assert (done["command"], done["removed"], names(redis)) == ("FLUSHDB", 513, {STAMP})
     assert redis.ask("-n", "3", "DBSIZE") == "2"
+    redis.ask("-n", "9", "SET", STAMP, "production/others")
+    for check in (True, False):
+        message = redis.refused("redis_flush", "stamp-mismatch", scope="server", _ansible_check_mode=check, **everything)
+        assert "the stamp in database 9 of the same Redis says production/others" in message
+    redis.ask("-n", "9", "SET", STAMP, STACK)
     done = redis.run("redis_flush", scope="server", **everything)
     assert (done["command"], done["removed"], redis.ask("-n", "3", "DBSIZE")) == ("FLUSHALL", 2, "0")
     assert redis.ask("GET", STAMP) == STACK
