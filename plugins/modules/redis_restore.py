@@ -137,6 +137,7 @@ import re
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils import _redis_stamp
 from ansible_collections.amanat.dbops.plugins.module_utils._choice import choose
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
@@ -167,6 +168,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._redis_image import r
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_info import info, keys, product
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_restore import DOWN, Plan, Restore, remembered, require_form, require_own
 from ansible_collections.amanat.dbops.plugins.module_utils._services import Context, Service, service_of
+from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 
 
 def _service(module: AnsibleModule, redis: Redis) -> Service:
@@ -183,17 +185,23 @@ def _service(module: AnsibleModule, redis: Redis) -> Service:
     return service_of({"name": "redis", **module.params["service"]}, context)
 
 
-def _look(redis: Redis) -> tuple[Layout, dict[str, Any]]:
-    """Where the files are, and what the server says of itself, {} where it says nothing."""
+def _look(redis: Redis, stack: Stack, *, replaced: bool) -> tuple[Layout, dict[str, Any]]:
+    """Where the files are, and what the server says of itself, {} where it says nothing.
+
+    replaced: whether its data are to be, all of them, and by what it starts with.
+    """
     try:
         with redis.session() as session:
             layout, told = layout_of(session), info(session, "server", "keyspace")
+            if replaced:
+                _redis_stamp.require_whole(session, stack, redis.database)
     except OperationError as error:
         if error.slug not in DOWN or not redis.place.container:
             raise
         return usual_layout(redis), {}
     require_reach(redis, layout, told)
-    require_kept(redis, layout, told)
+    if replaced:
+        require_kept(redis, layout, told)
     return layout, told
 
 
@@ -202,7 +210,7 @@ def _plan(module: AnsibleModule) -> tuple[Plan, dict[str, Any]]:
     if not re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", params["moment"]):
         module.fail_json(msg=f"moment: {params['moment']!r} is no time as in 20261122T170102Z")
     known = remembered(stack, params["moment"])
-    layout, told = (known, {}) if known else _look(redis)
+    layout, told = (known, {}) if known else _look(redis, stack, replaced=module.check_mode or params["state"] != "returned")
     manifest: dict[str, Any] = {}
     if params["state"] != "returned":
         manifest = choose(directory, redis_series_of(module), params["backup"], stack, REDIS)

@@ -45,6 +45,10 @@ def test_a_backup_takes_the_place_of_the_data_and_leaves_it_again(own: Own, plac
     server.fill()
     made = server.run("redis_backup", format="rdb", **places)
     server.ask("SET", "auth:refresh:2", "since")
+    server.ask("-n", "2", "SET", "dbops:environment", "production/others")
+    message = server.refused("redis_restore", "stamp-mismatch", state="swapped", moment=MOMENT, **places)
+    assert "in database 2 of the same Redis says production/others" in message
+    server.ask("-n", "2", "DEL", "dbops:environment")
     foreseen = server.run("redis_restore", check=True, state="swapped", moment=MOMENT, **places)
     assert (foreseen["backup"], foreseen["keys"], foreseen["keys_now"]) == (made["name"], KEYS, KEYS + 1)
     restore(server, places, "staged")
