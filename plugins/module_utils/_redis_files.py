@@ -21,18 +21,23 @@ from ._redis_session import Session
 from ._redis_settings import APPENDONLY, parse
 
 # On a command line, which goes before the file. It may be one of a shell.
+_FILE = re.compile(r"/\S+\.conf\b")
 _ARGUMENT = re.compile(r"--appendonly[\s'\"]+(yes|no)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the data are, as the server's settings say. appending: whether it starts from its append-only files."""
+    """Where the data are, as the server's settings say.
+
+    appending: whether it starts from its append-only files; serving: whether it said so itself, and was not taken for a usual one.
+    """
 
     directory: str
     snapshot: str
     append_directory: str
     append_file: str
     appending: bool
+    serving: bool = True
 
     @property
     def append_manifest(self) -> str:
@@ -46,13 +51,23 @@ def layout_of(session: Session) -> Layout:
 
 
 def usual_layout(redis: Redis) -> Layout:
-    """Where the files of a container are whose server cannot be asked: where its image has them. It starts from what there is."""
+    """Where a container's server that cannot be asked has its files: where its image has them; it starts from what it is told, or has."""
     facts: dict[str, Any] = redis.place.engine.inspect("container", redis.place.container) or {}
     directory = facts.get("Config", {}).get("WorkingDir") or "/data"
-    layout = Layout(directory, "dump.rdb", "appendonlydir", "appendonly.aof", appending=False)
+    layout = Layout(directory, "dump.rdb", "appendonlydir", "appendonly.aof", appending=False, serving=False)
+    command = _command_of(facts)
     with beside_server(redis, "", {}) as client:
-        appending = run(client.command(["test", "-e", os.path.join(directory, layout.append_manifest)], {})).ok
+        file = run(client.command(["cat", "/dev/null", *_FILE.findall(command)], {})).out
+        appending = starts_appending(command, file)
+        if appending is None:
+            appending = run(client.command(["test", "-e", os.path.join(directory, layout.append_manifest)], {})).ok
     return replace(layout, appending=appending)
+
+
+def _command_of(facts: dict[str, Any]) -> str:
+    """What a container runs; facts: what the engine knows of it."""
+    made = facts.get("Config", {})
+    return " ".join([*(made.get("Entrypoint") or []), *(made.get("Cmd") or [])])
 
 
 def starts_appending(command: str, file: str) -> bool | None:
@@ -65,8 +80,7 @@ def require_kept(redis: Redis, layout: Layout, server: dict[str, Any]) -> None:
     """Refuse where the server would start from other files than it uses now. server: that section of INFO."""
     command, file, path = "", "", str(server["config_file"])
     if redis.place.container:
-        made = redis.place.engine.container(redis.place.container)["Config"]
-        command = " ".join([*(made.get("Entrypoint") or []), *(made.get("Cmd") or [])])
+        command = _command_of(redis.place.engine.container(redis.place.container))
     if path:
         answer = run(redis.place.short(["cat", path], {}), timeout=60)
         if not answer.ok:  # then nobody knows

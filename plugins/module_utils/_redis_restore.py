@@ -212,8 +212,8 @@ class Restore:
                 self._stop(progress)
             swap.put_back()
         plan.service.start("", "")
-        with self._started():
-            pass
+        if plan.layout.serving:  # else it has again what it did not serve with
+            self._started().close()
         if moved:
             _audit.record(plan.stack, "returned", plan.by, service="redis", failed=swap.failed)
         failed = swap.failed if moved or swap.failed in there else ""

@@ -12,6 +12,7 @@ description:
   - Reads are answered and snapshots are written meanwhile; whoever writes waits, and nothing expires or is evicted.
   - The server lets everybody go by itself after O(seconds), and when it is restarted, whatever has become of who asked for it.
   - A hold concerns every client, that of the operator, too.
+  - It is in the server's memory, so where O(state=released) finds none that serves, nobody is held.
 author:
   - amanat.dbops contributors (@amanat)
 extends_documentation_fragment:
@@ -38,6 +39,12 @@ options:
     description: How long at most, up to a day.
     type: int
     default: 3600
+  down_ok:
+    description:
+      - Whether a server that does not serve counts as held, since nobody writes to it.
+      - Without it such a server fails O(state=held).
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -54,11 +61,16 @@ state:
   description: What is true now.
   returned: success
   type: str
+serves:
+  description: Whether the server answered.
+  returned: success
+  type: bool
 """
 
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     REDIS_OPTIONS,
     TARGET_OPTIONS,
@@ -66,20 +78,32 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     redis_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_hold import LONGEST, hold, release
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_session import LOADING
+
+# Nobody waits in a server that has ended, nor in one that has just begun.
+DOWN = ("redis-unreachable", "redis-loading")
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
+    known = {"state": params["state"], "serves": True}
     if not 1 <= params["seconds"] <= LONGEST:
         module.fail_json(msg=f"seconds: {params['seconds']} is not from 1 to {LONGEST}")
-    with redis_of(module).session() as session:
-        if module.check_mode:
-            pass
-        elif params["state"] == "held":
-            hold(session, params["seconds"])
-        else:
-            release(session)
-    return {"changed": True, "state": params["state"]}
+    down_ok = params["down_ok"] or params["state"] == "released"
+    redis = redis_of(module, runs=not down_ok)
+    try:
+        with redis.session(loading=0.0 if down_ok else LOADING) as session:
+            if module.check_mode:
+                pass
+            elif params["state"] == "held":
+                hold(session, params["seconds"])
+            else:
+                release(session)
+    except OperationError as error:
+        if not down_ok or error.slug not in DOWN:
+            raise
+        return {"changed": False, **known, "serves": False}
+    return {"changed": True, **known}
 
 
 def main() -> None:
@@ -89,6 +113,7 @@ def main() -> None:
             **REDIS_OPTIONS,
             "state": {"type": "str", "required": True, "choices": ["held", "released"]},
             "seconds": {"type": "int", "default": 3600},
+            "down_ok": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

@@ -33,9 +33,10 @@ def files(server: Server) -> list[str]:
     return sorted(engine("exec", server.container, "ls", "/data").split())
 
 
-def restore(server: Server, places: Places, state: str, **more: object) -> dict[str, object]:
+def restore(server: Server, places: Places, state: str, *, await_answer: bool = True, **more: object) -> dict[str, object]:
     result = server.run("redis_restore", state=state, moment=MOMENT, **places, **more)
-    server.await_answer()
+    if await_answer:
+        server.await_answer()
     return result
 
 
@@ -86,8 +87,15 @@ def test_a_server_that_cannot_load_what_it_has_is_restored(own: Own, places: Pla
     engine("exec", server.container, "sh", "-c", "truncate --size -20 /data/dump.rdb")
     engine("kill", server.container)  # a kill saves nothing
     engine("start", server.container)
+    restore(server, places, "staged", await_answer=False)
     assert restore(server, places, "swapped")["keys"] == KEYS
     assert server.ask("GET", "auth:refresh:1") == "token"
+    # What it gets back is what it did not start with, and that is nobody's failure now.
+    assert restore(server, places, "returned", await_answer=False)["changed"]
+    engine("stop", server.container)
+    server.refused("redis_hold", "container-stopped", state="held")
+    assert not server.run("redis_hold", state="held", down_ok=True)["serves"]
+    assert not server.run("redis_hold", state="released")["serves"]
 
 
 @pytest.mark.slow
