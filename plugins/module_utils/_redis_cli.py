@@ -8,7 +8,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ._command import Command
@@ -27,7 +28,7 @@ def program(name: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Redis:
-    """How the operator reaches one server. address: host and port, empty for the container's own; socket: goes before it."""
+    """How the operator reaches one server. address: host and port, None for the usual ones of a container; socket: goes before it."""
 
     place: Place
     user: str
@@ -52,7 +53,7 @@ class Redis:
             place,
             user=user or unquote(parts.username or ""),
             password=password or unquote(parts.password or ""),
-            address=None if place.container else (parts.hostname, port),
+            address=_inside(place, parts.scheme, port) if place.container else (parts.hostname, port),
             tls=parts.scheme == "rediss" and not place.container,
             database=database,
         )
@@ -74,7 +75,41 @@ class Redis:
 
     def session(self, loading: float = LOADING) -> Session:
         """loading: seconds that the server may still take to load its data."""
-        return Session(self.command(), loading)
+        try:
+            return Session(self.command(), loading)
+        except OperationError as error:
+            if error.slug != "redis-unreachable" or not self.place.container or not self.address or not self._serves_elsewhere():
+                raise
+        raise OperationError(
+            "redis-other-port",
+            f"dbops_redis_url leads to port {self.address[1]}, and what serves in {self.place.container} listens on {DEFAULT_PORT}.",
+            "Nothing was changed.",
+            "Correct dbops_redis_container or the port: one of the two is not what you think.",
+        )
+
+    def _serves_elsewhere(self) -> bool:
+        """Whether there is a server that the URL does not mean."""
+        try:
+            Session(replace(self, address=None).command()).close()
+        except OperationError as error:
+            return error.slug != "redis-unreachable"
+        return True
+
+
+def _inside(place: Place, scheme: str, port: int) -> tuple[str, int] | None:
+    """Where a container's server listens for programs beside it, without TLS; the URL may have a port that the engine publishes."""
+    if port == DEFAULT_PORT or scheme == "rediss":
+        return None
+    return "127.0.0.1", published(place.engine.inspect("container", place.container) or {}, port)
+
+
+def published(facts: dict[str, Any], port: int) -> int:
+    """The port of a container behind this one of its host, else the same. facts: what the engine knows of it. Pure."""
+    for ports in (facts.get("HostConfig", {}).get("PortBindings"), facts.get("NetworkSettings", {}).get("Ports")):
+        for inner, bindings in (ports or {}).items():
+            if any(binding["HostPort"] == str(port) for binding in bindings or []):
+                return int(inner.partition("/")[0])
+    return port
 
 
 def _malformed(why: str) -> OperationError:

@@ -88,7 +88,12 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     known = {"state": params["state"], "serves": True}
     if not 1 <= params["seconds"] <= LONGEST:
-        module.fail_json(msg=f"seconds: {params['seconds']} is not from 1 to {LONGEST}")
+        raise OperationError(
+            "hold-too-long",
+            f"Writers would be held back for {params['seconds']} s, and that can be from 1 to {LONGEST} s.",
+            "Nothing was changed.",
+            f"A window holds them for dbops_window_minutes: {LONGEST // 60} at most.",
+        )
     down_ok = params["down_ok"] or params["state"] == "released"
     redis = redis_of(module, runs=not down_ok)
     try:

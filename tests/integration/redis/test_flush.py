@@ -139,6 +139,16 @@ def test_a_user_that_may_not_is_told_so(redis: Server, ask_to: dict[str, Any]) -
         redis.ask("ACL", "DELUSER", name)
 
 
+def test_another_port_is_another_server(own: Own, ask_to: dict[str, Any]) -> None:
+    server = stamped(own("redis"))
+    elsewhere = {**ask_to, "pattern": "cache:*", "redis_url": "redis://redis:6380"}
+    assert "to port 6380, and what serves in" in server.refused("redis_flush", "redis-other-port", **elsewhere)
+    assert int(server.ask("DBSIZE")) > 500
+    server.ask("CONFIG", "SET", "port", "6380")
+    server.cli += ["-p", "6380"]
+    assert server.run("redis_flush", **elsewhere)["removed"] == CACHED - 3
+
+
 def test_full_memory_is_no_obstacle(own: Own, ask_to: dict[str, Any]) -> None:
     server = stamped(own("redis"))
     server.ask("CONFIG", "SET", "maxmemory", "1")

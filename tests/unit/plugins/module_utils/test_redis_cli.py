@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine, Place
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_cli import Redis
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_cli import Redis, published
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_errors import failure
 
 INSIDE, HERE = Place(Engine(), "nickapp-redis"), Place(Engine())
@@ -27,6 +29,23 @@ INSIDE, HERE = Place(Engine(), "nickapp-redis"), Place(Engine())
 )
 def test_a_url_is_taken_apart(place: Place, url: str, password: str, expected: Redis) -> None:
     assert Redis.of(place, url, password) == expected
+
+
+@pytest.mark.parametrize(
+    ("facts", "port", "inner"),
+    [
+        ({}, 6380, 6380),
+        ({"HostConfig": {"PortBindings": {"6379/tcp": [{"HostIp": "", "HostPort": "6380"}]}}}, 6380, 6379),
+        (
+            {"HostConfig": {"PortBindings": {}}, "NetworkSettings": {"Ports": {"8001/tcp": None, "7000/tcp": [{"HostPort": "6380"}]}}},
+            6380,
+            7000,
+        ),
+        ({"HostConfig": {"PortBindings": {"6379/tcp": [{"HostIp": "", "HostPort": "6380"}]}}}, 6381, 6381),
+    ],
+)
+def test_a_published_port_leads_to_that_of_the_server(facts: dict[str, Any], port: int, inner: int) -> None:
+    assert published(facts, port) == inner
 
 
 @pytest.mark.parametrize("url", ["http://:secret@redis", "redis://", "redis://:secret@redis:six", "redis://:secret@redis/db", "secret"])
