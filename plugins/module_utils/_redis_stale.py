@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, Callable, NamedTuple
 
 from ._psql import Server, quote_literal
@@ -40,20 +41,32 @@ def literal_pattern(prefix: str) -> str:
     return re.sub(r"([*?\[\]\\^-])", r"\\\1", prefix) + "*"
 
 
-def clear(session: Session, server: Server | None, entry: Entry, *, remove: bool, dry: bool, tell: Callable[[int], None]) -> dict[str, Any]:
-    """Find the keys, and remove them where that is asked for; tell: told how many are gone."""
-    number, sample, cursor = 0, [], "0"
-    while True:
-        cursor, keys = session.ask("SCAN", cursor, "MATCH", literal_pattern(entry.prefix), "COUNT", _PORTION)
-        stale = _unknown(server, entry, list(dict.fromkeys(keys))) if keys else []
+def find(session: Session, server: Server | None, entry: Entry) -> dict[str, Any]:
+    """What there is of it."""
+    number, sample = 0, []
+    for stale in _stale(session, server, entry):
         number += len(stale)
         sample += [shown(key) for key in stale[: SAMPLE - len(sample)]]
-        if stale and remove and not dry:
-            session.ask("UNLINK", *stale)
-            tell(number)
-        if cursor == "0":
-            break
-    return {"prefix": entry.prefix, "known": bool(entry.query), "keys": number, "sample": sample, "removed": remove and number > 0}
+    return {"prefix": entry.prefix, "known": bool(entry.query), "keys": number, "sample": sample, "removed": False}
+
+
+def remove(session: Session, server: Server | None, entry: Entry, tell: Callable[[int], None]) -> int:
+    """Remove it. tell: told how many keys are gone. Returns that."""
+    removed = 0
+    for stale in _stale(session, server, entry):
+        removed += session.ask("UNLINK", *stale)
+        tell(removed)
+    return removed
+
+
+def _stale(session: Session, server: Server | None, entry: Entry) -> Iterator[list[str]]:
+    """The keys, in portions of which none is empty."""
+    cursor = None
+    while cursor != "0":
+        cursor, keys = session.ask("SCAN", cursor or "0", "MATCH", literal_pattern(entry.prefix), "COUNT", _PORTION)
+        stale = _unknown(server, entry, list(dict.fromkeys(keys))) if keys else []
+        if stale:
+            yield stale
 
 
 def _unknown(server: Server | None, entry: Entry, keys: list[str]) -> list[str]:

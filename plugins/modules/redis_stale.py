@@ -93,7 +93,6 @@ stale:
       type: bool
 """
 
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -113,7 +112,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._psql import Server
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_session import Session
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_stale import Entry, clear
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_stale import Entry, find, remove
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
@@ -133,15 +132,19 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         if params["remove"]:
             with refusals_recorded(module, service="redis", state="stale", remove=params["remove"]):
                 require_redis_stamp(module, session)
-        found = [_clear(module, session, server, entry) for entry in entries]
+        # All of it first: a query that fails is no reason to have removed the half.
+        found = [find(session, server, entry) for entry in entries]
+        for entry, each in zip(entries, found):
+            if each["keys"] and entry.prefix in params["remove"]:
+                if not module.check_mode:
+                    each["keys"] = _removed(module, session, server, entry)
+                each["removed"] = True
     return {"changed": any(each["removed"] for each in found), "stale": found}
 
 
-def _clear(module: AnsibleModule, session: Session, server: Server | None, entry: Entry) -> dict[str, Any]:
-    remove, dry = entry.prefix in module.params["remove"], module.check_mode
-    recorded = removal_recorded(module, "stale-removed", service="redis", prefix=entry.prefix)
-    with recorded if remove and not dry else nullcontext({}) as facts:
-        return clear(session, server, entry, remove=remove, dry=dry, tell=lambda removed: facts.update(removed=removed))
+def _removed(module: AnsibleModule, session: Session, server: Server | None, entry: Entry) -> int:
+    with removal_recorded(module, "stale-removed", service="redis", prefix=entry.prefix) as facts:
+        return remove(session, server, entry, lambda removed: facts.update(removed=removed))
 
 
 def main() -> None:

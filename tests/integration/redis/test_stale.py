@@ -42,6 +42,9 @@ def test_what_the_database_does_not_know_is_listed_and_removed_when_it_is_named(
         assert found()["payment:idem:"] == (4, False)
     redis.ask("SET", "dbops:environment", STACK)
     assert found(check=True, remove=["payment:idem:"]) == {"auth:refresh:": (1, False), "payment:idem:": (4, True)}
+    broken = [*ENTRIES, {"prefix": "cache:", "query": "SELECT nothing FROM nowhere"}]
+    redis.refused("redis_stale", "sql-failed", **{**refused, "entries": broken, "remove": ["payment:idem:", "auth:refresh:"]})
+    assert audit(tmp_path)[-1]["event"] == "refused", "nothing was removed"
     assert found(remove=["payment:idem:"])["payment:idem:"] == (4, True)
     assert {key: audit(tmp_path)[-1][key] for key in ("event", "prefix", "removed")} == {
         "event": "stale-removed",
