@@ -126,10 +126,43 @@ def test_a_backup_of_redis_is_restored_and_the_database_left_alone(docker: Stack
 def test_after_a_restore_of_the_database_redis_agrees_with_it(docker: Stack) -> None:
     assert docker.play("backup").code == 0
     redis(docker, "MSET", "cache:stats:all", "old", "auth:refresh:1", "token", "payment:idem:never", "x", "auth:revoked:1", "1")
+    # It can be evicted. The database says the same, and only the window itself gets through its door to ask.
+    redis(docker, "DEL", "dbops:environment")
     restore = {"dbops_swap": True, "dbops_confirm": docker.key, "dbops_remove_stale": "payment:idem:", **connection(docker)}
+    assert "refused: [hold-too-long]" in docker.play("restore", "--check", dbops_window_minutes=1441, **restore).last_line
     outcome = docker.play("restore", **restore)
     assert outcome.code == 0, outcome.out
     assert redis(docker, "EXISTS", "cache:stats:all", "payment:idem:never") == "0"
     assert redis(docker, "EXISTS", "auth:refresh:1", "auth:revoked:1") == "2"
     assert any("keys auth:refresh:* that may be newer than the database" in warning for warning in docker.report()["warnings"])
     drop(docker)
+
+
+def test_a_restore_of_the_database_that_is_given_up_removes_no_keys(docker: Stack) -> None:
+    newest = "SELECT max(id) FROM drizzle.__drizzle_migrations"
+    ask(docker, f"CREATE TABLE applied AS SELECT * FROM drizzle.__drizzle_migrations WHERE id = ({newest})")
+    ask(docker, "DELETE FROM drizzle.__drizzle_migrations WHERE id IN (SELECT id FROM applied)")
+    assert docker.play("backup").code == 0
+    ask(docker, "INSERT INTO drizzle.__drizzle_migrations SELECT * FROM applied; DROP TABLE applied")
+    redis(docker, "MSET", "cache:stats:all", "kept", "payment:idem:never", "x")
+    restore = {"dbops_swap": True, "dbops_confirm": docker.key, "dbops_remove_stale": "payment:idem:", **connection(docker)}
+    outcome = docker.play("restore", **restore)
+    assert "rolled_back: window " in outcome.last_line, outcome.out
+    assert "[migrations-pending]" in outcome.last_line
+    assert redis(docker, "EXISTS", "cache:stats:all", "payment:idem:never") == "2"
+    assert redis(docker, "SET", "payment:idem:later", "x") == "OK"
+    redis(docker, "DEL", "payment:idem:never", "payment:idem:later")
+    drop(docker)
+
+
+def test_a_redis_that_does_not_serve_is_restored(docker: Stack) -> None:
+    redis(docker, "SET", "auth:refresh:1", "before")
+    assert docker.play("backup", dbops_service="redis", **connection(docker)).code == 0
+    name = max(path.name for path in docker.backups.glob("*.rdb"))
+    subprocess.run(["docker", "stop", docker.state["redis"]["container"]], stdout=subprocess.DEVNULL, check=True)
+    outcome = docker.play("restore", dbops_backup=name, dbops_confirm=docker.key, **connection(docker))
+    assert outcome.code == 0, outcome.out
+    assert redis(docker, "GET", "auth:refresh:1") == "before"
+    kept = docker.report()["redis"]["kept"]
+    typed = {"dbops_names": [kept], "dbops_confirm": [kept]}
+    assert docker.play("cleanup", dbops_service="redis", **typed, **connection(docker)).code == 0
