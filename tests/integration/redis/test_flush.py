@@ -222,6 +222,8 @@ def test_the_playbook_says_what_is_gone(redis: Server, tmp_path: Path) -> None:
     foreseen = flush("--check", "-e", "dbops_pattern=cache:*")
     assert foreseen.startswith(f"dbops flush {STACK} ok: UNLINK would remove 507 of 507 keys that match 'cache:*' (500 cache:many:, 3 ")
     assert foreseen.endswith(f"next: ansible-playbook playbooks/flush.yml -e dbops_pattern='cache:*' -e dbops_confirm={TYPED}")
+    none = play("flush", "--inventory", str(inventory), "-e", '{"dbops_max_keys": 0, "dbops_pattern": "cache:page:1"}')
+    assert "[confirm-missing] 1 keys would be removed (1 cache:page:), dbops_max_keys is 0" in none.out
     assert "UNLINK removed 507 of 507" in flush("-e", "dbops_pattern=cache:*", "-e", f"dbops_confirm={TYPED}")
     kept = flush("-e", "dbops_pattern=payment:idem:*")
     assert "removed 0 of 1 keys that match 'payment:idem:*' (1 payment:idem:), 1 protected ones stay" in kept

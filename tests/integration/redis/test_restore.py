@@ -40,11 +40,18 @@ def restore(server: Server, places: Places, state: str, *, await_answer: bool = 
     return result
 
 
-@pytest.mark.parametrize("settings", [["--save", ""], ["--appendonly", "yes"]], ids=["snapshot", "append-only"])
-def test_a_backup_takes_the_place_of_the_data_and_leaves_it_again(own: Own, places: Places, settings: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("settings", "form"),
+    [
+        pytest.param(["--save", ""], "rdb", id="snapshot"),
+        pytest.param(["--appendonly", "yes"], "rdb", id="first-of-append-only"),
+        pytest.param(["--appendonly", "yes"], "aof", id="append-only", marks=pytest.mark.slow),
+    ],
+)
+def test_a_backup_takes_the_place_of_the_data_and_leaves_it_again(own: Own, places: Places, settings: list[str], form: str) -> None:
     server = own("redis", *settings)
     server.fill()
-    made = server.run("redis_backup", format="rdb", **places)
+    made = server.run("redis_backup", format=form, **places)
     server.ask("SET", "auth:refresh:2", "since")
     server.ask("-n", "2", "SET", "dbops:environment", "production/others")
     message = server.refused("redis_restore", "stamp-mismatch", state="swapped", moment=MOMENT, **places)
