@@ -181,6 +181,7 @@ class Restore:
 
     def _compare(self, session: Session, stored: int | None, progress: Progress) -> None:
         """stored: how many keys the server has just read from the backup's snapshot; None where the server says nothing of them."""
+        progress.say("comparing what it has loaded", now=True)
         wrong = self._differences(session, stored, progress)
         if wrong:
             raise OperationError(
