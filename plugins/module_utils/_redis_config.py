@@ -140,6 +140,7 @@ def configure(
     planned = plan(wish, directives, server, only=only, force=force)
     if session:
         _require_room(session, planned)
+        _require_databases(session, planned)
     if isinstance(file, ManagedFile):
         return _managed(session, file, planned, server, before, check=check)
     return _own(session, file, planned, server, before, check=check)
@@ -210,6 +211,25 @@ def _require_room(session: Session, planned: Plan) -> None:
                 "Nothing was changed.",
                 "Set more; or flush a cache by its pattern first.",
             )
+
+
+# What Redis has without a setting for it.
+_DATABASES = ("16",)
+
+
+def _require_databases(session: Session, planned: Plan) -> None:
+    """With fewer than it uses, a server does not start any more."""
+    for setting in planned.differing:
+        if setting.name == "databases":
+            wish = size((setting.wish or _DATABASES)[-1])
+            used = [int(name[2:]) for name in info(session, "keyspace") if name.startswith("db") and name[2:].isdigit()]
+            if wish is not None and max(used, default=-1) >= wish:
+                raise OperationError(
+                    "databases-too-few",
+                    f"Redis has keys in database {max(used)}, and databases is to become {wish}: it would not start any more.",
+                    "Nothing was changed.",
+                    f"Set databases to {max(used) + 1} at least; or empty database {max(used)} first.",
+                )
 
 
 def _diff(path: str, before: str, after: str) -> dict[str, str]:

@@ -46,6 +46,7 @@ CASES = {
     "two-lines": Case("password-malformed", "redis", {"dbops_redis_password": "secret-of-\nredis"}),
     "no-password-file": Case("target-file", "redis", {"dbops_redis_password": "", "redis_password_file": "DIRECTORY/none"}),
     "directive-of-the-role": Case("setting-reserved", "redis", {"redis_settings": {"requirepass": "x"}}),
+    "other-name-of-the-snapshot": Case("setting-reserved", "redis", {"redis_settings": {"dbfilename": "keys.rdb"}}),
     # What it stands on
     "postgres-without-engine": Case("engine-unreachable", "postgres", {"dbops_engine_socket": "DIRECTORY/none.sock"}),
     "redis-without-engine": Case("engine-unreachable", "redis", {"dbops_engine_socket": "DIRECTORY/none.sock"}),
@@ -63,6 +64,7 @@ CASES = {
     ),
     "other-major": Case("data-other-major", "postgres", {"postgres_data_dir": "DIRECTORY"}),
     "starts-empty": Case("aof-empty-start", "redis", {"redis_data_dir": "DIRECTORY", "redis_settings": {"appendonly": True}}),
+    "starts-without-its-files": Case("aof-empty-start", "redis", {"redis_data_dir": "DIRECTORY/saved"}),
     "image-before-18": Case("volume-anonymous", "postgres", {"postgres_image": "postgres17"}),
 }
 
@@ -86,6 +88,7 @@ def refused(images: dict[str, str]) -> Iterator[Outcome]:
             directory = Path(path, name)
             (directory / "17/docker").mkdir(parents=True)
             (directory / "17/docker/PG_VERSION").write_text("17\n", encoding="utf-8")
+            (directory / "saved/appendonlydir").mkdir(parents=True)
             (directory / "dump.rdb").write_bytes(b"REDIS")
             if case.container is not None:
                 options = [in_its_own(option, directory) for option in case.container]

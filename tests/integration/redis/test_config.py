@@ -87,6 +87,15 @@ def test_what_is_wrong_changes_nothing(configured: Server, config: Path) -> None
     assert (get(configured, "maxmemory"), config.read_text(encoding="utf-8")) == ("0", before)
 
 
+def test_a_database_that_is_used_is_not_taken_away(configured: Server, config: Path) -> None:
+    assert configured.ask("-n", "4", "SET", "auth:refresh:1", "token") == "OK"
+    told = {"path": str(config), "force": True}
+    message = configured.refused("redis_config", "databases-too-few", settings={**BASE, "databases": 4}, **told)
+    assert "Set databases to 5 at least" in message
+    assert "databases 16\n" in config.read_text(encoding="utf-8")
+    assert configured.run("redis_config", settings={**BASE, "databases": 5}, **told)["waiting"] == ["databases"]
+
+
 def test_append_only_files_are_no_matter_of_a_restart(configured: Server, config: Path) -> None:
     """Somebody has written it to the file, and would restart the server next: it would start empty."""
     configured.fill()

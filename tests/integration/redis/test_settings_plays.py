@@ -78,6 +78,10 @@ def test_settings_from_the_inventory_to_the_server(stack: Stack) -> None:
     begun = engine("inspect", "--format", "{{.State.StartedAt}}", stack.name)
     wish = {"redis_settings": {"maxmemory": "100mb", "maxmemory-policy": "allkeys-lru", "databases": 4, "appendonly": True}}
 
+    reserved = stack.play("configure", redis_settings={"requirepass": "of nobody"})
+    assert "refused: [setting-reserved] " in reserved.last_line
+    assert server.ask("DBSIZE") == str(KEYS)
+
     foreseen = stack.play("configure", "--check", "--diff", **wish)
     assert "+databases 16 # by a restart: 4" in foreseen.out
     assert "+maxmemory 100mb" in foreseen.out
@@ -103,6 +107,14 @@ def test_settings_from_the_inventory_to_the_server(stack: Stack) -> None:
     assert server.ask("CONFIG", "GET", "databases").split()[-1] == "4"
     assert server.ask("DBSIZE") == str(KEYS)
     assert "everything is as described" in stack.play("deploy", **wish).last_line
+
+    # Its keys are in the append-only files alone, and no server runs that could save them.
+    server.ask("CONFIG", "SET", "save", "")
+    engine("stop", stack.name)
+    refused = stack.play("deploy", redis_settings={**wish["redis_settings"], "appendonly": False})
+    assert "refused: [aof-empty-start] " in refused.last_line, refused.out
+    assert stack.play("deploy", **wish).code == 0
+    assert server.ask("DBSIZE") == str(KEYS)
 
     # What was switched off holds what was there then: nothing starts from it.
     off = stack.play("persistence", redis_settings={**wish["redis_settings"], "appendonly": False})
