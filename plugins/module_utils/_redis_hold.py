@@ -7,7 +7,15 @@
 
 from __future__ import annotations
 
+import time
+
+from ._errors import OperationError
+from ._job import Progress
+from ._redis_cli import Redis
+from ._redis_info import configuration
+from ._redis_save import persistence, save
 from ._redis_session import Session
+from ._redis_settings import APPENDONLY
 
 # The server lets everybody go by itself then, whatever has become of who asked for it. It may come back without a hold, too.
 LONGEST = 24 * 3600  # seconds
@@ -15,6 +23,42 @@ LONGEST = 24 * 3600  # seconds
 
 def hold(session: Session, seconds: int) -> None:
     session.ask("CLIENT", "PAUSE", seconds * 1000, "WRITE")
+
+
+# Seconds that are left for the stop, and those that a save may take at least.
+_STOP, _SAVE = 60, 10
+
+
+def hold_saved(redis: Redis, session: Session, progress: Progress) -> None:
+    """Everything that the server holds is what it would start with, and writers are held for as long as a stop takes.
+
+    Asked to stop it would save by itself, but not on a full disk, and not within the time that an engine gives it.
+    """
+    told = persistence(session)
+    if configuration(session, APPENDONLY)[APPENDONLY] == "yes":
+        if told["aof_last_write_status"] != "ok":
+            raise OperationError(
+                "aof-rewrite-failed",
+                "Redis could not write its append-only files.",
+                "It serves as before, and takes no writes until it can.",
+                "Free space where it keeps its data, as its log says; then run it again.",
+            )
+        hold(session, _STOP)
+        return
+    if told["rdb_last_bgsave_time_sec"] < 0:  # nobody is held while it is not known for how long
+        save(redis, session, progress)
+    while True:
+        # A machine that is busy meanwhile takes longer than the last time.
+        room = max(_SAVE, 4 * persistence(session)["rdb_last_bgsave_time_sec"])
+        hold(session, min(LONGEST, room + _STOP))
+        began = time.monotonic()
+        try:
+            save(redis, session, progress)
+        except BaseException:
+            release(session)
+            raise
+        if time.monotonic() - began < room:
+            return
 
 
 def release(session: Session) -> None:

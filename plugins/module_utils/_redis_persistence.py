@@ -19,15 +19,16 @@ from ._errors import OperationError
 from ._job import Progress
 from ._redis_cli import Redis
 from ._redis_config import ManagedFile, OwnFile
+from ._redis_hold import hold, hold_saved, release
 from ._redis_info import configuration, info
 from ._redis_line import Refusal
-from ._redis_sample import Comparison, Sample, compare, take
+from ._redis_sample import Comparison, Sample, compare, take, writes
 from ._redis_save import last_words, save
 from ._redis_session import Session
 from ._redis_settings import APPENDONLY, parse
 
 _POLL = 0.2  # seconds
-_PAUSE = 60_000  # milliseconds; a restart ends it
+_HOLD = 60  # seconds that a comparison may take
 
 SWITCH, REWRITE, SAVE, KEEP, RESTART = "switch", "rewrite", "save", "keep", "restart"
 
@@ -95,6 +96,13 @@ class Switch:
                 "Redis runs on the target itself, and nobody knows here how it is started.",
                 "Nothing was changed.",
                 "Leave redis_may_restart at false, and restart it by hand afterwards.",
+            )
+        if self.restart and isinstance(self.file, OwnFile) and not self.file.keep:
+            raise OperationError(
+                "restart-unkept",
+                "No file would keep what is switched, and a restart would start Redis as it was started before: empty, or with old data.",
+                "Nothing was changed.",
+                "Leave redis_may_restart at false; or redis_keep_settings at true, and give Redis a configuration file.",
             )
         standing = self.standing(session)
         if standing.server:
@@ -177,17 +185,17 @@ class Switch:
         return f"it was not done within {self.rewrite:g} s"
 
     def _restart(self, progress: Progress) -> Comparison:
-        """With writers held, so that what is compared is what was there."""
+        """With writers held, so that what is compared is what was there, and nothing comes between the last save and the stop."""
         engine, container = self.redis.place.engine, self.redis.place.container
         with self.redis.session(self.start) as session:
-            session.ask("CLIENT", "PAUSE", _PAUSE, "WRITE")
+            hold_saved(self.redis, session, progress)
             try:
                 before = take(session)
                 answer = engine.run("restart", container, timeout=None)
             finally:
-                # Where it was restarted this connection is gone, and the pause with it.
+                # Where it was restarted this connection is gone, and the hold with it.
                 with contextlib.suppress(OperationError):
-                    session.ask("CLIENT", "UNPAUSE")
+                    release(session)
         if not answer.ok:
             raise OperationError(
                 "redis-not-started",
@@ -197,7 +205,12 @@ class Switch:
             )
         progress.say("waiting until it has loaded its keys", now=True)
         with self._started() as session:
-            return _compared(before, take(session, before))
+            # Clients that came back before this have written at most as often as the server counts.
+            hold(session, _HOLD)
+            try:
+                return _compared(before, take(session, before), writes(session))
+            finally:
+                release(session)
 
     def _started(self) -> Session:
         until = time.monotonic() + self.start
@@ -210,13 +223,14 @@ class Switch:
             time.sleep(_POLL)
 
 
-def _compared(before: Sample, after: Sample) -> Comparison:
-    found = compare(before, after)
+def _compared(before: Sample, after: Sample, wrote: int | None = None) -> Comparison:
+    found = compare(before, after, wrote)
     if found.is_lossy:
         raise OperationError(
             "redis-keys-missing",
             f"Redis held {found.before} keys and now holds {found.after}; of {found.sampled} that were looked at, {found.gone} are gone"
-            f"{', for example ' + ', '.join(found.examples) if found.examples else ''}.",
+            f" and {found.changed} changed{', for example ' + ', '.join(found.examples) if found.examples else ''}"
+            f"{'' if wrote is None else f', and since its start clients have written {wrote} times'}.",
             "The settings are as wished. Clients may have deleted them meanwhile.",
             "Look at its log; where a client did not do it, restore the last backup.",
         )

@@ -18,6 +18,7 @@ from ._redis_session import Session
 SIZE = 1000  # keys of each database
 _BATCH = 100  # keys that one script looks at; the server answers nobody meanwhile
 _NAMED = 3
+_SOON = 2 * 3600 * 1000  # milliseconds; what lives longer outlives the comparison
 
 # For each key its type, a digest of its content in an order of its own, and how long it lasts. What has very many parts is told by
 # their number alone.
@@ -57,7 +58,8 @@ return told
 
 @dataclass(frozen=True)
 class Sample:
-    """total, expiring: keys of all databases. digests: by database and key, of those that were looked at, and whether they last."""
+    """total, expiring: keys of all databases. digests: by database and key, of those that were looked at, and whether they outlive
+    the comparison."""
 
     total: int
     expiring: int
@@ -77,7 +79,7 @@ def take(session: Session, wanted: Sample | None = None) -> Sample:
             answers = session.ask("EVAL_RO", _SCRIPT, len(batch), *batch)
             for key, (kind, digest, left) in zip(batch, answers):
                 if kind != "none":
-                    digests[database, key] = (digest, left == -1)
+                    digests[database, key] = (digest, left == -1 or left > _SOON)
     return Sample(keys(told), sum(facts["expires"] for facts in databases.values()), digests)
 
 
@@ -109,19 +111,31 @@ class Comparison:
         return {name: getattr(self, name) for name in ("before", "after", "sampled", "changed", "expired", "gone")}
 
 
-def compare(before: Sample, after: Sample) -> Comparison:
-    """Lossy is what no client explains: a tenth of the keys that last, of all or of the sample, is gone. Pure."""
+def compare(before: Sample, after: Sample, wrote: int | None = None) -> Comparison:
+    """Lossy is what no client explains. wrote: how often they wrote meanwhile; None where that is not known: then it is a tenth of
+    the keys that last, of all or of the sample, that is gone. Pure.
+    """
     missing = [place for place in before.digests if place not in after.digests]
     gone = [key for database, key in missing if before.digests[database, key][1]]
+    changed = [place[1] for place, (found, _lasts) in after.digests.items() if before.digests[place][0] != found]
     lasting = sum(lasts for _digest, lasts in before.digests.values())
     left, had = after.total - after.expiring, before.total - before.expiring
     return Comparison(
         before=before.total,
         after=after.total,
         sampled=len(before.digests),
-        changed=sum(before.digests[place][0] != found for place, (found, _lasts) in after.digests.items()),
+        changed=len(changed),
         expired=len(missing) - len(gone),
         gone=len(gone),
-        examples=sorted(map(shown, gone))[:_NAMED],
-        is_lossy=len(gone) * 10 > lasting or left * 10 < had * 9,
+        examples=sorted(map(shown, gone or changed))[:_NAMED],
+        is_lossy=(len(gone) * 10 > lasting or left * 10 < had * 9)
+        if wrote is None
+        else (len(gone) + len(changed) > wrote or had - left > wrote),
     )
+
+
+def writes(session: Session) -> int:
+    """Commands since the server's start that may have changed a key, and keys that it evicted. What it loads is not counted."""
+    writing = {f"cmdstat_{name}" for name in session.ask("COMMAND", "LIST", "FILTERBY", "ACLCAT", "write")}
+    told = info(session, "commandstats", "stats")
+    return int(told["evicted_keys"]) + sum(facts["calls"] for name, facts in told.items() if name in writing)

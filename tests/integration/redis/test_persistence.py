@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -98,6 +99,37 @@ def test_tried_out_by_a_restart(own: Own, config: Path) -> None:
     assert begun != engine("inspect", "--format", "{{.State.StartedAt}}", server.container)
     assert "aof_enabled:1" in server.ask("INFO", "persistence")
     assert server.ask("SET", "writers", "are held no more") == "OK"
+
+
+def test_what_is_written_until_the_restart_is_kept(own: Own, config: Path) -> None:
+    """Asked to stop, this server saves nothing by itself."""
+    config.write_text('appendonly no\nsave ""\n', encoding="utf-8")
+    server = started(own, config, "redis")
+    server.run("redis_persistence", **arguments(config, True))
+    stop, taken = threading.Event(), []
+
+    def write() -> None:
+        while not stop.is_set():
+            name = f"payment:idem:late:{len(taken)}"
+            if server.ask("SET", name, "paid") == "OK":
+                taken.append(name)
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        writing = pool.submit(write)
+        done = server.run("redis_persistence", **arguments(config, False, restart=True))
+        stop.set()
+        writing.result()
+    assert (done["steps"], done["keys"]["gone"]) == (["save", "keep", "switch", "restart"], 0)
+    assert in_server(server) == "appendonly no"
+    assert server.ask("EXISTS", *taken) == str(len(taken))
+    assert taken
+
+
+def test_no_restart_where_no_file_keeps_it(redis: Server) -> None:
+    for on in (True, False):
+        message = redis.refused("redis_persistence", "restart-unkept", appendonly=on, keep=False, restart=True)
+        assert "Nothing was changed" in message
+    assert in_server(redis) == "appendonly no"
 
 
 def test_the_wrong_way_is_found_out(own: Own, config: Path) -> None:

@@ -50,3 +50,22 @@ def sample(total: int, expiring: int, **digests: str) -> Sample:
 def test_what_counts_as_loss(before: Sample, after: Sample, expected: tuple[int, int, int, bool]) -> None:
     found = compare(before, after)
     assert (found.changed, found.expired, found.gone, found.is_lossy) == expected
+
+
+@pytest.mark.parametrize(
+    ("after", "wrote", "expected"),
+    [
+        (sample(3, 1, a="1", b="2", C="3"), 0, False),
+        # Nobody wrote: one key of very many is enough, gone or old.
+        (sample(2, 1, a="1", C="3"), 0, True),
+        (sample(3, 1, a="1", b="old", C="3"), 0, True),
+        (sample(2, 1, a="1", b="2", C="3"), 0, True),
+        # As often as clients wrote that they have done.
+        (sample(2, 1, a="9", C="3"), 2, False),
+        (sample(2, 1, a="9", C="3"), 1, True),
+        # It has expired by itself.
+        (sample(2, 0, a="1", b="2"), 0, False),
+    ],
+)
+def test_what_counts_as_loss_where_it_is_known_how_often_clients_wrote(after: Sample, wrote: int, expected: bool) -> None:
+    assert compare(sample(3, 1, a="1", b="2", C="3"), after, wrote).is_lossy is expected
