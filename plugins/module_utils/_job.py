@@ -47,6 +47,16 @@ class Progress:
             self._written = time.monotonic()
 
 
+class Unheard(Progress):
+    """For work that is no job: nobody asks how far it is."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def say(self, doing: str, *, now: bool = False, **figures: Any) -> None:
+        pass
+
+
 @dataclass(frozen=True)
 class Job:
     directory: str

@@ -25,12 +25,11 @@ def hold(session: Session, seconds: int) -> None:
     session.ask("CLIENT", "PAUSE", seconds * 1000, "WRITE")
 
 
-# Seconds that are left for the stop, and those that a save may take at least.
-_STOP, _SAVE = 60, 10
+_SAVE = 10  # seconds that a save may take, however short the last one was
 
 
-def hold_saved(redis: Redis, session: Session, progress: Progress) -> None:
-    """Everything that the server holds is what it would start with, and writers are held for as long as a stop takes.
+def hold_saved(redis: Redis, session: Session, progress: Progress, seconds: int) -> None:
+    """Everything that the server holds is what it would start with, and writers are held. seconds: that a stop may take.
 
     Asked to stop it would save by itself, but not on a full disk, and not within the time that an engine gives it.
     """
@@ -43,14 +42,14 @@ def hold_saved(redis: Redis, session: Session, progress: Progress) -> None:
                 "It serves as before, and takes no writes until it can.",
                 "Free space where it keeps its data, as its log says; then run it again.",
             )
-        hold(session, _STOP)
+        hold(session, seconds)
         return
     if told["rdb_last_bgsave_time_sec"] < 0:  # nobody is held while it is not known for how long
         save(redis, session, progress)
     while True:
         # A machine that is busy meanwhile takes longer than the last time.
         room = max(_SAVE, 4 * persistence(session)["rdb_last_bgsave_time_sec"])
-        hold(session, min(LONGEST, room + _STOP))
+        hold(session, min(LONGEST, room + seconds))
         began = time.monotonic()
         try:
             save(redis, session, progress)

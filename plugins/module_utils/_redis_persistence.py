@@ -29,6 +29,7 @@ from ._redis_settings import APPENDONLY, parse
 
 _POLL = 0.2  # seconds
 _HOLD = 60  # seconds that a comparison may take
+_GRACE = 10  # seconds that an engine gives a container to stop, where nobody has said it
 
 SWITCH, REWRITE, SAVE, KEEP, RESTART = "switch", "rewrite", "save", "keep", "restart"
 
@@ -188,7 +189,7 @@ class Switch:
         """With writers held, so that what is compared is what was there, and nothing comes between the last save and the stop."""
         engine, container = self.redis.place.engine, self.redis.place.container
         with self.redis.session(self.start) as session:
-            hold_saved(self.redis, session, progress)
+            hold_saved(self.redis, session, progress, _HOLD + (engine.container(container)["Config"].get("StopTimeout") or _GRACE))
             try:
                 before = take(session)
                 answer = engine.run("restart", container, timeout=None)

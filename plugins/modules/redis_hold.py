@@ -36,13 +36,19 @@ options:
     choices: [held, released]
     required: true
   seconds:
-    description: How long at most, up to a day.
+    description: How long at most, up to a day. With O(save), from the end of the save on, and somewhat longer.
     type: int
     default: 3600
   down_ok:
     description:
       - Whether a server that does not serve counts as held, since nobody writes to it.
       - Without it such a server fails O(state=held).
+    type: bool
+    default: false
+  save:
+    description:
+      - Whether a snapshot is written while they are held, so that a server that is stopped next starts with all that it held. Where it
+        cannot be written they are let go, and this fails. A server with append-only files has everything in those.
     type: bool
     default: false
 """
@@ -71,13 +77,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._job import Unheard
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     REDIS_OPTIONS,
     TARGET_OPTIONS,
     main_of,
     redis_of,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_hold import LONGEST, hold, release
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_hold import LONGEST, hold, hold_saved, release
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_session import LOADING
 
 # Nobody waits in a server that has ended, nor in one that has just begun.
@@ -100,6 +107,8 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         with redis.session(loading=0.0 if down_ok else LOADING) as session:
             if module.check_mode:
                 pass
+            elif params["state"] == "held" and params["save"]:
+                hold_saved(redis, session, Unheard(), params["seconds"])
             elif params["state"] == "held":
                 hold(session, params["seconds"])
             else:
@@ -119,6 +128,7 @@ def main() -> None:
             "state": {"type": "str", "required": True, "choices": ["held", "released"]},
             "seconds": {"type": "int", "default": 3600},
             "down_ok": {"type": "bool", "default": False},
+            "save": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

@@ -126,6 +126,33 @@ def test_settings_from_the_inventory_to_the_server(stack: Stack) -> None:
 
 
 @pytest.mark.slow
+def test_a_server_that_cannot_save_is_not_stopped(stack: Stack) -> None:
+    """Asked to stop, this one would save nothing by itself."""
+    settings = {"save": ""}
+    assert stack.play("deploy", redis_settings=settings).code == 0
+    server = stack.server
+    server.fill()
+    begun = engine("inspect", "--format", "{{.State.StartedAt}}", stack.name)
+    data = stack.directory / "state/development" / stack.name / "redis/data"
+    os.chown(data, 0, 0)
+    wish = {"redis_settings": {**settings, "databases": 4}, "dbops_redis_password": "the next one", "redis_may_restart": True}
+    refused = stack.play("deploy", **wish)
+    assert "failed: [redis-save-failed] " in refused.last_line, refused.out
+    assert "Permission denied" in refused.last_line
+    assert begun == engine("inspect", "--format", "{{.State.StartedAt}}", stack.name)
+    assert server.ask("SET", "writers", "are held no more") == "OK"
+
+    os.chown(data, 999, 0)
+    done = stack.play("deploy", **wish)
+    assert "changed: Redis: password, container" in done.last_line, done.out
+    server.password = "the next one"
+    assert server.ask("CONFIG", "GET", "databases").split()[-1] == "4"
+    assert server.ask("DBSIZE") == str(KEYS + 1)
+    again = stack.play("deploy", **wish)
+    assert "everything is as described" in again.last_line
+
+
+@pytest.mark.slow
 def test_users_who_may_do_what_they_are_there_for(stack: Stack) -> None:
     users = {
         "redis_users": [
