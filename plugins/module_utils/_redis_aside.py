@@ -21,7 +21,9 @@ from ._redis_line import line_of
 from ._redis_session import TIMEOUT, Session
 
 # It stands beside the server, waits for the end of its input, a pipe of ours, and then says one line to redis-cli.
-_KEEPER = ["sh", "-c", 'cat > /dev/null; line=$1; shift; printf "%s\\n" "$line" | "$@"', "keeper"]
+_KEEPER = ["sh", "-c", 'cat > /dev/null; line=$1; shift; printf "%s\\n" "$line" | "$@" | grep -q OK', "keeper"]
+# It stands here. What is put back is remembered no longer: whoever gives the server that value later means it.
+_FORGET = ["sh", "-c", 'record=$1; shift; "$@" && rm -f "$record"', "keeper"]
 
 
 @contextlib.contextmanager
@@ -37,7 +39,7 @@ def aside(redis: Redis, session: Session, name: str, value: str, record: str) ->
     command = redis.command(*_KEEPER, back)
     # Not tied to this process: what ends us closes its input, and it has to outlive that.
     keeper: Any = subprocess.Popen(
-        command.argv,
+        [*_FORGET, record, *command.argv],
         env=command.environ(),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -58,7 +60,8 @@ def aside(redis: Redis, session: Session, name: str, value: str, record: str) ->
             f"Redis serves with {name} {value}.",
             f"Put it back: redis-cli CONFIG SET {name} {before}",
         )
-    os.unlink(record)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(record)
 
 
 def _own_value(found: str, name: str, value: str, record: str) -> str:

@@ -168,6 +168,16 @@ def test_a_backup_that_is_killed_at_any_step_leaves_nothing_and_is_made_again(ow
     assert "throwaway" not in engine("ps", "--format", "{{.Command}}", "--no-trunc")
 
 
+def test_what_a_killed_backup_has_put_back_is_not_put_back_again(own: Own, places: Places) -> None:
+    server = own("redis", "--appendonly", "yes", f"--{PERCENTAGE}", "77")
+    server.fill()
+    assert killed("redis_backup", "copying the append-only files", server.arguments(**places))["slug"] == "job-died"
+    server.await_ask("77", "CONFIG", "GET", PERCENTAGE, seconds=10)
+    assert server.ask("CONFIG", "SET", PERCENTAGE, "0") == "OK"
+    server.run("redis_backup", **places)
+    assert server.ask("CONFIG", "GET", PERCENTAGE).split() == [PERCENTAGE, "0"]
+
+
 STEPS_OF_RESTORE = (
     ("rdb", "reading the backup through"),
     ("rdb", "copying the backup beside the data"),
