@@ -34,6 +34,8 @@ options:
     description:
       - Settings by name, as in redis.conf. A list is written as several lines, true and false as C(yes) and C(no).
       - With O(path), a setting of the file that is not among them is to go.
+      - Secrets are refused here (C(requirepass), C(masterauth), C(primaryauth), C(tls-key-file-pass), C(tls-client-key-file-pass),
+        C(user)), because settings are shown.
     type: dict
     required: true
   only:
@@ -125,10 +127,26 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._module import REDIS_OPTIONS, TARGET_OPTIONS, main_of, redis_of, stack_of
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_config import ManagedFile, OwnFile, configure, require_read
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_settings import SECRET, wishes
+
+
+def _refuse_secrets(module: AnsibleModule) -> None:
+    """What is asked for is shown, and logged before anything here can look at it."""
+    secrets = {name: lines for name, lines in wishes(module.params["settings"]).items() if name in SECRET}
+    if secrets:
+        # Those that have come so far stay out of the result.
+        module.no_log_values.update(line for lines in secrets.values() for line in lines)
+        raise OperationError(
+            "setting-reserved",
+            f"Settings are shown, and {', '.join(sorted(secrets))} is a secret.",
+            "Nothing was changed.",
+            "Have it in a file of its own, which the configuration includes.",
+        )
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
     params, stack = module.params, stack_of(module)
+    _refuse_secrets(module)
     redis = redis_of(module) if params["serves"] else None
     if params["path"]:
         file: Any = ManagedFile(params["path"], -1 if params["uid"] is None else params["uid"])

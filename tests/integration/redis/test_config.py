@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.integration import modules
+
 from .conftest import SECRET, Server
 
 Own = Callable[..., Server]
@@ -94,6 +96,14 @@ def test_a_database_that_is_used_is_not_taken_away(configured: Server, config: P
     assert "Set databases to 5 at least" in message
     assert "databases 16\n" in config.read_text(encoding="utf-8")
     assert configured.run("redis_config", settings={**BASE, "databases": 5}, **told)["waiting"] == ["databases"]
+
+
+def test_secrets_are_no_settings_and_are_not_shown(redis: Server) -> None:
+    for name in ("requirepass", "masterauth", "Tls-Key-File-Pass"):
+        result, printed = modules.call("redis_config", redis.arguments(settings={name: "of nobody else"}, keep=False))
+        assert result["msg"].startswith("[setting-reserved] "), result
+        assert "of nobody else" not in printed
+    assert redis.ask("PING") == "PONG"
 
 
 def test_append_only_files_are_no_matter_of_a_restart(configured: Server, config: Path) -> None:

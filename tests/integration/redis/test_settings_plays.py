@@ -181,6 +181,7 @@ def test_users_who_may_do_what_they_are_there_for(stack: Stack) -> None:
         assert "NOPERM" in may("nickapp", "of the app", *command)
     assert "maxmemory" in may("exporter", "of the exporter", "CONFIG", "GET", "maxmemory")
     assert "NOPERM" in may("exporter", "of the exporter", "GET", "auth:refresh:1")
+    assert SECRET not in may("exporter", "of the exporter", "CONFIG", "GET", "*")
     assert "WRONGPASS" in may("default", SECRET, "PING")
     assert "of the app" not in engine("inspect", stack.name)
 
@@ -192,3 +193,5 @@ def test_users_who_may_do_what_they_are_there_for(stack: Stack) -> None:
     back = stack.play("deploy", redis_may_restart=True)
     assert back.code == 0, back.out
     assert may("default", SECRET, "GET", "auth:refresh:1") == "token"
+    # One who may read settings reads no password in them, whoever it is of.
+    assert SECRET not in may("default", SECRET, "CONFIG", "GET", "*")
