@@ -20,6 +20,8 @@ from ._redis_session import Session
 NOEVICTION = "noeviction"
 _COUNT = 5000  # keys that one step of a scan looks at
 _SECONDS = 10.0  # for one prefix
+_BATCH = 1000  # names that one script looks at; the server answers nobody meanwhile
+_EXPIRING = "for _, key in ipairs(KEYS) do if redis.call('PTTL', key) >= 0 then return key end end return false"
 
 
 @dataclass(frozen=True)
@@ -49,38 +51,57 @@ def memory(session: Session) -> Memory:
     return Memory(policy, told["used_memory"] - told.get("mem_not_counted_for_evict", 0), told["maxmemory"])
 
 
-def exposed(session: Session, policy: str, prefixes: Sequence[str]) -> list[Exposed]:
-    """Of each prefix one key that the policy may take, if there is one: with volatile-*, only keys that expire by themselves."""
+@dataclass(frozen=True)
+class Look:
+    """found: of each prefix one key that the policy may take; cut: prefixes with none so far, and keys that were not looked at."""
+
+    found: list[Exposed]
+    cut: list[str]
+
+
+def exposed(session: Session, policy: str, prefixes: Sequence[str], seconds: float = _SECONDS) -> Look:
+    """With volatile-*, only keys that expire by themselves may be taken. seconds: for one prefix."""
     if policy == NOEVICTION:
-        return []
-    found = []
+        return Look([], [])
+    found, cut = [], []
     databases = [name[2:] for name in info(session, "keyspace") if name.startswith("db") and name[2:].isdigit()]
     for prefix in prefixes:
-        until = time.monotonic() + _SECONDS
-        keys = (_first(session, database, prefix, until, expiring=not policy.startswith("allkeys")) for database in databases)
-        found += [Exposed(prefix, key) for key in list(filter(None, keys))[:1]]
-    return found
+        until = time.monotonic() + seconds
+        try:
+            keys = (_first(session, database, prefix, until, expiring=not policy.startswith("allkeys")) for database in databases)
+            key = next(filter(None, keys), "")
+            found += [Exposed(prefix, key)] if key else []
+        except TimeoutError:
+            cut.append(prefix)
+    return Look(found, cut)
 
 
 def _first(session: Session, database: str, prefix: str, until: float, *, expiring: bool) -> str:
     session.ask("SELECT", database)
     cursor = ""
-    while cursor != "0" and time.monotonic() < until:
+    while cursor != "0":
+        if time.monotonic() > until:
+            raise TimeoutError
         cursor, names = session.ask("SCAN", cursor or 0, "MATCH", beginning_with(prefix), "COUNT", _COUNT)
-        for name in names[:100]:
-            if not expiring or session.ask("PTTL", name) >= 0:
-                return shown(name)
+        for start in range(0, len(names), _BATCH):
+            batch = names[start : start + _BATCH]
+            key = session.ask("EVAL_RO", _EXPIRING, len(batch), *batch) if expiring else batch[0]
+            if key is not None:
+                return shown(key)
     return ""
 
 
-def warnings(now: Memory, policy: str, found: Sequence[Exposed], near: float) -> list[str]:
+def warnings(now: Memory, policy: str, look: Look, near: float) -> list[str]:
     """What is wrong with it, in words. policy: the one that is meant; near: share of the limit. Pure."""
     said = []
-    if found:
-        names = ", ".join(f"{each.prefix}* (for example {each.key})" for each in found)
+    if look.found:
+        names = ", ".join(f"{each.prefix}* (for example {each.key})" for each in look.found)
         evicts_all = policy.startswith("allkeys")
         cure = "set volatile-lru, and let what is cached expire" if evicts_all else "let those keys not expire, or set noeviction"
         said.append(f"{policy} may evict keys that nobody can make again, {names}: {cure}")
+    if look.cut:
+        names = ", ".join(f"{prefix}*" for prefix in look.cut)
+        said.append(f"whether {policy} may evict {names} is not known: there are more keys than can be looked through in {_SECONDS:g} s")
     if policy == NOEVICTION and now.limit and now.ratio >= near:
         said.append(
             f"{now.used} of {now.limit} bytes are used ({now.ratio:.0%}), and with noeviction every write is refused at the limit: "

@@ -11,7 +11,7 @@ version_added: 0.1.0
 description:
   - Warns where an C(allkeys-*) policy meets keys that must not be evicted, where a C(volatile-*) one meets such keys that expire,
     and where C(noeviction) nears its limit. Each warning names the keys.
-  - It looks for one key of each prefix, for ten seconds at most.
+  - It looks for one key of each prefix, for ten seconds at most, and says where that was not enough.
 author:
   - amanat.dbops contributors (@amanat)
 extends_documentation_fragment:
@@ -92,14 +92,14 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     with redis_of(module).session() as session:
         now = memory(session)
         policy = params["policy"] or now.policy
-        found = exposed(session, policy, params["protected_prefixes"])
-    findings = warnings(now, policy, found, params["near"])
+        look = exposed(session, policy, params["protected_prefixes"])
+    findings = warnings(now, policy, look, params["near"])
     return {
         "changed": False,
         "policy": policy,
         "used": now.used,
         "limit": now.limit,
-        "exposed": [{"prefix": each.prefix, "key": each.key} for each in found],
+        "exposed": [{"prefix": each.prefix, "key": each.key} for each in look.found],
         "findings": findings,
         "warnings": [f"Redis of {stack}: {finding}." for finding in findings],
     }

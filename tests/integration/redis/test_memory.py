@@ -21,6 +21,13 @@ def test_keys_that_must_stay_are_named(server: Server) -> None:
     assert volatile["exposed"] == [{"prefix": "auth:refresh:", "key": "auth:refresh:\\x0a2"}]
 
 
+def test_one_that_expires_among_many_is_found(redis: Server) -> None:
+    many = "for n = 1, 3000 do redis.call('SET', 'auth:refresh:many:' .. n, 'x') end redis.call('EXPIRE', 'auth:refresh:many:1777', 600)"
+    redis.ask("EVAL", many, "0")
+    [found] = redis.run("redis_memory_info", policy="volatile-lru")["exposed"]
+    assert found == {"prefix": "auth:refresh:", "key": "auth:refresh:many:1777"}
+
+
 def test_a_limit_that_is_near(redis: Server) -> None:
     used = redis.run("redis_memory_info")["used"]
     redis.ask("CONFIG", "SET", "maxmemory", str(int(used * 1.05)))
