@@ -22,6 +22,7 @@ from tests.integration import modules
 from tests.integration.plays import ROOT, engine
 
 from .conftest import KEYS, Server
+from .killed import killed
 
 Own = Callable[..., Server]
 
@@ -101,10 +102,18 @@ def test_tried_out_by_a_restart(own: Own, config: Path) -> None:
     assert server.ask("SET", "writers", "are held no more") == "OK"
 
 
-def test_what_is_written_until_the_restart_is_kept(own: Own, config: Path) -> None:
-    """Asked to stop, this server saves nothing by itself."""
-    config.write_text('appendonly no\nsave ""\n', encoding="utf-8")
-    server = started(own, config, "redis")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        # Asked to stop, it saves nothing by itself.
+        'save ""',
+        # It saves for longer than it is given.
+        pytest.param("save 3600 1\nrdb-key-save-delay 100000", marks=pytest.mark.slow),
+    ],
+)
+def test_what_is_written_until_the_restart_is_kept(own: Own, config: Path, settings: str) -> None:
+    config.write_text(f"appendonly no\n{settings}\n", encoding="utf-8")
+    server = started(own, config, "redis", "--stop-timeout", "1")
     server.run("redis_persistence", **arguments(config, True))
     stop, taken = threading.Event(), []
 
@@ -194,6 +203,25 @@ def test_killed_at_each_step_and_run_again(own: Own, config: Path, on: bool, ste
     assert (in_server(server), in_file(config)) == (f"appendonly {word}", f"appendonly {word}")
     assert server.ask("DBSIZE") == str(KEYS if on else KEYS + 1)
     assert not server.run("redis_persistence", **arguments(config, on))["changed"], again
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("on", [True, False])
+@pytest.mark.parametrize("step", ["append-only files {}: restart", "waiting until it has loaded its keys"])
+def test_killed_at_the_restart(own: Own, config: Path, on: bool, step: str) -> None:
+    server = started(own, config, "redis")
+    if not on:
+        server.run("redis_persistence", **arguments(config, True))
+        server.ask("SET", "auth:refresh:2", "late")
+    told = arguments(config, on, restart=True)
+    assert killed("redis_persistence", step.format("on" if on else "off"), server.arguments(**told))["slug"] == "job-died"
+    server.await_answer()
+    assert not server.run("redis_persistence", **told)["changed"]
+    assert server.ask("SET", "writers", "are held no more") == "OK"
+    engine("kill", server.container)
+    engine("start", server.container)
+    server.await_answer()
+    assert int(server.ask("DBSIZE")) >= (KEYS if on else KEYS + 1)
 
 
 @pytest.mark.faults
