@@ -12,10 +12,8 @@ import time
 from ._errors import OperationError
 from ._job import Progress
 from ._redis_cli import Redis
-from ._redis_info import configuration
 from ._redis_save import persistence, save
 from ._redis_session import Session
-from ._redis_settings import APPENDONLY
 
 # The server lets everybody go by itself then, whatever has become of who asked for it. It may come back without a hold, too.
 LONGEST = 24 * 3600  # seconds
@@ -31,19 +29,17 @@ _SAVE = 10  # seconds that a save may take, however short the last one was
 def hold_saved(redis: Redis, session: Session, progress: Progress, seconds: int) -> None:
     """Everything that the server holds is what it would start with, and writers are held. seconds: that a stop may take.
 
-    Asked to stop it would save by itself, but not on a full disk, and not within the time that an engine gives it.
+    Asked to stop it would save by itself, but not on a full disk, and not within the time that an engine gives it. One with append-only
+    files saves a snapshot, too: its configuration file may know nothing of them.
     """
     told = persistence(session)
-    if configuration(session, APPENDONLY)[APPENDONLY] == "yes":
-        if told["aof_last_write_status"] != "ok":
-            raise OperationError(
-                "aof-rewrite-failed",
-                "Redis could not write its append-only files.",
-                "It serves as before, and takes no writes until it can.",
-                "Free space where it keeps its data, as its log says; then run it again.",
-            )
-        hold(session, seconds)
-        return
+    if told["aof_enabled"] and told["aof_last_write_status"] != "ok":
+        raise OperationError(
+            "aof-rewrite-failed",
+            "Redis could not write its append-only files.",
+            "It serves as before, and takes no writes until it can.",
+            "Free space where it keeps its data, as its log says; then run it again.",
+        )
     if told["rdb_last_bgsave_time_sec"] < 0:  # nobody is held while it is not known for how long
         save(redis, session, progress)
     while True:

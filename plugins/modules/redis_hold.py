@@ -48,7 +48,7 @@ options:
   save:
     description:
       - Whether a snapshot is written while they are held, so that a server that is stopped next starts with all that it held. Where it
-        cannot be written they are let go, and this fails. A server with append-only files has everything in those.
+        cannot be written they are let go, and this fails.
     type: bool
     default: false
 """
