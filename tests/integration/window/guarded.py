@@ -16,23 +16,39 @@ import yaml
 from .conftest import Stack
 
 
-def argv_of_psql(stack: Stack, *options: str) -> list[str]:
-    """psql where the stack's PG_URL leads to its server."""
+def program(stack: Stack, name: str) -> list[str]:
+    """One of PostgreSQL's programs, where the stack's PG_URL leads to its server."""
     if stack.kind == "docker":
-        return ["docker", "exec", stack.state["postgres"]["container"], "psql", "-XAtq", *options]
-    return [f"{stack.state['postgres']['bin']}/psql", "-XAtq", *options]
+        return ["docker", "exec", stack.state["postgres"]["container"], name]
+    return [f"{stack.state['postgres']['bin']}/{name}"]
+
+
+def argv_of_psql(stack: Stack, *options: str) -> list[str]:
+    return [*program(stack, "psql"), "-XAtq", *options]
 
 
 def password(stack: Stack) -> str:
     return json.loads(Path(stack.state["secrets_file"]).read_text(encoding="utf-8"))["postgres_password"]
 
 
-def ask(stack: Stack, sql: str, database: str = "") -> str:
+def url(stack: Stack, database: str = "") -> str:
     """As the application does, by TCP."""
     postgres = stack.state["postgres"]
     host, port = ("127.0.0.1", 5432) if stack.kind == "docker" else (postgres["host"], postgres["port"])
-    url = f"postgres://{postgres['user']}:{password(stack)}@{host}:{port}/{database or postgres['database']}"
-    return subprocess.run(argv_of_psql(stack, "-c", sql, url), stdout=subprocess.PIPE, text=True, check=True, env=os.environ).stdout.strip()
+    return f"postgres://{postgres['user']}:{password(stack)}@{host}:{port}/{database or postgres['database']}"
+
+
+def _answer(argv: list[str]) -> str:
+    return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True, env=os.environ).stdout.strip()
+
+
+def ask(stack: Stack, sql: str, database: str = "") -> str:
+    return _answer(argv_of_psql(stack, "-c", sql, url(stack, database)))
+
+
+def content(stack: Stack) -> str:
+    """All that an operation could have changed in the database."""
+    return _answer([*program(stack, "pg_dump"), "--inserts", "--restrict-key=x", url(stack)])
 
 
 def beside(stack: Stack) -> list[str]:

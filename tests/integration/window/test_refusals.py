@@ -10,15 +10,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from textwrap import indent
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
 from tests.integration.plays import ROOT, Outcome
 
 from .conftest import Stack
+from .guarded import ask, beside, content, run_sql, write_tasks
 from .receiver import Receiver
 
 NOBODY_LISTENS = "http://127.0.0.1:9/api/health"
@@ -34,6 +36,12 @@ def assert_refused(stack: Stack, outcome: Outcome, slug: str) -> None:
     assert not stack.journal.exists()
     assert not stack.half_written()
     assert stack.health()["release"] == "1"
+
+
+def audit(stack: Stack, key: str) -> list[dict[str, Any]]:
+    """What the audit log of that name says, oldest first."""
+    text = (stack.directory / "dbops" / key / "audit.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def url(stack: Stack, **parts: str) -> str:
@@ -171,17 +179,90 @@ def test_production_wants_its_name_typed(embedded: Stack) -> None:
     assert "refused: [confirm-missing]" in outcome.last_line
     outcome = embedded.play("maintenance", dbops_operation="none", dbops_environment="production", dbops_confirm="production/other")
     assert "refused: [confirm-mismatch]" in outcome.last_line
-    log = embedded.directory / "dbops" / f"production/{embedded.kind}" / "audit.jsonl"
-    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    lines = audit(embedded, f"production/{embedded.kind}")
     assert [(line["event"], line["slug"]) for line in lines] == [("refused", "confirm-missing"), ("refused", "confirm-mismatch")]
     assert all(line["by"]["user"] for line in lines)
 
 
-def test_the_stamp_of_another_environment_is_refused(embedded: Stack) -> None:
-    variables = {"dbops_environment": "production", "dbops_confirm": f"production/{embedded.kind}"}
-    outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks="x.yml", **variables)
+def test_the_inventory_of_production_is_refused_on_another_database(embedded: Stack) -> None:
+    production = f"production/{embedded.kind}"
+    variables = {"dbops_environment": "production", "dbops_confirm": production}
+    before = content(embedded)
+    outcome = embedded.play("migrate", dbops_release_image=embedded.release("2"), **variables)
     assert outcome.code == 2
-    assert "refused: [stamp-mismatch]" in outcome.last_line
+    assert outcome.last_line.startswith(f"dbops maintenance {production} refused: [stamp-mismatch]")
+    assert (audit(embedded, production)[-1]["event"], audit(embedded, production)[-1]["slug"]) == ("refused", "stamp-mismatch")
+    assert content(embedded) == before
+
+
+@contextmanager
+def as_of_production(stack: Stack) -> Iterator[None]:
+    """The database says that it is production's, as a dump of production that was restored here does."""
+    ask(stack, "UPDATE dbops.environment SET environment = 'production'")
+    try:
+        yield
+    finally:
+        ask(stack, "UPDATE dbops.environment SET environment = 'development'")
+
+
+@contextmanager
+def as_of_another_server(stack: Stack) -> Iterator[None]:
+    """The server that was recorded at the stamp is not the one that answers."""
+    record = stack.journal.with_name("server.json")
+    before = record.read_text(encoding="utf-8")
+    record.write_text(json.dumps({**json.loads(before), "system_identifier": "7000000000000000000"}), encoding="utf-8")
+    try:
+        yield
+    finally:
+        record.write_text(before, encoding="utf-8")
+
+
+KEPT = "amanat_dev__old_20260101T000000Z"
+
+
+@pytest.fixture
+def kept(embedded: Stack) -> Iterator[str]:
+    """A database that a window replaced, after a backup as every window makes one."""
+    embedded.backups.mkdir(mode=0o700, exist_ok=True)
+    ask(embedded, f'CREATE DATABASE "{KEPT}"', "postgres")
+    yield KEPT
+    ask(embedded, f'DROP DATABASE IF EXISTS "{KEPT}"', "postgres")
+
+
+@pytest.mark.parametrize(
+    ("verb", "elsewhere", "slug"),
+    [
+        pytest.param("maintenance", as_of_production, "stamp-mismatch", id="custom"),
+        pytest.param("cleanup", as_of_production, "stamp-mismatch", id="cleanup"),
+        pytest.param("migrate", as_of_production, "stamp-mismatch", id="migrate", marks=pytest.mark.slow),
+        pytest.param("restore", as_of_production, "stamp-mismatch", id="restore", marks=pytest.mark.slow),
+        pytest.param("cleanup", as_of_another_server, "server-changed", id="cleanup, another server", marks=pytest.mark.slow),
+    ],
+)
+def test_nothing_destructive_reaches_a_database_of_somewhere_else(
+    embedded: Stack, kept: str, tmp_path: Path, verb: str, elsewhere: Callable[[Stack], AbstractContextManager[None]], slug: str
+) -> None:
+    destroy = run_sql(embedded, "DROP TABLE users CASCADE", "{{ maintenance_window_pg_url }}")
+    variables: dict[str, dict[str, Any]] = {
+        "maintenance": {"dbops_operation": "custom", "dbops_tasks": write_tasks(tmp_path / "tasks.yml", destroy)},
+        "cleanup": {"dbops_names": [kept], "dbops_confirm": [kept]},
+        "migrate": {"dbops_release_image": embedded.release("2-destructive")},
+        "restore": {"dbops_swap": True, "dbops_confirm": embedded.key},
+    }
+    if verb == "restore":
+        assert embedded.play("backup").code == 0
+    with elsewhere(embedded):
+        before = content(embedded)
+        outcome = embedded.play(verb, **variables[verb])
+        assert content(embedded) == before
+    assert outcome.code == 2, outcome.out
+    shown = "cleanup" if verb == "cleanup" else "maintenance"
+    assert outcome.last_line.startswith(f"dbops {shown} {embedded.key} refused: [{slug}]"), outcome.last_line
+    assert "changed=0" in outcome.recap
+    assert (audit(embedded, embedded.key)[-1]["event"], audit(embedded, embedded.key)[-1]["slug"]) == ("refused", slug)
+    assert beside(embedded) == [kept]
+    assert not embedded.journal.exists()
+    assert embedded.health()["release"] == "1"
 
 
 # A minimal Debian has `unshare` and no `mount`.
