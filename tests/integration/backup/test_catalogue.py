@@ -13,6 +13,7 @@ import sys
 from datetime import datetime, timezone
 from typing import Any, Callable
 
+import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import _pg_clone
 
 from tests.integration.backup.conftest import Caller

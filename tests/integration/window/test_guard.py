@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,12 @@ from typing import Any
 import pytest
 
 from .conftest import Stack
-from .guarded import ask, beside, run_sql, see_database_replaced, see_destruction_undone, write_tasks
+from .guarded import argv_of_psql, ask, beside, run_sql, see_database_replaced, see_destruction_undone, url, write_tasks
 from .receiver import Receiver
+
+# What the pending migration of release 2-destructive drops, and the comment above it.
+DROPPED = "0019_payment_settlement.sql line 4 "
+SILENCED = "0019_payment_settlement.sql line 3 squawk-ignore ban-drop-column"
 
 
 def test_an_operation_that_destroys_data_and_fails_is_undone(embedded: Stack, tmp_path: Path) -> None:
@@ -113,6 +118,29 @@ def test_an_operation_that_was_started_on_keeps_its_rollback_point(embedded: Sta
     ask(embedded, f'ALTER DATABASE "{point}" ALLOW_CONNECTIONS true', "postgres")
     assert ask(embedded, "SELECT to_regclass('legacy') IS NOT NULL", point) == "t"
     ask(embedded, f'DROP DATABASE "{point}"', "postgres")
+
+
+def test_no_service_is_started_on_a_database_that_lost_a_migration(embedded: Stack, tmp_path: Path) -> None:
+    """What a task file did to the database, the database alone knows; what ran before the window runs again where it has all of them."""
+    count = "SELECT count(*) FROM drizzle.__drizzle_migrations"
+    forget = "DELETE FROM drizzle.__drizzle_migrations WHERE id = (SELECT max(id) FROM drizzle.__drizzle_migrations)"
+    tasks = write_tasks(tmp_path / "tasks.yml", run_sql(embedded, forget, "{{ maintenance_window_pg_url }}"))
+    backend = {verb: embedded.state["backend"][verb] for verb in ("start", "stop", "status")}
+    seen = tmp_path / "seen"
+    look = shlex.join(argv_of_psql(embedded, "-c", count, url(embedded)))
+    start = ["sh", "-c", f"{look} >> {seen}; exec {shlex.join(backend['start'])}"]
+    services = [{"name": "backend", "kind": "command", **backend, "start": start}]
+    applied = ask(embedded, count)
+    outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks=tasks, dbops_services=services)
+    assert outcome.code == 2, outcome.out
+    assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} rolled_back: window ")
+    assert "[migrations-pending] backend would start on a database that lacks migrations of its release " in outcome.last_line
+    assert ": 0018_payment_idempotency_and_request_search. State: It was not started." in outcome.last_line
+    assert seen.read_text(encoding="utf-8").split() == [applied], "started once, on the database of before the operation"
+    assert embedded.health()["migrations"] == {"applied": int(applied), "expected": int(applied)}
+    (failed,) = beside(embedded)
+    assert ask(embedded, count, failed) == str(int(applied) - 1)
+    ask(embedded, f'DROP DATABASE "{failed}"', "postgres")
 
 
 @pytest.mark.slow
@@ -272,7 +300,7 @@ def test_a_restore_starts_no_release_that_is_ahead_of_its_data(embedded: Stack) 
         ask(embedded, f'DROP DATABASE "{database}"', "postgres")
 
 
-def test_what_destroys_data_is_shown_and_outside_development_confirmed(embedded: Stack) -> None:
+def test_what_destroys_data_is_told_and_outside_development_confirmed(embedded: Stack, receiver: Receiver) -> None:
     """The last test of this stack: afterwards it runs release 2."""
     destructive = {"dbops_operation": "migrate", "dbops_release_image": embedded.release("2-destructive")}
     staging = {"dbops_environment": "staging"}
@@ -283,10 +311,20 @@ def test_what_destroys_data_is_shown_and_outside_development_confirmed(embedded:
     )
     outcome = embedded.play("maintenance", "--check", **destructive, **staging)
     assert outcome.code == 0, outcome.out
-    assert "Destroys data: 0019_" in outcome.out
+    assert f"Destroys data: {DROPPED}" in outcome.out
+    assert f"Not obeyed: {SILENCED}" in outcome.out
     assert "Rollback point: " in outcome.out
     assert "To run it: -e dbops_confirm=staging/embedded" in outcome.out
     assert embedded.play("stamp", dbops_confirm=embedded.key, dbops_old_stamp="staging/embedded").code == 0
-    outcome = embedded.play("maintenance", **destructive)
+    outcome = embedded.play("maintenance", dbops_announce=receiver.announce, **destructive)
     assert outcome.code == 0, outcome.out
     assert beside(embedded) == []
+    assert receiver.events[0] == "planned"
+    assert f" They destroy data: {DROPPED}" in receiver.told[0]["text"]
+    report = embedded.report()
+    (destroyed,), suppressed = report["migrations"]["destructive"], report["migrations"]["suppressed"]
+    assert destroyed.startswith(DROPPED)
+    assert suppressed == [SILENCED]
+    page = (embedded.reports / f"{report['id']}.html").read_text(encoding="utf-8")
+    assert f"<h3>Destroyed data</h3><ul><li>{DROPPED}" in page
+    assert f"<h3>Comments that were not obeyed</h3><ul><li>{SILENCED}" in page
