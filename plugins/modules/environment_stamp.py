@@ -40,7 +40,8 @@ options:
   state:
     description:
       - V(read) only reads it.
-      - V(checked) fails unless the stamp is that of O(stack), the server is known, and O(confirm) says so too.
+      - V(checked) fails unless the stamp is that of O(stack), the server is known, and O(confirm) says so too. A new database passes
+        without a stamp, and beside one a Redis without a stamp does.
       - V(present) stamps it, and records the server. A database that is not empty needs O(confirm), another stamp O(old) as well;
         another server than the one that is recorded needs O(confirm), also for a database that is new.
     type: str
@@ -121,7 +122,6 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     main_of,
     redis_of,
     refusals_recorded,
-    require_redis_stamp,
     server_of,
     stack_of,
     url_of,
@@ -210,7 +210,11 @@ def _redis_read(module: AnsibleModule) -> dict[str, Any]:
 
 def _redis_check(module: AnsibleModule) -> dict[str, Any]:
     with redis_of(module).session() as session:
-        stamp = require_redis_stamp(module, session)
+        stamp = _redis_stamp.read(session)
+    found = None if stamp else _stamp.find(server_of(module))
+    # A new database says nothing, and must not lock recovery out.
+    if found is None or not found.is_new:
+        _stamp.check(stack_of(module), found.stamp if found else stamp)
     _require_confirmation(module)
     return {"changed": False, "old": stamp, "stamp": stamp}
 

@@ -95,6 +95,15 @@ def test_without_any_stamp_it_is_a_no(make_database: MakeDatabase, caller: Calle
     assert ask(redis, "EXISTS", "dbops:environment") == "0"
 
 
+def test_beside_a_new_database_only_another_stamp_is_refused(make_database: MakeDatabase, caller: Caller, redis: str) -> None:
+    """Whoever has lost both restores both."""
+    database = make_database("SELECT")
+    ask(redis, "DEL", "dbops:environment")
+    assert caller.run("environment_stamp", database, state="checked", **options(redis))["stamp"] == ""
+    ask(redis, "SET", "dbops:environment", "staging/other")
+    caller.refused("environment_stamp", database, "stamp-mismatch", state="checked", **options(redis))
+
+
 @pytest.mark.parametrize(
     "command",
     [
