@@ -73,8 +73,8 @@ class Stack:
             return json.load(response)
 
     def report(self) -> dict[str, Any]:
-        """The newest window's report."""
-        return json.loads(max(self.reports.glob("*.json")).read_text(encoding="utf-8"))
+        """The newest window's report; what is of something else begins with its name."""
+        return json.loads(max(self.reports.glob("[0-9]*.json")).read_text(encoding="utf-8"))
 
     def half_written(self) -> list[str]:
         """Whatever in the backup directory is no complete backup."""
@@ -84,8 +84,9 @@ class Stack:
         return sorted(name for name in names - complete if not any(name.startswith(f"{whole}.") for whole in complete))
 
 
-def _bring_up(kind: str, reports: Path) -> Iterator[Stack]:
-    stack = Stack(kind, f"window-{kind}", reports)
+def bring_up(kind: str, name: str, reports: Path) -> Iterator[Stack]:
+    """A stack of release 1, stamped."""
+    stack = Stack(kind, name, reports)
     subprocess.run([*STACK, "down", "--name", stack.name], cwd=ROOT, capture_output=True, check=False)
     try:
         subprocess.run([*STACK, "up", "--kind", kind, "--name", stack.name], cwd=ROOT, check=True)
@@ -107,10 +108,10 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The application as processes of this machine, release 1, stamped."""
-    yield from _bring_up("embedded", tmp_path_factory.mktemp("reports"))
+    yield from bring_up("embedded", "window-embedded", tmp_path_factory.mktemp("reports"))
 
 
 @pytest.fixture(scope="session")
 def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The application in containers, release 1, stamped."""
-    yield from _bring_up("docker", tmp_path_factory.mktemp("reports"))
+    yield from bring_up("docker", "window-docker", tmp_path_factory.mktemp("reports"))
