@@ -9,9 +9,10 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -21,7 +22,6 @@ from tests.integration.plays import ROOT, engine
 from .conftest import Stack
 
 NAME = "window-ssh"
-LOCKED = 6  # seconds for which the dump has to wait, well under its own lock time-out of ten
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,27 @@ def target(docker: Stack, tmp_path: Path) -> Iterator[Target]:
         yield Target(inventory, state["postgres"])
 
 
+@contextmanager
+def held(postgres: dict[str, Any]) -> Iterator[IO[str]]:
+    """A table that a dump has to wait for until what is yielded is closed: less than its lock time-out of ten seconds."""
+    psql = ["docker", "exec", "-i", postgres["container"], "psql", "-U", postgres["user"], "-d", postgres["database"]]
+    with subprocess.Popen(psql, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as session:
+        assert session.stdin
+        assert session.stdout
+        session.stdin.write("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE;\n")
+        session.stdin.flush()
+        assert [session.stdout.readline() for _answer in "12"] == ["BEGIN\n", "LOCK TABLE\n"]
+        yield session.stdin
+
+
 def test_a_backup_survives_the_loss_of_its_connection(target: Target) -> None:
-    container, user, database = (target.postgres[key] for key in ("container", "user", "database"))
-    lock = f"BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({LOCKED});"
-    with subprocess.Popen(["docker", "exec", container, "psql", "-U", user, "-d", database, "-c", lock], stdout=subprocess.DEVNULL):
+    with held(target.postgres) as lock:
         play = ["ansible-playbook", "-i", str(target.inventory), "playbooks/backup.yml"]
         with subprocess.Popen(play, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
             target.run("timeout", "60", "sh", "-c", "until ls /state/development/far/jobs/*/status.json; do sleep 0.1; done 2>&1")
             time.sleep(1)  # until the module waits for its job
             target.run("pkill", "--full", "root@notty")
+            lock.close()
             out = running.communicate(timeout=120)[0]
     assert running.returncode == 0, out
     assert "Connection lost" in out
