@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ._redis_info import databases
+from ._redis_info import databases, info
 from ._redis_line import shown, unshown
 from ._redis_session import Session
 
@@ -76,7 +76,7 @@ Counts = list[dict[str, Any]]
 def count(session: Session, known: Counts | None = None) -> Counts:
     """Count every key of every database. known: a count to compare with, whose prefixes are to be named."""
     counted = []
-    for database in databases(session):
+    for database in sorted(databases(info(session, "keyspace"))):
         session.ask("SELECT", database)
         # Even where none was named then, none is named now.
         wanted = [] if known is None else [b"", *(unshown(entry["prefix"]) for entry in known if entry["database"] == database)]

@@ -15,7 +15,7 @@ from typing import Any, Callable
 
 from . import _redis_stamp, _stamp
 from ._errors import OperationError
-from ._redis_info import databases
+from ._redis_info import databases, info
 from ._redis_keys import MANY_PREFIXES, OURS, beginning_with, names_everything, title
 from ._redis_line import shown
 from ._redis_pace import Pace, Room
@@ -240,7 +240,7 @@ class Emptying:
     def _databases(self) -> list[int]:
         if self.command == "FLUSHDB":
             return [self.own]
-        return databases(self.session)
+        return list(databases(info(self.session, "keyspace")))
 
     def require_typed(self, stack: Stack, counted: Counted, sizes: dict[str, int], confirmation: str) -> None:
         told = " and ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in sizes.items())

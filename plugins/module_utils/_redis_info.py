@@ -64,11 +64,11 @@ def configuration(session: Session, *patterns: str) -> dict[str, str]:
     return dict(zip(told[::2], told[1::2]))
 
 
+def databases(keyspace: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    """What is told of each database that holds keys, by its number; keyspace: the section of that name."""
+    return {int(name[2:]): told for name, told in keyspace.items() if re.fullmatch(r"db\d+", name)}
+
+
 def keys(keyspace: dict[str, Any]) -> int:
-    """How many keys all databases hold; keyspace: the section of that name."""
-    return sum(told["keys"] for name, told in keyspace.items() if re.fullmatch(r"db\d+", name))
-
-
-def databases(session: Session) -> list[int]:
-    """The databases that hold keys."""
-    return sorted(int(name[2:]) for name in info(session, "keyspace") if re.fullmatch(r"db\d+", name))
+    """How many keys all databases hold."""
+    return sum(told["keys"] for told in databases(keyspace).values())

@@ -52,8 +52,8 @@ def names_everything(pattern: str) -> bool:
 
 
 def beginning_with(prefix: str) -> str:
-    """The pattern of the keys that begin with this."""
-    return re.sub(r"([*?\[\]\\])", r"\\\1", prefix) + "*"
+    """The pattern of the keys that begin with this, letter by letter."""
+    return re.sub(r"([*?\[\]\\^-])", r"\\\1", prefix) + "*"
 
 
 def title(beginning: str, length: int) -> str:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ._redis_info import configuration, info
+from ._redis_info import configuration, databases, info
 from ._redis_keys import beginning_with
 from ._redis_line import shown
 from ._redis_session import Session
@@ -64,11 +64,11 @@ def exposed(session: Session, policy: str, prefixes: Sequence[str], seconds: flo
     if policy == NOEVICTION:
         return Look([], [])
     found, cut = [], []
-    databases = [name[2:] for name in info(session, "keyspace") if name.startswith("db") and name[2:].isdigit()]
+    numbers = list(databases(info(session, "keyspace")))
     for prefix in prefixes:
         until = time.monotonic() + seconds
         try:
-            keys = (_first(session, database, prefix, until, expiring=not policy.startswith("allkeys")) for database in databases)
+            keys = (_first(session, database, prefix, until, expiring=not policy.startswith("allkeys")) for database in numbers)
             key = next(filter(None, keys), "")
             found += [Exposed(prefix, key)] if key else []
         except TimeoutError:
@@ -76,7 +76,7 @@ def exposed(session: Session, policy: str, prefixes: Sequence[str], seconds: flo
     return Look(found, cut)
 
 
-def _first(session: Session, database: str, prefix: str, until: float, *, expiring: bool) -> str:
+def _first(session: Session, database: int, prefix: str, until: float, *, expiring: bool) -> str:
     session.ask("SELECT", database)
     cursor = ""
     while cursor != "0":

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._redis_info import info, keys
+from ._redis_info import databases, info, keys
 from ._redis_line import shown
 from ._redis_session import Session
 
@@ -69,9 +69,9 @@ class Sample:
 def take(session: Session, wanted: Sample | None = None) -> Sample:
     """wanted: one whose keys are to be looked at again."""
     told = info(session, "keyspace")
-    databases = {int(name[2:]): facts for name, facts in told.items() if name.startswith("db") and name[2:].isdigit()}
+    there = databases(told)
     digests: dict[tuple[int, str], tuple[str, bool]] = {}
-    for database in sorted({place for place, _key in wanted.digests} if wanted else databases):
+    for database in sorted({place for place, _key in wanted.digests} if wanted else there):
         session.ask("SELECT", database)
         names = [key for place, key in wanted.digests if place == database] if wanted else _some(session)
         for start in range(0, len(names), _BATCH):
@@ -80,7 +80,7 @@ def take(session: Session, wanted: Sample | None = None) -> Sample:
             for key, (kind, digest, left) in zip(batch, answers):
                 if kind != "none":
                     digests[database, key] = (digest, left == -1 or left > _SOON)
-    return Sample(keys(told), sum(facts["expires"] for facts in databases.values()), digests)
+    return Sample(keys(told), sum(facts["expires"] for facts in there.values()), digests)
 
 
 def _some(session: Session) -> list[str]:

@@ -9,11 +9,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any, Callable, NamedTuple
 
 from ._psql import Server, quote_literal
+from ._redis_keys import beginning_with
 from ._redis_line import encoded, shown
 from ._redis_session import Session
 
@@ -34,11 +34,6 @@ class Entry(NamedTuple):
 
     prefix: str
     query: str
-
-
-def literal_pattern(prefix: str) -> str:
-    """The pattern of SCAN that matches what begins with this, letter by letter. Pure."""
-    return re.sub(r"([*?\[\]\\^-])", r"\\\1", prefix) + "*"
 
 
 def find(session: Session, server: Server | None, entry: Entry) -> dict[str, Any]:
@@ -63,7 +58,7 @@ def _stale(session: Session, server: Server | None, entry: Entry) -> Iterator[li
     """The keys, in portions of which none is empty."""
     cursor = None
     while cursor != "0":
-        cursor, keys = session.ask("SCAN", cursor or "0", "MATCH", literal_pattern(entry.prefix), "COUNT", _PORTION)
+        cursor, keys = session.ask("SCAN", cursor or "0", "MATCH", beginning_with(entry.prefix), "COUNT", _PORTION)
         stale = _unknown(server, entry, list(dict.fromkeys(keys))) if keys else []
         if stale:
             yield stale

@@ -12,7 +12,7 @@ from typing import Callable
 
 from . import _stamp
 from ._errors import OperationError
-from ._redis_info import databases
+from ._redis_info import databases, info
 from ._redis_session import Session
 from ._stack import ENVIRONMENTS, NAME, Stack
 
@@ -38,7 +38,7 @@ def read(session: Session) -> str:
 
 def require_whole(session: Session, stack: Stack, own: int) -> None:
     """No database of the server is another stack's. own: the number of the one that is meant, and that is selected again."""
-    for database in databases(session):
+    for database in sorted(databases(info(session, "keyspace"))):
         session.ask("SELECT", database)
         stamp = read(session)
         if stamp not in ("", str(stack)):

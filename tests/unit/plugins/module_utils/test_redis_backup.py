@@ -14,10 +14,10 @@ from ansible_collections.amanat.dbops.plugins.module_utils._redis_check import r
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_counts import differences, total
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_files import Layout, starts_appending
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_image import require_major
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_keys import beginning_with
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_line import decoded, shown, unshown
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_restore import require_form, require_own, restored_wrongly
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_save import reasons
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_stale import literal_pattern
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_throwaway import last_words
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 from hypothesis import given
@@ -202,4 +202,4 @@ def test_append_only_files_want_a_server_that_looks_at_them(form: str, appending
 
 @pytest.mark.parametrize(("prefix", "pattern"), [("auth:refresh:", "auth:refresh:*"), ("a*[b]?\\-^", "a\\*\\[b\\]\\?\\\\\\-\\^*")])
 def test_a_prefix_is_meant_letter_by_letter(prefix: str, pattern: str) -> None:
-    assert literal_pattern(prefix) == pattern
+    assert beginning_with(prefix) == pattern
