@@ -205,6 +205,15 @@ def test_users_who_may_do_what_they_are_there_for(stack: Stack) -> None:
     assert "ok: server and file are as described" in stack.play("configure", **named).last_line
     waiting = stack.play("deploy")
     assert "waiting for a restart: password, container healthcheck" in waiting.last_line, waiting.out
+
+    # The server writes its own settings, and starts with them and the same users.
+    assert may("dbops", SECRET, "CONFIG", "REWRITE") == "OK"
+    engine("restart", stack.name)
+    server.password = ""
+    with pytest.raises(AssertionError, match="NOAUTH"):
+        server.await_answer(5)
+    assert may("nickapp", "of the app", "GET", "auth:refresh:1") == "token"
+
     back = stack.play("deploy", redis_may_restart=True)
     assert back.code == 0, back.out
     assert may("default", SECRET, "GET", "auth:refresh:1") == "token"
