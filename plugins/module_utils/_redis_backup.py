@@ -19,7 +19,7 @@ from ._client import Client
 from ._command import run
 from ._errors import OperationError
 from ._job import Progress
-from ._new_backup import REMOVED, estimate, free_name, publish, remove, turn
+from ._new_backup import REMOVED, free_name, publish, remove, turn
 from ._place import Place
 from ._read_through import hash_files
 from ._redis_aside import aside
@@ -79,11 +79,6 @@ class Plan:
     @property
     def extension(self) -> str:
         return EXTENSIONS[self.format]
-
-
-def foreseen(directory: str, series: str, used_memory: int) -> dict[str, int]:
-    """Bytes that the backup is expected to take, and bytes that are free. A snapshot is smaller than what it is taken of."""
-    return estimate(directory, series, used_memory)
 
 
 def require_memory(used: int) -> None:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,6 +19,7 @@ from ._place import Place
 from ._redis_session import LOADING, Session
 
 DEFAULT_PORT = 6379
+_POLL = 0.1  # seconds between two questions whether a server listens yet
 
 
 def program(name: str) -> list[str]:
@@ -86,6 +88,17 @@ class Redis:
             "Nothing was changed.",
             "Correct dbops_redis_container or the port: one of the two is not what you think.",
         )
+
+    def started(self, listens: float, loads: float) -> Session:
+        """A session of the server that was just started: it answers nobody at first, and then that it is loading. Both in seconds."""
+        until = time.monotonic() + listens
+        while True:
+            try:
+                return self.session(loads)
+            except OperationError as error:
+                if error.slug != "redis-unreachable" or time.monotonic() > until:
+                    raise
+            time.sleep(_POLL)
 
     def _serves_elsewhere(self) -> bool:
         """Whether there is a server that the URL does not mean."""

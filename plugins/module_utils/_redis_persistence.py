@@ -205,23 +205,13 @@ class Switch:
                 " ".join(engine.argv("logs", "--tail", "50", container)),
             )
         progress.say("waiting until it has loaded its keys", now=True)
-        with self._started() as session:
+        with self.redis.started(self.start, self.start) as session:
             # Clients that came back before this have written at most as often as the server counts.
             hold(session, _HOLD)
             try:
                 return _compared(before, take(session, before), writes(session))
             finally:
                 release(session)
-
-    def _started(self) -> Session:
-        until = time.monotonic() + self.start
-        while True:
-            try:
-                return self.redis.session(max(0.0, until - time.monotonic()))
-            except OperationError as error:
-                if error.slug != "redis-unreachable" or time.monotonic() > until:
-                    raise
-            time.sleep(_POLL)
 
 
 def _compared(before: Sample, after: Sample, wrote: int | None = None) -> Comparison:

@@ -250,15 +250,7 @@ class Restore:
                 raise
 
     def _started(self) -> Session:
-        """A session of the server that was just started: it answers nobody at first, and then that it is loading."""
-        until = time.monotonic() + _START
-        while True:
-            try:
-                return self.plan.redis.session(loading=_redis_counts.TIMEOUT)
-            except OperationError as error:
-                if error.slug != "redis-unreachable" or time.monotonic() > until:
-                    raise
-            time.sleep(0.1)
+        return self.plan.redis.started(_START, _redis_counts.TIMEOUT)
 
     def _stop(self, progress: Progress) -> None:
         progress.say("stopping the server", now=True)

@@ -132,8 +132,8 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     redis_series_of,
     stack_of,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._new_backup import require_space, require_writable
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_backup import Backup, Plan, foreseen, require_memory
+from ansible_collections.amanat.dbops.plugins.module_utils._new_backup import estimate, require_space, require_writable
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_backup import Backup, Plan, require_memory
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_files import layout_of, require_reach
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_info import info, keys
 
@@ -168,7 +168,7 @@ def _prepare(module: AnsibleModule) -> tuple[Plan, dict[str, int]]:
     )
     require_reach(redis, layout, told)
     require_writable(plan.directory)
-    figures = foreseen(plan.directory, plan.series, told["used_memory"])
+    figures = estimate(plan.directory, plan.series, told["used_memory"])  # a snapshot is smaller than what it is taken of
     require_space(plan.directory, figures)
     if plan.verify:
         require_memory(told["used_memory"])
