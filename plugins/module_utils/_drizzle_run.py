@@ -19,14 +19,17 @@ from typing import Any, Callable
 from . import _drizzle
 from ._command import Answer, run, without_rows
 from ._drizzle_config import addressed_by
-from ._drizzle_env import environment, require_direct, timeouts
+from ._drizzle_env import environment, timeouts
 from ._errors import OperationError
 from ._files import read_json
 from ._job import Progress
 from ._migration_lock import SESSIONS, MigrationLock
 from ._pg_log import Entry, ServerLog
+from ._pg_login import require_same
+from ._pg_url import PgUrl
 from ._psql import Server
 from ._release import Release
+from ._seat import Seat
 from ._seed_env import without_secrets
 from ._stack import Stack
 
@@ -103,8 +106,14 @@ class Run:
     def predict(self) -> dict[str, Any]:
         self._lock.require_free()
         prediction = self._prediction(self._compare()[1])
-        require_direct(self.server.place, self._env("dbops login"), self._settings)
+        self._log_in()
         return prediction
+
+    def _log_in(self) -> None:
+        """As the migrator will, since drizzle-kit says nothing of a login that is refused."""
+        env = self._env("dbops login")
+        variables = {name: env[name] for name in ("PGOPTIONS", "PGAPPNAME")}
+        require_same(Seat.of_application(self.server.place), PgUrl.parse(env["PG_URL"]), self.server, self._settings, **variables)
 
     @cached_property
     def _addressed_by(self) -> set[str]:

@@ -12,10 +12,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ._module import engine_of, server_of, stack_of
+from ._module import engine_of, server_of, stack_of, url_of
 from ._seed import ALLOWED, find
 from ._seed_guard import Verdict
 from ._seed_program import Program, program_of
+from ._seed_reach import require_database
 from ._seed_run import verdict_on
 from ._services import SERVICES_OPTIONS, Context
 
@@ -39,6 +40,11 @@ SEED_OPTIONS: dict[str, Any] = {
     "seeds_never": {"type": "list", "elements": "str", "default": []},
 }
 
+# Options of the doc fragment `_seed_reach`: what the modules need to know that let a seed near the live database.
+REACH_OPTIONS: dict[str, Any] = {
+    "image": {"type": "str", "default": ""},
+}
+
 
 def program_from(module: AnsibleModule) -> Program:
     params = module.params
@@ -48,6 +54,7 @@ def program_from(module: AnsibleModule) -> Program:
 
 def verdict_from(module: AnsibleModule, program: Program) -> tuple[Verdict, dict[str, Any] | None]:
     """Whether it may run now, and its record."""
-    params = module.params
+    params, server = module.params, server_of(module)
+    require_database(program, url_of(module), server, params["image"])
     names = {"allowed": params["seeds_allowed"], "never": params["seeds_never"]}
-    return verdict_on(program, server_of(module), stack_of(module), params["allowed_servers"], **names)
+    return verdict_on(program, server, stack_of(module), params["allowed_servers"], **names)

@@ -21,6 +21,9 @@ from ._seed import Seed, hints
 from ._seed_env import addresses, open_part
 from ._services import ContainerService, Context, service_of
 
+# Settings of a seed's sessions, as the server shows them.
+GUARDING = {"client_connection_check_interval": "1000ms"}
+
 
 @dataclass(frozen=True)
 class Program:
@@ -44,8 +47,13 @@ class Program:
 
     def given(self, env: dict[str, str]) -> dict[str, str]:
         """What the image does not say already, and that the server is to end the statement of a client that is gone."""
-        options = f"{env.get('PGOPTIONS', '')} -c client_connection_check_interval=1s".strip()
-        return {name: value for name, value in {**env, "PGOPTIONS": options}.items() if self.inherited.get(name) != value}
+        told = {**env, "PGOPTIONS": with_settings(env.get("PGOPTIONS", ""))}
+        return {name: value for name, value in told.items() if self.inherited.get(name) != value}
+
+
+def with_settings(options: str) -> str:
+    """PGOPTIONS of a seed's sessions: what they are asked for by others, and by us."""
+    return " ".join([options, *(f"-c {name}={value}" for name, value in GUARDING.items())]).strip()
 
 
 def program_of(seed: Seed, specs: list[dict[str, Any]], context: Context) -> Program:

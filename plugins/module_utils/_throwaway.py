@@ -104,7 +104,7 @@ def image_here(place: Place, given: str) -> str:
     if not place.container:
         raise OperationError(
             "throwaway-no-image",
-            "PostgreSQL runs without a container here, and a throw-away server needs an engine and an image.",
+            "PostgreSQL runs without a container here, and its programs are needed in one: that takes an engine and an image.",
             "Nothing was changed.",
             "Name an image of the same PostgreSQL that the engine has: postgres_throwaway_image.",
         )

@@ -76,7 +76,6 @@ network:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._identity import IDENTIFIER
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     POSTGRES_OPTIONS,
@@ -86,19 +85,13 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     server_of,
     url_of,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._pg_login import log_in
+from ansible_collections.amanat.dbops.plugins.module_utils._pg_login import require_same
+from ansible_collections.amanat.dbops.plugins.module_utils._seat import Seat
 
 ABOUT = f"""
 SELECT current_database() AS database, pg_database_size(current_database()) AS bytes,
        current_setting('server_version') AS server_version, current_setting('data_directory') AS data_directory,
        ({IDENTIFIER}) AS system_identifier
-"""
-
-
-# One server since its start, and one of its databases.
-IDENTITY = """
-SELECT system_identifier || ' ' || extract(epoch FROM pg_postmaster_start_time()) || ' ' || d.oid
-FROM pg_control_system(), pg_database d WHERE d.datname = current_database();
 """
 
 
@@ -112,14 +105,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         network = place.engine.network(place.container)
     server = server_of(module)
     about = server.rows(ABOUT)[0]
-    if log_in(place, url, IDENTITY) != server.execute(IDENTITY):
-        # Else one server would be backed up and asked for its stamp, and another one migrated.
-        raise OperationError(
-            "pg-url-elsewhere",
-            f"PG_URL leads to another server or database than the container {place.container!r}: its host is {url.host!r}.",
-            "Nothing was changed.",
-            "Correct dbops_pg_url or dbops_postgres_container: both have to mean the same server.",
-        )
+    require_same(Seat.of_application(place), url, server)
     return {
         "changed": False,
         **about,

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - amanat.dbops._postgres
   - amanat.dbops._services
   - amanat.dbops._seed
+  - amanat.dbops._seed_reach
   - amanat.dbops._audit
 attributes:
   check_mode:
@@ -101,7 +102,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     main_of,
     refusals_recorded,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._seed_module import SEED_OPTIONS, program_from, verdict_from
+from ansible_collections.amanat.dbops.plugins.module_utils._seed_module import REACH_OPTIONS, SEED_OPTIONS, program_from, verdict_from
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
@@ -131,6 +132,7 @@ def main() -> None:
             **TARGET_OPTIONS,
             **POSTGRES_OPTIONS,
             **SEED_OPTIONS,
+            **REACH_OPTIONS,
             **AUDIT_OPTIONS,
             "required": {"type": "bool", "default": False},
         },

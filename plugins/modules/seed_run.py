@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - amanat.dbops._postgres
   - amanat.dbops._services
   - amanat.dbops._seed
+  - amanat.dbops._seed_reach
   - amanat.dbops._audit
   - amanat.dbops._job
 attributes:
@@ -120,7 +121,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._seed import NEVER, is_one_of
-from ansible_collections.amanat.dbops.plugins.module_utils._seed_module import SEED_OPTIONS, program_from, verdict_from
+from ansible_collections.amanat.dbops.plugins.module_utils._seed_module import REACH_OPTIONS, SEED_OPTIONS, program_from, verdict_from
 from ansible_collections.amanat.dbops.plugins.module_utils._seed_run import Run, Running
 
 
@@ -164,6 +165,7 @@ def main() -> None:
             **TARGET_OPTIONS,
             **POSTGRES_OPTIONS,
             **SEED_OPTIONS,
+            **REACH_OPTIONS,
             **AUDIT_OPTIONS,
             **JOB_OPTIONS,
             "timeout": {"type": "float", "default": 600.0},

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +19,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.integration import modules
-from tests.integration.plays import engine, images
+from tests.integration.plays import ROOT, engine, images
 
 from .directories import Directory, WithBackups
 
@@ -90,6 +92,28 @@ def run_postgres(image: str, *settings: str, options: Sequence[str] = ()) -> Pos
     server = Postgres(name, image)
     server.await_ready()
     return server
+
+
+@contextlib.contextmanager
+def pooled(server: Postgres, network: str, settings: str) -> Iterator[str]:
+    """A pooler before it, by its name on that network; it listens on the server's own port."""
+    name = f"dbops-pooler-{secrets.token_hex(4)}"
+    databases = f"[databases]\n* = host=postgres user={USER} password={PASSWORD}\n"
+    own = f"[pgbouncer]\nlisten_addr = *\nlisten_port = 5432\nauth_type = any\npool_mode = transaction\n{settings}"
+    engine("run", "--detach", "--name", name, "--network", network, images("pgbouncer")["pgbouncer"], databases + own)
+    probe = server.program("postgres", "pg_isready", "--quiet", "--host", name)
+    until = time.monotonic() + 30
+    while subprocess.run(probe, check=False).returncode:
+        assert time.monotonic() < until, engine("logs", name)
+        time.sleep(0.1)
+    yield name
+    engine("rm", "--force", "--volumes", name)
+
+
+def programs() -> str:
+    """The directory of PostgreSQL's programs for this machine itself."""
+    find = "import sys; sys.path.insert(0, 'examples/stack'); import _tools; print(_tools.postgresql() / 'bin')"
+    return subprocess.run([sys.executable, "-c", find], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 def remove(server: Postgres) -> None:

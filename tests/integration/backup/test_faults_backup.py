@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,9 +20,9 @@ import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import _manifest
 
 from tests.integration.machine import faketime, require_root
-from tests.integration.plays import ROOT, engine
+from tests.integration.plays import engine
 
-from .conftest import SOME_DATA, STACK, Caller, Postgres, remove, run_postgres
+from .conftest import SOME_DATA, STACK, Caller, Postgres, programs, remove, run_postgres
 from .jobs import await_true
 
 Make = Callable[..., str]
@@ -117,8 +116,7 @@ def place(request: pytest.FixtureRequest, caller: Caller) -> Callable[..., dict[
     """Options of a backup by a client container, or by programs of this machine."""
     if request.param == "container":
         return lambda _database: {}
-    find = "import sys; sys.path.insert(0, 'examples/stack'); import _tools; print(_tools.postgresql() / 'bin')"
-    bin_dir = subprocess.run([sys.executable, "-c", find], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    bin_dir = programs()
     address = engine("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", caller.server.container)
 
     def options(database: str) -> dict[str, Any]:

@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-import secrets
-import subprocess
 from collections.abc import Iterator
 from typing import Callable
 
 import pytest
 
-from tests.integration.backup.conftest import PASSWORD, USER, Postgres
-from tests.integration.backup.jobs import await_true
-from tests.integration.plays import engine, images
+from tests.integration.backup.conftest import Postgres, pooled
+from tests.integration.plays import engine
 
 from .conftest import CONFIG, Migrator, Releases, journal
 
@@ -68,15 +65,9 @@ def test_what_became_of_another_database_is_not_known(migrator: Migrator, releas
 @pytest.fixture(params=["", "ignore_startup_parameters = options\n"], ids=["refuses settings", "drops settings"])
 def pooler(postgres: Postgres, request: pytest.FixtureRequest) -> Iterator[str]:
     """Its name on the server's network, where it listens on the server's own port."""
-    name = f"dbops-pooler-{secrets.token_hex(4)}"
     network = engine("inspect", "--format", "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}", postgres.container)
-    server = f"[databases]\n* = host=postgres user={USER} password={PASSWORD}\n"
-    settings = f"[pgbouncer]\nlisten_addr = *\nlisten_port = 5432\nauth_type = any\npool_mode = transaction\n{request.param}"
-    engine("run", "--detach", "--name", name, "--network", network, images("pgbouncer")["pgbouncer"], server + settings)
-    probe = postgres.program("postgres", "pg_isready", "--quiet", "--host", name)
-    await_true(lambda: subprocess.run(probe, check=False).returncode == 0)
-    yield name
-    engine("rm", "--force", "--volumes", name)
+    with pooled(postgres, network, request.param) as name:
+        yield name
 
 
 @pytest.mark.slow
@@ -85,5 +76,5 @@ def test_a_pooler_is_no_way_to_migrate(migrator: Migrator, releases: Releases, p
     release = releases.directory(FILES)
     url = migrator.caller.server.url(migrator.database).replace("@postgres:", f"@{pooler}:")
     for check in (True, False):
-        assert "Migrate over the server itself" in migrator.refused(release, "pg-url-pooler", pg_url=url, check=check)
+        assert "Name the server itself" in migrator.refused(release, "pg-url-pooler", pg_url=url, check=check)
     assert migrator.content() == before

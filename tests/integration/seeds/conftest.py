@@ -84,7 +84,8 @@ def network() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def shop_server(network: str) -> Iterator[Postgres]:
     """A server with a database `template` that the backend's migrations made."""
-    server = run_postgres(images("postgres")["postgres"], options=["--network", network, "--network-alias", "postgres"])
+    published = ["--publish", "127.0.0.1::5432"]
+    server = run_postgres(images("postgres")["postgres"], options=["--network", network, "--network-alias", "postgres", *published])
     server.sql("postgres", "CREATE DATABASE template")
     url = f"PG_URL={server.url('template')}"
     migrate = ["node_modules/.bin/drizzle-kit", "migrate"]
@@ -92,6 +93,31 @@ def shop_server(network: str) -> Iterator[Postgres]:
     server.sql("template", USERS)
     yield server
     remove(server)
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A server that nobody checked. On a network of its own it is called what the shop's server is called on the other one."""
+
+    server: Postgres
+    network: str
+    port: str
+
+    def url(self, database: str, host: str) -> str:
+        return self.server.url(database).replace("@postgres:5432", f"@{host}:{self.port}")
+
+
+@pytest.fixture
+def elsewhere(shop_server: Postgres) -> Iterator[Elsewhere]:
+    """It listens on the port on which this machine publishes the shop's server: 127.0.0.1 may mean either, too."""
+    network = f"dbops-seeds-{secrets.token_hex(4)}"
+    port = engine("port", shop_server.container, "5432/tcp").rpartition(":")[2]
+    engine("network", "create", network)
+    options = ["--network", network, "--network-alias", "postgres", "--env", f"PGPORT={port}"]
+    server = run_postgres(shop_server.image, options=options)
+    yield Elsewhere(server, network, port)
+    remove(server)
+    engine("network", "rm", network)
 
 
 @pytest.fixture(scope="session")
@@ -115,7 +141,9 @@ def make_shop(network: str, shop_server: Postgres, seed_images: dict[str, str], 
     """A function that makes a stack; gone after the test."""
     made: list[Shop] = []
 
-    def make(stack: str = "development/shop", image: str = "honest", *, backed_up: bool = True, leads_to: str = "") -> Shop:
+    def make(
+        stack: str = "development/shop", image: str = "honest", *, backed_up: bool = True, leads_to: str = "", on: str = network
+    ) -> Shop:
         database = f"shop_{secrets.token_hex(4)}"
         shop_server.sql("postgres", f"CREATE DATABASE {database} TEMPLATE template")
         backend = f"{network}-{database}"
@@ -128,7 +156,7 @@ def make_shop(network: str, shop_server: Postgres, seed_images: dict[str, str], 
             "PATH": "/usr/local/bin:/usr/bin:/bin:/nowhere",
         }
         flags = [part for name, value in environment.items() for part in ("--env", f"{name}={value}")]
-        engine("run", "--detach", "--name", backend, "--network", network, "--init", *flags, seed_images[image], "sleep", "infinity")
+        engine("run", "--detach", "--name", backend, "--network", on, "--init", *flags, seed_images[image], "sleep", "infinity")
         shop = Shop(Caller(shop_server, tmp_path), stack, database, backend)
         made.append(shop)
         shop.caller.run("environment_stamp", database, stack=stack, state="present", confirm=stack, backup_dir=None)

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.integration.backup.conftest import STACK
+from tests.integration.backup.conftest import STACK, Postgres, pooled, programs
 from tests.integration.backup.jobs import await_true, killed_when
 from tests.integration.migrations.conftest import in_background
 from tests.integration.plays import engine, images
-from tests.integration.seeds.conftest import SECRET, report
+from tests.integration.seeds.conftest import SECRET, Elsewhere, report
 
 
 def left() -> str:
@@ -172,6 +172,36 @@ def test_what_is_known_to_destroy(make_shop: Any) -> None:
     done = free.seed("seed:users")
     assert done["changed"] is True
     assert {"table": "public.users", "before": 200, "after": 12, "own": False} in done["tables"]
+
+
+@pytest.mark.parametrize("place", ["container", pytest.param("target", marks=pytest.mark.slow)])
+def test_a_server_that_nobody_checked(elsewhere: Elsewhere, make_shop: Any, place: str) -> None:
+    """PG_URL means one server to whoever operates, and another one on the networks of the service: no seed runs on either."""
+    on = elsewhere.network if place == "container" else f"container:{elsewhere.server.container}"
+    shop = make_shop(backed_up=False, on=on)
+    here = {"pg_url": elsewhere.url(shop.database, "postgres")}
+    if place == "target":
+        here = {"pg_url": elsewhere.url(shop.database, "127.0.0.1"), "postgres_container": "", "postgres_bin_dir": programs()}
+        here["image"] = shop.caller.server.image
+    elsewhere.server.sql("postgres", f"CREATE DATABASE {shop.database}")
+    elsewhere.server.sql(shop.database, "CREATE TABLE users (id int); INSERT INTO users SELECT generate_series(1, 200)")
+    before = shop.content()
+    said = shop.refused("seedUsers", "pg-url-elsewhere", **here)
+    assert " PG_URL leads to another server or database than " in said
+    shop.caller.refused("seed_guard_info", shop.database, "pg-url-elsewhere", **shop.options("seedUsers", backup_dir=None, **here))
+    assert shop.content() == before
+    assert elsewhere.server.sql(shop.database, "SELECT count(*), sum(id) FROM users") == "200|20100"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", ["", "ignore_startup_parameters = options\n"], ids=["refuses settings", "drops settings"])
+def test_over_a_pooler_no_seed_runs(make_shop: Any, network: str, shop_server: Postgres, settings: str) -> None:
+    """What ends a seed's sessions with it would not reach the server."""
+    shop = make_shop(backed_up=False)
+    before = shop.content()
+    with pooled(shop_server, network, settings) as pooler:
+        shop.refused("seedUsers", "pg-url-pooler", pg_url=shop_server.url(shop.database).replace("@postgres:", f"@{pooler}:"))
+    assert shop.content() == before
 
 
 @pytest.mark.slow
