@@ -16,4 +16,10 @@ options:
         means there. Needed where O(postgres_container) is empty, else without effect.
     type: str
     default: ''
+  redis_image:
+    description:
+      - Image of Redis that the engine has, whose C(redis-cli) asks on the networks of the service. That of O(redis_container) where it
+        is empty. Without any the seed gets no Redis.
+    type: str
+    default: ''
 """

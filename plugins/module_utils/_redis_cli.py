@@ -17,6 +17,7 @@ from ._command import Command
 from ._errors import OperationError
 from ._place import Place
 from ._redis_session import LOADING, Session
+from ._seat import Seat
 
 DEFAULT_PORT = 6379
 _POLL = 0.1  # seconds between two questions whether a server listens yet
@@ -62,6 +63,13 @@ class Redis:
 
     def command(self, *before: str) -> Command:
         """before: a program that runs redis-cli, whose command line follows as its arguments."""
+        return self.place.short(*self._client(*before))
+
+    def command_at(self, seat: Seat) -> Command:
+        """The same elsewhere, for a server by the host of its URL."""
+        return seat.command(*self._client())
+
+    def _client(self, *before: str) -> tuple[list[str], dict[str, str]]:
         # Replies of RESP2, one line each: https://redis.io/docs/latest/develop/tools/cli/
         options = ["--no-auth-warning", "-2", "--quoted-json", "-n", str(self.database)]
         if self.socket:
@@ -73,7 +81,7 @@ class Redis:
         if self.user:
             options += ["--user", self.user]
         env = {"REDISCLI_AUTH": self.password} if self.password else {}
-        return self.place.short([*before, *program("cli"), *options], env)
+        return [*before, *program("cli"), *options], env
 
     def session(self, loading: float = LOADING) -> Session:
         """loading: seconds that the server may still take to load its data."""

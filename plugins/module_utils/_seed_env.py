@@ -15,6 +15,8 @@ from ._pg_url import PgUrl
 
 NOWHERE = "replaced.invalid"  # a name that no resolver may know: https://www.rfc-editor.org/rfc/rfc6761#section-6.4
 
+NO_REDIS = f"redis://{NOWHERE}:6379"
+
 # Words of names. The first ones may be the end of a longer word, as in PGPASSWORD; BYPASS and MONKEY are no secrets.
 _WORDS = (
     r"(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|APIKEY|(?<![A-Z0-9])(?:PASS|PWD|KEY|AUTH|JWT|SALT|PEPPER|SIGNATURE|COOKIE"
@@ -85,7 +87,7 @@ def _address(value: str, pg_url: str, redis_url: str) -> str:
     if scheme in _POSTGRES:
         return pg_url
     if scheme in _REDIS:
-        return redis_url or f"redis://{NOWHERE}:6379"
+        return redis_url or NO_REDIS
     return f"{scheme if scheme.isalnum() else 'http'}://{NOWHERE}" if scheme else ""
 
 
@@ -100,9 +102,19 @@ def addresses(env: dict[str, str]) -> list[str]:
     return [name for name, value in env.items() if _scheme(value) in _POSTGRES]
 
 
-def led_to(env: dict[str, str], pg_url: str) -> dict[str, str]:
-    """The same environment, in which every address of PostgreSQL is that of the database that was checked and backed up."""
-    return {**env, **dict.fromkeys(addresses(env), pg_url), **_libpq(env, pg_url)}
+def redis_addresses(env: dict[str, str]) -> list[str]:
+    """The variables that are an address of Redis."""
+    return [name for name, value in env.items() if _scheme(value) in _REDIS]
+
+
+def led_to(env: dict[str, str], pg_url: str, redis_url: str) -> dict[str, str]:
+    """The same environment, in which every address of PostgreSQL and of Redis is that of the server that was checked.
+
+    redis_url: "" where none was. Then what names Redis leads nowhere, as it did in the rehearsal.
+    """
+    hosts = [] if redis_url else [name for name, value in env.items() if value and _HOST.search(name) and _CACHE_HOST.match(name)]
+    redis = {**dict.fromkeys(hosts, NOWHERE), **dict.fromkeys(redis_addresses(env), redis_url or NO_REDIS)}
+    return {**env, **redis, **dict.fromkeys(addresses(env), pg_url), **_libpq(env, pg_url)}
 
 
 def open_part(env: dict[str, str]) -> dict[str, str]:

@@ -12,11 +12,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ._module import engine_of, server_of, stack_of, url_of
+from ._module import REDIS_OPTIONS, engine_of, redis_of, require_redis_stamp, server_of, stack_of, url_of
 from ._seed import ALLOWED, find
 from ._seed_guard import Verdict
 from ._seed_program import Program, program_of
-from ._seed_reach import require_database
+from ._seed_reach import redis_url_of, require_database, require_redis
 from ._seed_run import verdict_on
 from ._services import SERVICES_OPTIONS, Context
 
@@ -42,7 +42,9 @@ SEED_OPTIONS: dict[str, Any] = {
 
 # Options of the doc fragment `_seed_reach`: what the modules need to know that let a seed near the live database.
 REACH_OPTIONS: dict[str, Any] = {
+    **REDIS_OPTIONS,
     "image": {"type": "str", "default": ""},
+    "redis_image": {"type": "str", "default": ""},
 }
 
 
@@ -55,6 +57,28 @@ def program_from(module: AnsibleModule) -> Program:
 def verdict_from(module: AnsibleModule, program: Program) -> tuple[Verdict, dict[str, Any] | None]:
     """Whether it may run now, and its record."""
     params, server = module.params, server_of(module)
-    require_database(program, url_of(module), server, params["image"])
     names = {"allowed": params["seeds_allowed"], "never": params["seeds_never"]}
     return verdict_on(program, server, stack_of(module), params["allowed_servers"], **names)
+
+
+def redis_image_of(module: AnsibleModule) -> str:
+    """The image of Redis: the one that is named, else that of its container; "" where there is none."""
+    params = module.params
+    if params["redis_image"] or not params["redis_container"]:
+        return str(params["redis_image"])
+    container = engine_of(module).inspect("container", params["redis_container"])
+    return str(container["Image"]) if container else ""
+
+
+def reach_from(module: AnsibleModule, program: Program) -> str:
+    """See that it meets the servers that are checked and no others. Returns the URL of Redis that it gets, "" for none."""
+    params, image = module.params, redis_image_of(module)
+    require_database(program, url_of(module), server_of(module), params["image"])
+    is_named = bool(params["redis_container"] or params["redis_url"])
+    url = redis_url_of(program, params["redis_url"], is_named=is_named and bool(image))
+    if url:
+        redis = redis_of(module)
+        with redis.session() as session:
+            require_redis_stamp(module, session)
+            require_redis(program, url, redis, session, image)
+    return url

@@ -8,10 +8,18 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
+from ._errors import OperationError
 from ._pg_login import require_same
 from ._pg_url import PgUrl
+from ._place import Place
 from ._psql import Server
+from ._redis_cli import Redis
+from ._redis_info import info
+from ._redis_session import Session
 from ._seat import Seat
+from ._seed_env import redis_addresses
 from ._seed_program import GUARDING, Program, with_settings
 from ._throwaway import image_here
 
@@ -20,3 +28,28 @@ def require_database(program: Program, url: PgUrl, server: Server, image: str) -
     """PG_URL, from the networks of the program, means the database of `server`. image: of PostgreSQL, where no container has one."""
     seat = Seat(server.place, image_here(server.place, "" if server.place.container else image), program.networks)
     require_same(seat, url, server, GUARDING, PGOPTIONS=with_settings(url.environ().get("PGOPTIONS", "")))
+
+
+def redis_url_of(program: Program, given: str, *, is_named: bool) -> str:
+    """The Redis that the program gets, by its URL; "" for none. given: the inventory's URL; is_named: it names a Redis at all.
+
+    Without a URL of the inventory it is the service's own that has to prove itself. Pure.
+    """
+    found = redis_addresses(program.env)
+    return (given or program.env[found[0]]) if is_named and found else ""
+
+
+def require_redis(program: Program, url: str, redis: Redis, session: Session, image: str) -> None:
+    """The URL, from the networks of the program, means the server of this session of `redis`. image: of Redis."""
+    seat = Seat(redis.place, image, program.networks)
+    there = Redis.of(Place(redis.place.engine), url, redis.password, redis.user)
+    with Session(there.command_at(seat)) as asked:
+        found = info(asked, "server")["run_id"]
+    if found != info(session, "server")["run_id"]:
+        here = f"the container {redis.place.container!r}" if redis.place.container else "dbops_redis_url does on the target"
+        raise OperationError(
+            "redis-url-elsewhere",
+            f"{seat.where}the service's address of Redis leads to another server than {here}: its host is {urlsplit(url).hostname!r}.",
+            "Nothing was changed.",
+            "Correct dbops_redis_url, dbops_redis_container or the service: all have to mean the same server.",
+        )

@@ -61,14 +61,15 @@ def verdict_on(
 class Running:
     """What one run needs to know.
 
-    url: the application's, whatever its container was given; timeout: seconds; backup: the one that was made before;
-    destroys: it is known to, and may.
+    url, redis_url: the application's, whatever its container was given, "" for no Redis; timeout: seconds;
+    backup: the one that was made before; destroys: it is known to, and may.
     """
 
     stack: Stack
     place: Place
     server: Server = field(repr=False)
     url: str = field(repr=False)
+    redis_url: str = field(repr=False)
     program: Program = field(repr=False)
     timeout: float
     run: str
@@ -147,7 +148,7 @@ class Run:
         labels = {"stack": str(plan.stack), "run": plan.run}
         with holder(plan.place, program.image, labels) as host:
             guest = Guest(plan.place, host, program.networks, labels)
-            env = program.given(led_to(program.env, plan.url))
+            env = program.given(led_to(program.env, plan.url, plan.redis_url))
             return guest.run(program.argv, env, program.image, plan.timeout, workdir=program.workdir, user=program.user, overran=self._end)
 
     def _end(self, name: str) -> None:

@@ -11,6 +11,8 @@ version_added: 0.1.0
 description:
   - Decides by the environment of the inventory, the database's stamp, the lists of names, and above all by whether exactly this
     seed came through its rehearsal in exactly this image.
+  - Before anything it logs in on the networks of the service: PG_URL, and the service's address of Redis, have to mean the very
+    servers that are asked for their stamps.
   - What it fails with is written into the stack's audit log.
   - What a seed is made of is searched for words such as C(TRUNCATE). They are a hint for people; nothing is decided by them.
 author:
@@ -18,6 +20,7 @@ author:
 extends_documentation_fragment:
   - amanat.dbops._target
   - amanat.dbops._postgres
+  - amanat.dbops._redis
   - amanat.dbops._services
   - amanat.dbops._seed
   - amanat.dbops._seed_reach
@@ -102,12 +105,19 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     main_of,
     refusals_recorded,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._seed_module import REACH_OPTIONS, SEED_OPTIONS, program_from, verdict_from
+from ansible_collections.amanat.dbops.plugins.module_utils._seed_module import (
+    REACH_OPTIONS,
+    SEED_OPTIONS,
+    program_from,
+    reach_from,
+    verdict_from,
+)
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
     with refusals_recorded(module, seed=module.params["seed"]):
         program = program_from(module)
+        reach_from(module, program)
         verdict, record = verdict_from(module, program)
         if module.params["required"]:
             verdict.require(program.seed)

@@ -159,30 +159,21 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     JOB_OPTIONS,
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
-    engine_of,
     main_of,
     refusals_recorded,
     run_as_job,
     url_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._rebuild import rebuilding_of
-from ansible_collections.amanat.dbops.plugins.module_utils._seed_module import SEED_OPTIONS, program_from
+from ansible_collections.amanat.dbops.plugins.module_utils._seed_module import SEED_OPTIONS, program_from, redis_image_of
 from ansible_collections.amanat.dbops.plugins.module_utils._seed_rehearsal import Rehearsal, Rehearsing
 from ansible_collections.amanat.dbops.plugins.module_utils._stage import Plan
 from ansible_collections.amanat.dbops.plugins.module_utils._throwaway import THROWAWAY_OPTIONS
 
 
-def _redis_image(module: AnsibleModule) -> str:
-    params = module.params
-    if params["redis_image"] or not params["redis_container"]:
-        return str(params["redis_image"])
-    container = engine_of(module).inspect("container", params["redis_container"])
-    return str(container["Image"]) if container else ""
-
-
 def _plan(module: AnsibleModule) -> Rehearsing:
     program = program_from(module)
-    stage = Plan(**rebuilding_of(module), url=url_of(module), redis_image=_redis_image(module))
+    stage = Plan(**rebuilding_of(module), url=url_of(module), redis_image=redis_image_of(module))
     return Rehearsing(stage, program, module.params["timeout"])
 
 

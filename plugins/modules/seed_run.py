@@ -21,6 +21,7 @@ author:
 extends_documentation_fragment:
   - amanat.dbops._target
   - amanat.dbops._postgres
+  - amanat.dbops._redis
   - amanat.dbops._services
   - amanat.dbops._seed
   - amanat.dbops._seed_reach
@@ -121,12 +122,19 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._seed import NEVER, is_one_of
-from ansible_collections.amanat.dbops.plugins.module_utils._seed_module import REACH_OPTIONS, SEED_OPTIONS, program_from, verdict_from
+from ansible_collections.amanat.dbops.plugins.module_utils._seed_module import (
+    REACH_OPTIONS,
+    SEED_OPTIONS,
+    program_from,
+    reach_from,
+    verdict_from,
+)
 from ansible_collections.amanat.dbops.plugins.module_utils._seed_run import Run, Running
 
 
 def _plan(module: AnsibleModule) -> Running:
     program = program_from(module)
+    redis_url = reach_from(module, program)
     verdict, _record = verdict_from(module, program)
     verdict.require(program.seed)
     params = module.params
@@ -135,6 +143,7 @@ def _plan(module: AnsibleModule) -> Running:
         place=place_of(module),
         server=server_of(module),
         url=params["pg_url"],
+        redis_url=redis_url,
         program=program,
         timeout=params["timeout"],
         run=params["job"] or "seed",

@@ -14,6 +14,7 @@ from tests.integration.backup.conftest import STACK, Postgres, pooled, programs
 from tests.integration.backup.jobs import await_true, killed_when
 from tests.integration.migrations.conftest import in_background
 from tests.integration.plays import engine, images
+from tests.integration.redis.conftest import run_redis
 from tests.integration.seeds.conftest import SECRET, Elsewhere, report
 
 
@@ -191,6 +192,31 @@ def test_a_server_that_nobody_checked(elsewhere: Elsewhere, make_shop: Any, plac
     shop.caller.refused("seed_guard_info", shop.database, "pg-url-elsewhere", **shop.options("seedUsers", backup_dir=None, **here))
     assert shop.content() == before
     assert elsewhere.server.sql(shop.database, "SELECT count(*), sum(id) FROM users") == "200|20100"
+
+
+@pytest.mark.slow
+def test_a_redis_that_nobody_checked(make_shop: Any, network: str) -> None:
+    """The seed gets the Redis of the inventory, by the service's own address where that has none; or none at all."""
+    shop = make_shop(backed_up=False)
+    own, other = (
+        run_redis("redis", password="", options=("--network", network, "--network-alias", name)) for name in ("redis", "other-redis")
+    )
+    try:
+        it = {"seeds_never": ["caches"], "redis_container": own.container}
+        shop.refused("caches", "redis-url-elsewhere", **it, redis_url="redis://other-redis:6379")
+        own.ask("SET", "dbops:environment", "production/shop")
+        shop.refused("caches", "stamp-mismatch", **it)
+        own.ask("DEL", "dbops:environment")
+        shop.refused("caches", "seed-failed", seeds_never=["caches"])
+        assert (own.ask("DBSIZE"), other.ask("DBSIZE")) == ("0", "0")
+        shop.seed("caches", **it)
+        assert (own.ask("KEYS", "*"), other.ask("DBSIZE")) == ("seeded", "0")
+        own.ask("FLUSHALL")
+        shop.seed("caches", **{**it, "redis_container": other.container}, redis_url="redis://other-redis:6379")
+        assert (own.ask("DBSIZE"), other.ask("KEYS", "*")) == ("0", "seeded")
+    finally:
+        own.remove()
+        other.remove()
 
 
 @pytest.mark.slow

@@ -8,7 +8,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils._seed_env import addresses, led_to, open_part, replaced, without_secrets
+from ansible_collections.amanat.dbops.plugins.module_utils._seed_env import (
+    addresses,
+    led_to,
+    open_part,
+    redis_addresses,
+    replaced,
+    without_secrets,
+)
 from ansible_collections.amanat.dbops.plugins.module_utils._seed_rehearsal import complaint_in
 from ansible_collections.amanat.dbops.plugins.module_utils._stage import attempts_in
 from hypothesis import example, given
@@ -132,9 +139,29 @@ def test_attempts(snmp: str, found: int) -> None:
     assert attempts_in(snmp) == found
 
 
-def test_every_address_of_postgresql_is_that_of_the_database_that_was_checked() -> None:
+@pytest.mark.parametrize(
+    ("env", "redis_url", "expected"),
+    [
+        ({"PG_URL": "postgres://a:b@other/live", "REPLICA": "postgresql://a:b@replica/live"}, "", {"PG_URL": PG, "REPLICA": PG}),
+        (
+            {"PGHOST": "other", "PGDATABASE": "live", "PGSERVICE": "live", "PGOPTIONS": "-c a=b"},
+            "",
+            {"PGHOST": "127.0.0.1", "PGDATABASE": "d", "PGSERVICE": ""},
+        ),
+        ({"REDIS_URL": "redis://other", "QUEUE": "rediss://queue/3"}, REDIS, {"REDIS_URL": REDIS, "QUEUE": REDIS}),
+        # Without a Redis that was checked, nowhere, as in the rehearsal.
+        (
+            {"REDIS_URL": "redis://other", "REDIS_HOST": "other", "REDIS_PORT": "6379"},
+            "",
+            {"REDIS_URL": "redis://replaced.invalid:6379", "REDIS_HOST": "replaced.invalid"},
+        ),
+        ({"REDIS_HOST": "redis", "MODE": "x"}, REDIS, {}),
+    ],
+)
+def test_every_address_is_that_of_a_server_that_was_checked(env: dict[str, str], redis_url: str, expected: dict[str, str]) -> None:
+    assert led_to(env, PG, redis_url) == {**env, **expected}
+
+
+def test_what_is_an_address() -> None:
     env = {"PG_URL": "postgres://a:b@other/live", "REPLICA": "postgresql://a:b@replica/live", "REDIS_URL": "redis://redis", "MODE": "x"}
-    assert led_to(env, PG) == {**env, "PG_URL": PG, "REPLICA": PG}
-    libpq = {"PGHOST": "other", "PGDATABASE": "live", "PGSERVICE": "live", "PGOPTIONS": "-c a=b"}
-    assert led_to(libpq, PG) == {"PGHOST": "127.0.0.1", "PGDATABASE": "d", "PGSERVICE": "", "PGOPTIONS": "-c a=b"}
-    assert addresses(env) == ["PG_URL", "REPLICA"]
+    assert (addresses(env), redis_addresses(env)) == (["PG_URL", "REPLICA"], ["REDIS_URL"])
