@@ -143,7 +143,8 @@ def _probes(journal: Journal) -> str:
 def _verified(backup: dict[str, Any]) -> str:
     if number(backup.get("rows")) is None:
         return "rows not counted"
-    return f"{plural(backup.get('rows'), 'row')} in {plural(backup.get('tables'), 'table')} verified"
+    verified = "verified" if number(backup.get("verified_rows")) is not None else "not verified"
+    return f"{plural(backup.get('rows'), 'row')} in {plural(backup.get('tables'), 'table')} {verified}"
 
 
 def _source(restore: dict[str, Any]) -> str:

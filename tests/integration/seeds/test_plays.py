@@ -35,6 +35,7 @@ def type_in(tmp_path: Path) -> Any:
             "dbops_seeds": [{"name": "repeats", "tables": ["public.categories"]}],
             "dbops_report_dir": str(tmp_path / "fetched"),
             "postgres_throwaway_memory": "512m",
+            "postgres_backup_verify": False,
         }
         inventory = tmp_path / "hosts.json"
         inventory.write_text(json.dumps({"all": {"hosts": {"shop": variables}}}))
@@ -59,7 +60,10 @@ def test_a_seed_from_the_first_word_to_the_last(make_shop: Any, type_in: Any, tm
     done = type_in("seed", shop, *meant)
     assert done.last_line == f"{line} changed: public.categories from 0 to 12 rows · next: nothing", done.out
     assert [report(str(path))["seed"] for path in (tmp_path / "fetched").iterdir()] == ["seedCategories"] * 2
-    assert len(shop.caller.names()) > 3, "one backup before, one by the run"
+    made = [name for name in shop.caller.names() if name.endswith(".manifest.json")]
+    assert len(made) == 2, "one backup before, one by the run"
+    checks = json.loads((shop.caller.backups / made[-1]).read_text(encoding="utf-8"))["checks"]
+    assert [check["check"] for check in checks] == ["verified"], "whatever a backup of every day may leave out"
     before = shop.content()
     done = type_in("seed", shop, *meant)
     assert done.last_line == f"{line} ok: seedCategories changed no row · next: nothing", done.out

@@ -203,7 +203,8 @@ def test_a_window_brings_the_new_release(embedded: Stack, receiver: Receiver) ->
     """The last test of this stack: afterwards it runs release 2."""
     announce = [{"kind": "webhook", "url": receiver.url(path)} for path in ("broken", "ok")]
     variables = {"dbops_operation": "migrate", "dbops_release_image": embedded.release("2")}
-    outcome = embedded.play("maintenance", dbops_announce=announce, **variables)
+    # What a backup of every day may leave out, one that an operation goes back to may not.
+    outcome = embedded.play("maintenance", dbops_announce=announce, postgres_backup_verify=False, **variables)
     assert outcome.code == 0, outcome.out
     assert "migrate done, downtime " in outcome.last_line
     assert embedded.health()["release"] == "2"

@@ -335,6 +335,10 @@ def test_summary() -> None:
     assert "backup: amanat_pg_2026-11-22T170103Z.pgdir (237.7 MiB, 4,812,377 rows in 32 tables verified)" in summary_lines(
         SAMPLES["closed"]
     )
+    unread = {key: value for key, value in SAMPLES["closed"]["backup"].items() if key != "verified_rows"}
+    assert "backup: amanat_pg_2026-11-22T170103Z.pgdir (237.7 MiB, 4,812,377 rows in 32 tables not verified)" in summary_lines(
+        {**SAMPLES["closed"], "backup": unread}
+    )
     assert "  downtime    6.4 s  32 of 208 probes failed, one every 0.2 s" in summary_lines(SAMPLES["closed"])
 
 
