@@ -4,13 +4,14 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What a program did to a database that nobody else writes to: the rows of every table, compared by key, in the server itself.
+"""What a program did to a database: the rows of tables, compared by key, in the server itself.
 
 A snapshot of a table is a table of two hashes per row, so that neither needs memory for more than the server is given to sort.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from ._command import run
@@ -61,16 +62,15 @@ Table = dict[str, Any]
 
 
 class Snapshot:
-    """All that a program may have changed, as it was at one moment."""
+    """All that a program may have changed in a database that nobody else writes to, as it was at one moment."""
 
     def __init__(self, target: Target, database: str, number: int) -> None:
-        self._number = number
         with target.session(database) as session:
             session.execute(SETTINGS)
             session.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE;")
             session.execute(f"CREATE SCHEMA IF NOT EXISTS {_OURS};")
             tables = session.rows(_TABLES)
-            self._copies = {f"{table['schema']}.{table['table']}": self._copy(session, table, at) for at, table in enumerate(tables)}
+            self._copies = {_label(table): _copy(session, table, f"{_OURS}.at_{number}_{at}") for at, table in enumerate(tables)}
             self._sequences = {row["sequence"]: row for row in session.rows(_SEQUENCES)}
             self._shared = session.rows(_SHARED)
             self._large_objects = large_objects(session)
@@ -80,28 +80,8 @@ class Snapshot:
             raise load_failed(answer.reason, "pg_dump")
         self._schema = schema_digest(answer.out)
 
-    def _copy(self, session: Session, table: Table, at: int) -> str:
-        """Hash one table's rows; the name of the copy."""
-        copy = f"{_OURS}.at_{self._number}_{at}"
-        row = 't::text COLLATE "C"'
-        columns = ", ".join(f"t.{quote_identifier(column)}" for column in table["key"])
-        key = f'ROW({columns})::text COLLATE "C"' if columns else row
-        hashes = f"hashtextextended({key}, 0) AS k, hashtextextended({key}, 1) AS l"
-        # Only where a whole row is the key may the same one be there twice.
-        rows = f"hashtextextended({row}, 2) AS h, 1::bigint AS n" if columns else "0::bigint AS h, count(*) AS n"
-        grouped = "" if columns else "GROUP BY 1, 2"
-        source = name_of(table) if table["partitioned"] else f"ONLY {name_of(table)}"
-        session.execute(f"CREATE UNLOGGED TABLE {copy} AS SELECT {hashes}, {rows} FROM {source} t {grouped}; ANALYZE {copy};")
-        return copy
-
     def changes_since(self, before: Snapshot, session: Session) -> dict[str, Any]:
         """changes: rows by table, where there are any; beside: what else is another; sequences: which moved."""
-        changes = []
-        for table in sorted(self._copies.keys() | before._copies.keys()):
-            old, new = before._copies.get(table, _EMPTY), self._copies.get(table, _EMPTY)
-            rows = session.rows(_DIFFERENCE.format(before=old, after=new))[0]
-            if any(rows.values()):
-                changes.append({"table": table, **rows})
         beside = []
         if self._schema != before._schema:
             beside.append("the schema")
@@ -114,7 +94,54 @@ class Snapshot:
             for name, old in before._sequences.items()
             if (new := self._sequences.get(name, old))["last_value"] != old["last_value"]
         ]
-        return {"changes": changes, "beside": beside, "sequences": moved}
+        return {"changes": _differences(before._copies, self._copies, session), "beside": beside, "sequences": moved}
+
+
+class OwnRows:
+    """The rows of a few tables of a live database as they were: in temporary tables, which are gone with this session."""
+
+    def __init__(self, session: Session, tables: Collection[str]) -> None:
+        self._session, self._tables = session, tables
+        session.execute(f"{SETTINGS} SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE;")
+        self._before = self._copies("before")
+
+    def changes(self) -> list[dict[str, Any]]:
+        """Rows by table, where there are any."""
+        return _differences(self._before, self._copies("after"), self._session)
+
+    def _copies(self, name: str) -> dict[str, str]:
+        own = [table for table in self._session.rows(_TABLES) if _label(table) in self._tables]
+        return {_label(table): _copy(self._session, table, f"pg_temp.{name}_{at}") for at, table in enumerate(own)}
+
+
+def _label(table: Table) -> str:
+    return f"{table['schema']}.{table['table']}"
+
+
+def _copy(session: Session, table: Table, copy: str) -> str:
+    """Hash one table's rows into a table of that name."""
+    row = 't::text COLLATE "C"'
+    columns = ", ".join(f"t.{quote_identifier(column)}" for column in table["key"])
+    key = f'ROW({columns})::text COLLATE "C"' if columns else row
+    hashes = f"hashtextextended({key}, 0) AS k, hashtextextended({key}, 1) AS l"
+    # Only where a whole row is the key may the same one be there twice.
+    rows = f"hashtextextended({row}, 2) AS h, 1::bigint AS n" if columns else "0::bigint AS h, count(*) AS n"
+    grouped = "" if columns else "GROUP BY 1, 2"
+    source = name_of(table) if table["partitioned"] else f"ONLY {name_of(table)}"
+    kind = "TEMPORARY" if copy.startswith("pg_temp.") else "UNLOGGED"
+    session.execute(f"CREATE {kind} TABLE {copy} AS SELECT {hashes}, {rows} FROM {source} t {grouped}; ANALYZE {copy};")
+    return copy
+
+
+def _differences(before: dict[str, str], after: dict[str, str], session: Session) -> list[dict[str, Any]]:
+    """before, after: the copies of tables by their names."""
+    changes = []
+    for table in sorted(before.keys() | after.keys()):
+        old, new = before.get(table, _EMPTY), after.get(table, _EMPTY)
+        rows = session.rows(_DIFFERENCE.format(before=old, after=new))[0]
+        if any(rows.values()):
+            changes.append({"table": table, **rows})
+    return changes
 
 
 def went_back(old: dict[str, Any], new: dict[str, Any]) -> bool:

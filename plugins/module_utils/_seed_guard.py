@@ -98,10 +98,10 @@ def _of_first(run: Mapping[str, Any], own: Collection[str]) -> list[str]:
     wrong = []
     for change in run["changes"]:
         if change["deleted"]:
-            wrong.append(f"{_rows(change['deleted'])} of {change['table']} were deleted")
+            wrong.append(f"{rows(change['deleted'])} of {change['table']} were deleted")
         if change["table"] not in own:
             wrong += [
-                f"{_rows(change[kind])} of {change['table']}, which is none of its own tables, were {kind}"
+                f"{rows(change[kind])} of {change['table']}, which is none of its own tables, were {kind}"
                 for kind in ("changed", "added")
                 if change[kind]
             ]
@@ -111,11 +111,11 @@ def _of_first(run: Mapping[str, Any], own: Collection[str]) -> list[str]:
 def _changes(run: Mapping[str, Any]) -> list[str]:
     kinds = ("deleted", "changed", "added")
     return [
-        f"{change['table']}: {', '.join(f'{_rows(change[kind])} {kind}' for kind in kinds if change[kind])}" for change in run["changes"]
+        f"{change['table']}: {', '.join(f'{rows(change[kind])} {kind}' for kind in kinds if change[kind])}" for change in run["changes"]
     ] + [f"{what} changed" for what in run["beside"]]
 
 
-def _rows(number: int) -> str:
+def rows(number: int) -> str:
     return "1 row" if number == 1 else f"{number} rows"
 
 

@@ -25,6 +25,7 @@ from ._pg_digest import SETTINGS, TABLES, by_root, table_facts
 from ._pg_sessions import end_sessions
 from ._place import Place
 from ._psql import Server, quote_literal
+from ._seed_changes import OwnRows
 from ._seed_env import led_to
 from ._seed_program import Program
 from ._seed_rehearsal import complaint_in, told
@@ -94,16 +95,20 @@ class Run:
         plan, program = self.plan, self.plan.program
         began, clock = datetime.now(timezone.utc), time.monotonic()
         progress.say("counting every row", now=True)
-        before = self._facts()
-        progress.say("running the seed", now=True)
-        answer = self._program()
-        progress.say("comparing every row", now=True)
-        tables = compare(before, self._facts(), program.seed.tables)
+        with self._session() as session:
+            # One that is known to destroy may take whatever it likes.
+            own_rows = OwnRows(session, () if plan.destroys else program.seed.tables)
+            before = self._facts()
+            progress.say("running the seed", now=True)
+            answer = self._program()
+            progress.say("comparing every row", now=True)
+            after, changes = self._facts(), own_rows.changes()
+        tables = compare(before, after, program.seed.tables)
         own = [entry for entry in tables if entry["own"] or not program.seed.tables]
         if len(own) < len(tables):
             names = ", ".join(entry["table"] for entry in tables if not entry["own"])
             self.notes.append(f"{names} changed meanwhile as well: what the services wrote cannot be told from what the seed did")
-        missing = [] if plan.destroys else lost(tables)
+        missing = [] if plan.destroys else lost(tables, changes)
         complaint = complaint_in(answer.err, program.env)
         if answer.ok and complaint:
             self.notes.append(f"it ended with 0 and yet said: {complaint}")
@@ -121,6 +126,7 @@ class Run:
             "code": answer.code,
             "said": told(answer, program.env),
             "tables": tables,
+            "changes": changes,
             "notes": self.notes,
         }
         make_private_directory(plan.stack.reports)
@@ -133,10 +139,13 @@ class Run:
         keys = ("seed", "sha256", "image", "tables", "notes", "seconds")
         return {"changed": bool(own), "report": path, **{key: report[key] for key in keys}}
 
+    def _session(self) -> Session:
+        server = self.plan.server.patient()
+        return Session(server.command(), server.database)
+
     def _facts(self) -> Facts:
         """Rows and digest of every table, as they are at one moment."""
-        server = self.plan.server.patient()
-        with Session(server.command(), server.database) as session:
+        with self._session() as session:
             session.execute(f"{SETTINGS} BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;")
             facts = table_facts(session, session.rows(TABLES), digest=lambda _table: True)
             roots = {(row["schema"], row["table"]): (row["root_schema"], row["root_table"]) for row in session.rows(_PARTITIONS)}
@@ -177,11 +186,10 @@ class Run:
             f"Read what it said; {self._backup}." if changed else "Read what it said, mend it, then run it again.",
         )
 
-    def _unexpected(self, missing: list[dict[str, Any]], report: str) -> OperationError:
-        rows = "; ".join(f"{entry['table']} had {entry['before']} rows and has {entry['after'] or 'none'}" for entry in missing)
+    def _unexpected(self, missing: list[str], report: str) -> OperationError:
         return OperationError(
             "seed-unexpected",
-            f"While {self.plan.program.seed.name} ran, tables that are none of its own lost rows: {rows}.",
+            f"While {self.plan.program.seed.name} ran, which deletes nothing by its rehearsal, rows were lost: {'; '.join(missing)}.",
             f"It ended well, and what it did stays; the report is {report}.",
             f"Find out whether it deleted them or a service did; {self._backup}.",
         )
@@ -207,6 +215,8 @@ def compare(before: Facts, after: Facts, own: tuple[str, ...]) -> list[dict[str,
     ]
 
 
-def lost(tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those of somebody else's that have fewer rows than before, or are gone. Pure."""
-    return [entry for entry in tables if not entry["own"] and (entry["after"] or 0) < (entry["before"] or 0)]
+def lost(tables: list[dict[str, Any]], changes: list[dict[str, Any]]) -> list[str]:
+    """What is gone, in words: of tables of somebody else's by their number of rows, of its own (changes) row by row. Pure."""
+    fewer = [entry for entry in tables if not entry["own"] and (entry["after"] or 0) < (entry["before"] or 0)]
+    others = [f"{entry['table']} had {entry['before']} rows and has {entry['after'] or 'none'}" for entry in fewer]
+    return others + [f"{_seed_guard.rows(change['deleted'])} of its own {change['table']}" for change in changes if change["deleted"]]

@@ -125,12 +125,17 @@ def test_rows_of_others_that_are_gone_are_a_failure(make_shop: Any) -> None:
     assert rehearsed["runs"][0]["changes"] == [{"table": "public.events", "added": 2, "changed": 0, "deleted": 0}]
     shop.sql("INSERT INTO users (name, email) VALUES ('of today', 'today@example.test')")
     said = shop.refused("prunes", "seed-unexpected", seeds=seeds, backup=backup)
-    assert "none of its own lost rows: public.users had 201 rows and has 200." in said
+    assert "rows were lost: public.users had 201 rows and has 200." in said
     assert backup in said
     path = said.partition("the report is ")[2].partition(". Next")[0]
     assert {"table": "public.events", "before": 0, "after": 2, "own": True} in report(path)["tables"]
     done = shop.seed("prunes", seeds=seeds)
     assert (done["changed"], done["tables"]) == (False, [])
+    # Nor may a table of its own lose what the copy did not have, be there as many rows as before.
+    shop.sql("INSERT INTO events VALUES (5, 'of today'); DELETE FROM events WHERE at = 1")
+    said = shop.refused("prunes", "seed-unexpected", seeds=seeds, backup=backup)
+    assert "rows were lost: 1 row of its own public.events." in said
+    assert shop.sql("SELECT string_agg(at::text, ' ' ORDER BY at) FROM events") == "1 11"
 
 
 @pytest.mark.slow
