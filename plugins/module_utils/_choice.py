@@ -52,6 +52,16 @@ def choose(directory: str, series: str, wanted: str, stack: Stack, kind: str = P
     )
 
 
+def is_newest(directory: str, series: str, manifest: dict[str, Any], stack: Stack) -> bool:
+    """Whether this is what would be taken of the stack's series, had nobody named one."""
+    try:
+        return choose(directory, series, NEWEST, stack, manifest["kind"])["name"] == manifest["name"]
+    except OperationError as error:
+        if error.slug != "backup-none":
+            raise
+        return False
+
+
 def passed_over(directory: str, chosen: dict[str, Any]) -> list[str]:
     """Backups of its series that are newer than the chosen one and cannot be used, and why; the newest first."""
     mine: Any = parse_name(chosen["name"])

@@ -63,7 +63,7 @@ def decide(
             return Verdict(True, ["it is known to destroy data, which development may lose"])
         why = f"it is known to destroy data and never runs in {environment}, rehearsed or not"
         return _refused("seed-never", [why], "Run it in development. dbops_seeds_never names such seeds.")
-    if record:
+    if record and counts(record):
         wrong = judge(record, seed)
         if not wrong:
             return Verdict(True, [f"exactly this seed and image came through a rehearsal with {record['backup']}"])
@@ -83,6 +83,11 @@ def _refused(slug: str, reasons: list[str], cure: str, *, rehearse: bool = False
 def refused_by(error: OperationError) -> Verdict:
     """The verdict where stamp or server are not those of the stack."""
     return Verdict(False, [error.what.rstrip(".")], slug=error.slug, next=error.next_step)
+
+
+def counts(record: Mapping[str, Any]) -> bool:
+    """Whether the rehearsal was on the newest data of this very stack. One on a backup that somebody chose informs, and proves nothing."""
+    return bool(record["backup_is_newest"]) and record["backup_stack"] == record["stack"]
 
 
 def judge(record: Mapping[str, Any], seed: Seed) -> list[str]:

@@ -16,7 +16,7 @@ from ._manifest import safe_series
 from ._seed_program import Program
 from ._stack import Stack
 
-VERSION = 2
+VERSION = 3
 
 
 def path(stack: Stack, program: Program) -> str:

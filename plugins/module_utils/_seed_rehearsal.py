@@ -23,7 +23,7 @@ from ._pg_sessions import end_sessions
 from ._seed_beyond import LOGGED, watched
 from ._seed_changes import Snapshot
 from ._seed_env import replaced, without_secrets
-from ._seed_guard import judge
+from ._seed_guard import counts, judge
 from ._seed_program import Program
 from ._stage import PASSWORD, Plan, Stage
 from ._window import stamp
@@ -37,11 +37,12 @@ _COMPLAINT = re.compile(r"^.*\b(?:error|exception|fatal|panic|failed|unhandled|u
 
 @dataclass(frozen=True)
 class Rehearsing:
-    """What one rehearsal of a seed needs to know. timeout: seconds of each run."""
+    """What one rehearsal of a seed needs to know. timeout: seconds of each run; is_newest: that of the stack, and not one that is named."""
 
     stage: Plan
     program: Program = field(repr=False)
     timeout: float
+    is_newest: bool
 
 
 def complaint_in(errors: str, env: dict[str, str]) -> str:
@@ -81,6 +82,8 @@ class Rehearsal:
             "sha256": program.sha256,
             "image": program.image,
             "backup": self.plan.stage.manifest["name"],
+            "backup_stack": self.plan.stage.manifest["stack"],
+            "backup_is_newest": self.plan.is_newest,
             "started": stamp(began),
             "ended": stamp(ended),
             "seconds": round(time.monotonic() - clock, 3),
@@ -90,8 +93,9 @@ class Rehearsal:
         }
         reasons = judge(record, program.seed)
         make_private_directory(stack.reports)
-        write_json(report, {**record, "passed": not reasons, "reasons": reasons})
-        _seed_record.write(stack, program, record)
+        write_json(report, {**record, "passed": not reasons, "reasons": reasons, "counts": counts(record)})
+        if counts(record):  # else a proof that is there already would be lost
+            _seed_record.write(stack, program, record)
         return {"changed": True, **result(record, program)}
 
     def _runs(self, stage: Stage, progress: Progress) -> list[dict[str, Any]]:
@@ -139,6 +143,7 @@ def result(record: dict[str, Any], program: Program) -> dict[str, Any]:
         "reasons": reasons,
         "hints": program.hints,
         "backup": record["backup"],
+        "counts": counts(record),
         "runs": record["runs"],
         "seconds": record["seconds"],
         "report": record["report"],

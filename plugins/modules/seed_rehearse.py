@@ -14,7 +14,7 @@ description:
   - A seed came through when both runs ended well within the time-out, tried to reach nobody, left the rest of the server, Redis as a
     whole and the numbers of sequences alone, the first one deleted nothing and wrote to no table but its own, and the second one
     changed nothing.
-  - What was found is kept for exactly its files and exactly its image, and written into a report.
+  - What was found on the newest backup is kept for exactly its files and exactly its image; it is always written into a report.
   - The work is a job on the target. It outlives a lost connection, and nothing of it outlives the job.
 author:
   - amanat.dbops contributors (@amanat)
@@ -40,7 +40,9 @@ attributes:
     description: A second run changes nothing.
 options:
   backup:
-    description: Name of the backup. V(newest) and V(oldest) are those of the series that can be used.
+    description:
+      - Name of the backup. V(newest) and V(oldest) are those of the series that can be used.
+      - Only a rehearsal on the newest one of the stack counts as proof.
     type: str
     default: newest
   redis_image:
@@ -102,6 +104,12 @@ backup:
   description: Name of the backup that was restored.
   returned: success
   type: str
+counts:
+  description:
+    - Whether the guard goes by it. It does where the backup is the newest one of the stack that can be used; another one, which somebody
+      named, informs.
+  returned: success
+  type: bool
 runs:
   description: What each run did; empty in check mode.
   returned: success
@@ -152,6 +160,7 @@ report:
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils import _choice
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
@@ -162,6 +171,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     main_of,
     refusals_recorded,
     run_as_job,
+    series_of,
     url_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._rebuild import rebuilding_of
@@ -174,7 +184,8 @@ from ansible_collections.amanat.dbops.plugins.module_utils._throwaway import THR
 def _plan(module: AnsibleModule) -> Rehearsing:
     program = program_from(module)
     stage = Plan(**rebuilding_of(module), url=url_of(module), redis_image=redis_image_of(module))
-    return Rehearsing(stage, program, module.params["timeout"])
+    is_newest = _choice.is_newest(stage.directory, series_of(module), stage.manifest, stage.stack)
+    return Rehearsing(stage, program, module.params["timeout"], is_newest)
 
 
 def _predict(plan: Rehearsing) -> dict[str, Any]:
@@ -188,6 +199,7 @@ def _predict(plan: Rehearsing) -> dict[str, Any]:
         "image": program.image,
         "hints": program.hints,
         "backup": plan.stage.manifest["name"],
+        "counts": plan.is_newest,
         "runs": [],
         "seconds": 0.0,
         "report": "",

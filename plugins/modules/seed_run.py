@@ -12,7 +12,7 @@ description:
   - Asks what M(amanat.dbops.seed_guard_info) asks, and refuses what that refuses; the audit log remembers it. Then the seed
     runs in a container of its own, of the very image that was rehearsed, with the environment and in the networks of its service.
   - Rows are counted and compared before and after; it is changed only if rows are. Where tables that are not its own have fewer rows
-    afterwards, that is a failure, but for a seed that is known to destroy data, in development.
+    afterwards, or rows of its own tables are gone, that is a failure, but for a seed that is known to destroy data, in development.
   - While another seed or a migration works on the database it is refused.
   - A seed that does not end in time is ended, and so are its container and its sessions in the server.
   - The work is a job on the target. It outlives a lost connection.

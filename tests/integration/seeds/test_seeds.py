@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -51,6 +52,23 @@ def test_the_seeds_of_the_runbook(make_shop: Any) -> None:
     assert shop.content() == before
     assert elsewhere.content() == untouched
     assert not left()
+
+
+@pytest.mark.slow
+def test_a_backup_that_is_named_proves_nothing(make_shop: Any) -> None:
+    """What the rehearsal of somebody's choice finds is told. The guard goes by the data of today."""
+    shop = make_shop("production/shop")
+    older = next(name for name in shop.caller.names() if name.endswith(".pgdir"))
+    time.sleep(1.1)  # backups are named by the second
+    newest = shop.caller.backup(shop.database, stack=shop.stack)["name"]
+    rehearsed = shop.rehearse("seedCategories", backup=older)
+    assert (rehearsed["passed"], rehearsed["counts"], rehearsed["backup"]) == (True, False, older)
+    assert report(rehearsed["report"])["counts"] is False
+    shop.refused("seedCategories", "seed-not-rehearsed")
+    rehearsed = shop.rehearse("seedCategories", backup=newest)
+    assert (rehearsed["passed"], rehearsed["counts"]) == (True, True)
+    shop.rehearse("seedCategories", backup=older)
+    assert shop.guard("seedCategories")["verdict"] == "allow"
 
 
 @pytest.mark.slow

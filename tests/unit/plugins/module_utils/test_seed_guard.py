@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._seed import ALLOWED, NEVER, find, hints, is_one_of, plain
-from ansible_collections.amanat.dbops.plugins.module_utils._seed_guard import decide, judge
+from ansible_collections.amanat.dbops.plugins.module_utils._seed_guard import counts, decide, judge
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,12 +28,15 @@ def sequence(before: int, after: int | None) -> dict[str, Any]:
     return {"sequence": "public.s", "before": before, "after": after, "backwards": after is None or after < before}
 
 
-def record(*runs: dict[str, Any]) -> dict[str, Any]:
-    return {"runs": list(runs), "backup": "amanat_pg", "report": "/report.json"}
+def record(*runs: dict[str, Any], newest: bool = True, of: str = "x") -> dict[str, Any]:
+    backup = {"backup": "amanat_pg", "backup_is_newest": newest, "backup_stack": of}
+    return {"runs": list(runs), "stack": "x", **backup, "report": "/report.json"}
 
 
 PASSED = record(run(rows("public.categories", added=12)), run())
 FAILED = record(run(rows("public.users", deleted=3)), run())
+OLDER = record(run(), run(), newest=False)
+OF_ANOTHER = record(run(), run(), of="y")
 
 
 @pytest.mark.parametrize(
@@ -43,6 +46,10 @@ FAILED = record(run(rows("public.users", deleted=3)), run())
         ("seedCategories", "production/shop", "production/shop", PASSED, (True, "", False)),
         ("seedCategories", "production/shop", "production/shop", FAILED, (False, "seed-unsafe", False)),
         ("seedCategories", "production/shop", "production/shop", None, (False, "seed-not-rehearsed", True)),
+        # A rehearsal on a backup that somebody chose is none.
+        ("seedCategories", "production/shop", "production/shop", OLDER, (False, "seed-not-rehearsed", True)),
+        ("seedCategories", "production/shop", "production/shop", OF_ANOTHER, (False, "seed-not-rehearsed", True)),
+        ("seedCities", "production/shop", "production/shop", OLDER, (False, "seed-not-rehearsed", False)),
         ("seedCities", "production/shop", "production/shop", None, (False, "seed-not-rehearsed", False)),
         ("seedCities", "staging/shop", "staging/shop", None, (False, "seed-not-rehearsed", False)),
         ("seedCities", "development/shop", "development/shop", None, (False, "seed-not-rehearsed", True)),
@@ -65,7 +72,7 @@ stacks = st.sampled_from(["development/shop", "staging/shop", "production/shop",
 numbers = st.integers(0, 2)
 changes = st.builds(rows, st.sampled_from(["public.categories", "public.users"]), added=numbers, changed=numbers, deleted=numbers)
 runs = st.builds(run, changes, code=st.sampled_from([0, 1, 124]), attempts=numbers, beside=st.sampled_from([[], ["the schema"]]))
-records = st.none() | st.just(PASSED) | st.builds(record, runs, runs) | st.builds(record, runs)
+records = st.none() | st.just(PASSED) | st.builds(record, runs, runs, newest=st.booleans()) | st.builds(record, runs)
 lists = st.lists(names, max_size=3)
 
 
@@ -77,7 +84,7 @@ def test_nothing_unknown_counts_as_a_yes(name: str, stack: str, stamp: str, rehe
         assert stack == stamp
         assert not verdict.rehearse
         destroys = is_one_of(seed, [*NEVER, *more])
-        assert stack == "development/shop" if destroys else rehearsed and not judge(rehearsed, seed)
+        assert stack == "development/shop" if destroys else rehearsed and counts(rehearsed) and not judge(rehearsed, seed)
     else:
         assert verdict.slug
         assert verdict.next
