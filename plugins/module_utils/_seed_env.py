@@ -44,6 +44,8 @@ _LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE"
 # A URL begins with its scheme: https://www.rfc-editor.org/rfc/rfc3986#section-3.1. Where text stands before it, it leads somewhere, too.
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
+_KEYWORD = re.compile(r"(?<![^\s;])(host|hostaddr|server|port|dbname|database)\s*=\s*(?:'([^']*)'|([^\s;']+))", re.IGNORECASE)
+
 
 def _scheme(value: str) -> str:
     """Of the first URL in it; "" where there is none."""
@@ -100,6 +102,58 @@ def _libpq(env: dict[str, str], pg_url: str) -> dict[str, str]:
 def addresses(env: dict[str, str]) -> list[str]:
     """The variables that are an address of PostgreSQL."""
     return [name for name, value in env.items() if _scheme(value) in _POSTGRES]
+
+
+def elsewhere(env: dict[str, str], pg_url: str, redis_url: str) -> list[str]:
+    """What leads somewhere else than these URLs without being one: `DB_HOST is 'other'`. It cannot be led, as nobody knows how it is read.
+
+    Whatever led to the copy in the rehearsal has to mean, in earnest, the server that was checked. redis_url: "" where there is none:
+    then nothing of it is left.
+    """
+    url = PgUrl.parse(pg_url)
+    found = _elsewhere(env, _POSTGRES, "PG|POSTGRES|POSTGRESQL|DB|DATABASE", _DATABASE_HOST, (url.host, str(url.port), url.database))
+    if redis_url:
+        parts = urlsplit(redis_url)
+        meant = (parts.hostname or "", str(parts.port or 6379), parts.path.strip("/") or "0")
+        found += _elsewhere(env, _REDIS, "REDIS|VALKEY", _CACHE_HOST, meant)
+    return found
+
+
+def _elsewhere(
+    env: dict[str, str], schemes: tuple[str, ...], words: str, of_host: re.Pattern[str], meant: tuple[str, str, str]
+) -> list[str]:
+    """schemes, words, of_host: how URLs, names and names of hosts of such a server begin; meant: its host, port and database."""
+    hosts = {_inside(value)[0] for value in env.values() if _scheme(value) in schemes} - set(_HERE)
+    found = []
+    for name, value in env.items():
+        if not value or name in _LIBPQ or _scheme(value):
+            continue
+        is_host = _HOST.search(name) and not _SWITCH.fullmatch(value) and (of_host.match(name) or value.lower() in hosts)
+        is_port = re.fullmatch(rf"(?:{words})_?PORT", name, re.IGNORECASE)
+        is_database = re.fullmatch(rf"(?:{words})_?(?:NAME|DATABASE|DBNAME|DB)", name, re.IGNORECASE)
+        named = _authority(value) if is_host else ("", value if is_port else "", value if is_database else "")
+        if schemes == _POSTGRES and not any(named):
+            named = _keywords(value)
+        wrong = [said for said, right in zip(named, meant) if said and said.lower() != right.lower()]
+        found += [f"{name} is {wrong[0]!r}"] if wrong else []
+    return found
+
+
+def _authority(value: str) -> tuple[str, str, str]:
+    """Host, port and database of what is a URL but for its scheme, "" for each that is not said."""
+    try:
+        parts = urlsplit(f"//{value}")
+        return parts.hostname or value, str(parts.port or ""), parts.path.strip("/")
+    except ValueError:
+        return value, "", ""
+
+
+def _keywords(value: str) -> tuple[str, str, str]:
+    """The same of a connection string: https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-CONNSTRING, and ADO.NET's."""
+    said = {key.lower(): (quoted or plain) for key, quoted, plain in _KEYWORD.findall(value)}
+    database = said.get("dbname", said.get("database", ""))
+    host = said.get("host") or said.get("hostaddr") or (said.get("server", "") if database else "")
+    return host, said.get("port", "") if host else "", database if host else ""
 
 
 def redis_addresses(env: dict[str, str]) -> list[str]:

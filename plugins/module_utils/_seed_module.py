@@ -16,7 +16,7 @@ from ._module import REDIS_OPTIONS, engine_of, redis_of, require_redis_stamp, se
 from ._seed import ALLOWED, find
 from ._seed_guard import Verdict
 from ._seed_program import Program, program_of
-from ._seed_reach import redis_url_of, require_database, require_redis
+from ._seed_reach import redis_url_of, require_database, require_led, require_redis
 from ._seed_run import verdict_on
 from ._services import SERVICES_OPTIONS, Context
 
@@ -73,9 +73,10 @@ def redis_image_of(module: AnsibleModule) -> str:
 def reach_from(module: AnsibleModule, program: Program) -> str:
     """See that it meets the servers that are checked and no others. Returns the URL of Redis that it gets, "" for none."""
     params, image = module.params, redis_image_of(module)
-    require_database(program, url_of(module), server_of(module), params["image"])
     is_named = bool(params["redis_container"] or params["redis_url"])
     url = redis_url_of(program, params["redis_url"], is_named=is_named and bool(image))
+    require_led(program, params["pg_url"], url)
+    require_database(program, url_of(module), server_of(module), params["image"])
     if url:
         redis = redis_of(module)
         with redis.session() as session:

@@ -19,7 +19,7 @@ from ._redis_cli import Redis
 from ._redis_info import info
 from ._redis_session import Session
 from ._seat import Seat
-from ._seed_env import redis_addresses
+from ._seed_env import elsewhere, redis_addresses
 from ._seed_program import GUARDING, Program, with_settings
 from ._throwaway import image_here
 
@@ -28,6 +28,19 @@ def require_database(program: Program, url: PgUrl, server: Server, image: str) -
     """PG_URL, from the networks of the program, means the database of `server`. image: of PostgreSQL, where no container has one."""
     seat = Seat(server.place, image_here(server.place, "" if server.place.container else image), program.networks)
     require_same(seat, url, server, GUARDING, PGOPTIONS=with_settings(url.environ().get("PGOPTIONS", "")))
+
+
+def require_led(program: Program, pg_url: str, redis_url: str) -> None:
+    """Nothing in its environment leads past the addresses that are exchanged for these."""
+    names = elsewhere(program.env, pg_url, redis_url)
+    if names:
+        raise OperationError(
+            "seed-elsewhere",
+            f"{program.seed.name} may work on another server or database than the one that is checked: in the environment of its service "
+            f"{', '.join(names)}.",
+            "Nothing was changed.",
+            "Give the service there what stands in dbops_pg_url (dbops_redis_url for Redis), or take it out of its environment.",
+        )
 
 
 def redis_url_of(program: Program, given: str, *, is_named: bool) -> str:

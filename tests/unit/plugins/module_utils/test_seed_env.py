@@ -10,6 +10,7 @@ import re
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils._seed_env import (
     addresses,
+    elsewhere,
     led_to,
     open_part,
     redis_addresses,
@@ -160,6 +161,51 @@ def test_attempts(snmp: str, found: int) -> None:
 )
 def test_every_address_is_that_of_a_server_that_was_checked(env: dict[str, str], redis_url: str, expected: dict[str, str]) -> None:
     assert led_to(env, PG, redis_url) == {**env, **expected}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("DB_HOST", "other", "other"),
+        ("POSTGRES_HOST", "10.0.0.7", "10.0.0.7"),
+        ("DATABASE_SERVER", "localhost", "localhost"),
+        ("DB_ADDR", "127.0.0.1:6543", "6543"),
+        ("DATABASE_URL", "other:5432/d", "other"),
+        ("READ_HOST", "replica", "replica"),
+        ("DB_PORT", "6543", "6543"),
+        ("POSTGRES_DB", "other", "other"),
+        ("DB_NAME", "other", "other"),
+        ("CONNECTION", "host=other port=5432 dbname=d user=u password=geheim", "other"),
+        ("CONNECTION", "user=u password=geheim host='other'", "other"),
+        ("CONNECTION", "hostaddr=10.0.0.7", "10.0.0.7"),
+        ("CONNECTION", "host=127.0.0.1 dbname=other", "other"),
+        ("CONNECTION", "Server=other;Database=d;Pwd=geheim", "other"),
+        ("REDIS_HOST", "other", "other"),
+        ("REDIS_PORT", "6380", "6380"),
+        ("REDIS_DB", "3", "3"),
+        # The same, and what is none of it.
+        ("DB_HOST", "127.0.0.1", ""),
+        ("DB_HOST", "", ""),
+        ("DB_ADDR", "127.0.0.1:5432", ""),
+        ("DB_PORT", "5432", ""),
+        ("DB_NAME", "d", ""),
+        ("REDIS_HOST", "127.0.0.1", ""),
+        ("CONNECTION", "host=127.0.0.1 port=5432 dbname=d", ""),
+        ("MAIL", "Server=mail;Port=25", ""),
+        ("GHOST", "ghost=other", ""),
+        ("PGHOST", "other", ""),
+        ("MAIL_HOST", "mail", ""),
+        ("DB_URL", "postgres://other/live", ""),
+        ("DB_SSL_SERVER", "true", ""),
+    ],
+)
+def test_what_leads_past_the_addresses(name: str, value: str, said: str) -> None:
+    env = {"PG_URL": "postgres://u@somewhere/d", "REPLICA": "postgres://u@replica/d", name: value}
+    assert elsewhere(env, PG, REDIS) == ([f"{name} is {said!r}"] if said else [])
+
+
+def test_without_a_redis_nothing_of_it_leads_past() -> None:
+    assert elsewhere({"REDIS_HOST": "other", "REDIS_PORT": "1"}, PG, "") == []
 
 
 def test_what_is_an_address() -> None:
