@@ -24,12 +24,23 @@ _WORDS = (
 )
 # What a name says at its end is what it holds: JWT_SECRET and API_KEY_2 are secrets, SEED_PASS_MODE and TOKEN_POLICY decide something.
 _SECRET = re.compile(rf"{_WORDS}(?:_?\d+)?$", re.IGNORECASE)
+# Elsewhere in a name these speak of one as well, as in ADMIN_PASSWORD_DEFAULT, SECRET_KEY_BASE and SIGNING_KEY_PEM.
+_HOLDS_SECRET = re.compile(r"(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|(?<![A-Z0-9])(?:PASS|PWD|KEY))S?(?![A-Z])", re.IGNORECASE)
+_DECIDES = re.compile(
+    r"_(?:MODE|POLICY|TYPE|STRATEGY|ACTION|PROVIDER|CHECKS?|ENABLED|DISABLED|REQUIRED|ROUNDS|COST|COUNT|LIMIT|MIN|MAX|LENGTH|SIZE|BITS|TTL|AGE"
+    r"|IN|LIFETIME|EXPIRES|EXPIRY|EXPIRATION|SECONDS|MINUTES|HOURS|DAYS|ALG|ALGORITHM|FORMAT|VERSION|PREFIX|SUFFIX|NAME|FIELD|COLUMN|HEADER"
+    r"|ISSUER|AUDIENCE|ID|FILE|PATH|DIR)$",
+    re.IGNORECASE,
+)
+_PEM = "-----BEGIN "  # https://www.rfc-editor.org/rfc/rfc7468#section-2
+# A word, or several: a mode rather than a secret.
+_WORDY = re.compile(r"[a-z]+(?:[-_.][a-z]+)*")
 # In what is kept of its output less is at stake: there it is enough that a name speaks of one.
 _SUSPECT = re.compile(rf"(?:{_WORDS}|(?<![A-Z0-9])(?:URL|URI|ENDPOINT|WEBHOOK)S?)(?![A-Z])", re.IGNORECASE)
 # What no one would write by hand: long, of letters and digits, and neither a path nor an option.
 _OPAQUE = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9+][A-Za-z0-9+/=_-]{19,}")
 _SWITCH = re.compile(r"true|false|yes|no|on|off|[+-]?\d+(?:\.\d+)?", re.IGNORECASE)
-_SHORTEST = 8  # characters of a secret; what is shorter is rather a mode, and a rehearsal that left it out would prove nothing
+_SHORTEST = 8  # characters of any secret; what is shorter and a word is rather a mode, which a rehearsal must not leave out
 _SHORT = 4  # characters; what is shorter stands in any text
 
 _HOST = re.compile(r"(?:HOST|HOSTNAME|SERVER|ADDR|ADDRESS|URL|URI|ENDPOINT|WEBHOOK)S?$", re.IGNORECASE)
@@ -63,7 +74,12 @@ def _inside(value: str) -> tuple[str, str]:
 
 
 def _is_secret(name: str, value: str) -> bool:
-    return len(value) >= _SHORTEST and not _SWITCH.fullmatch(value) and bool(_SECRET.search(name) or _OPAQUE.fullmatch(value))
+    if _SWITCH.fullmatch(value):
+        return False
+    if _OPAQUE.fullmatch(value) or _PEM in value or (_SECRET.search(name) and len(value) >= _SHORTEST):
+        return True
+    holds = _HOLDS_SECRET.search(name) and not _DECIDES.search(name)
+    return bool(holds and len(value) >= _SHORT and not _WORDY.fullmatch(value))
 
 
 def replaced(env: dict[str, str], pg_url: str, redis_url: str, secret: str) -> dict[str, str]:
@@ -181,6 +197,8 @@ def without_secrets(text: str, env: dict[str, str]) -> str:
     passwords = {_inside(value)[1] for value in env.values() if _scheme(value)}
     values = {value for value in env.values() if _scheme(value)} | passwords | {quote(password, safe="") for password in passwords}
     values |= {value for name, value in env.items() if _SUSPECT.search(name) or _OPAQUE.fullmatch(value)}
+    # A certificate or a key is printed whole, or line by line, and with line breaks of another kind.
+    values |= {line.strip() for value in env.values() if "\n" in value for line in value.splitlines()}
     values = {value for value in values if len(value) >= _SHORT and not _SWITCH.fullmatch(value)}
     for value in sorted(values, key=len, reverse=True):
         text = text.replace(value, "***")

@@ -127,8 +127,9 @@ class Rehearsal:
             "seconds": round(time.monotonic() - clock, 3),
             "attempts": stage.attempts() - attempts,
             "beyond": beyond,
-            "complaint": complaint_in(answer.err, {}) if answer.ok else "",
-            "said": told(answer, {}),
+            # What was not taken for a secret it was given as it is.
+            "complaint": complaint_in(answer.err, program.env) if answer.ok else "",
+            "said": told(answer, program.env),
         }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils._command import Answer
 from ansible_collections.amanat.dbops.plugins.module_utils._seed_env import (
     addresses,
     elsewhere,
@@ -17,7 +18,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._seed_env import (
     replaced,
     without_secrets,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._seed_rehearsal import complaint_in
+from ansible_collections.amanat.dbops.plugins.module_utils._seed_rehearsal import complaint_in, told
 from ansible_collections.amanat.dbops.plugins.module_utils._stage import attempts_in
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -49,6 +50,17 @@ PG, REDIS, SECRET = "postgres://u:throwaway@127.0.0.1:5432/d", "redis://:throwaw
         ("SEED_TOKEN", "wipe", "wipe"),
         ("RESET_PASSWORDS", "false", "false"),
         ("SESSION_KEY", "1234567890", "1234567890"),
+        ("SMTP_PASS", "abc1234", SECRET),
+        ("SEED_ADMIN_PASSWORD", "Adm1n!!", SECRET),
+        ("ADMIN_PASSWORD_DEFAULT", "change-Me", SECRET),
+        ("SECRET_KEY_BASE", "a few words of it", SECRET),
+        ("SIGNING_KEY_PEM", "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n", SECRET),
+        ("TLS", "-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----\n", SECRET),
+        ("SEED_DATA", "one,two\nthree,four", "one,two\nthree,four"),
+        ("JWT_EXPIRES_IN", "900s", "900s"),
+        ("API_KEY_HEADER", "X-Api-Key", "X-Api-Key"),
+        ("SEED_TOKEN_FILE", "data/Tokens.csv", "data/Tokens.csv"),
+        ("TOKEN_POLICY", "Wipe-All", "Wipe-All"),
         ("STRIPE", "sk1live1aaaaaaaaaaaaaaaaaaaa", SECRET),
         ("NODE_ENV", "pw-of-amanat-1", "pw-of-amanat-1"),
         ("PGHOST", "postgres", "127.0.0.1"),
@@ -107,6 +119,24 @@ def test_output_without_secrets() -> None:
     env = {"PG_URL": "postgres://amanat:p%40ss@postgres:5432/amanat", "JWT_SECRET_OLD": "abcd1234", "PORT": "5000", "AUTH": "true"}
     said = "postgres://amanat:p%40ss@postgres:5432/amanat p@ss p%40ss abcd1234 5000 postgres true"
     assert without_secrets(said, env) == "*** *** *** *** 5000 postgres true"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "printed"),
+    [
+        ("SMTP_PASS", "abc1234", "abc1234"),
+        ("SEED_ADMIN_PASSWORD", "Adm1n!!", "Adm1n!!"),
+        ("ADMIN_PASSWORD_DEFAULT", "change-me", "change-me"),
+        ("SECRET_KEY_BASE", "a few words of it", "a few words of it"),
+        ("SIGNING_KEY_PEM", "-----BEGIN KEY-----\nMIIEvQIBADANBg\n-----END KEY-----\n", "-----BEGIN KEY-----\\nMIIEvQIBADANBg\\n"),
+        ("SIGNING_KEY_PEM", "-----BEGIN KEY-----\nMIIEvQIBADANBg\n-----END KEY-----\n", "MIIEvQIBADANBg\r\n-----END KEY-----"),
+    ],
+)
+def test_a_secret_that_a_seed_prints(name: str, value: str, printed: str) -> None:
+    said = told(Answer(0, f"it is {printed}, it says\n", ""), {name: value})
+    assert said.startswith("it is ***")
+    assert said.endswith(", it says\n")
+    assert not [line for line in value.splitlines() if line in said]
 
 
 @pytest.mark.parametrize(
