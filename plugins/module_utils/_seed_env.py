@@ -33,8 +33,6 @@ _DECIDES = re.compile(
     re.IGNORECASE,
 )
 _PEM = "-----BEGIN "  # https://www.rfc-editor.org/rfc/rfc7468#section-2
-# A word, or several: a mode rather than a secret.
-_WORDY = re.compile(r"[a-z]+(?:[-_.][a-z]+)*")
 # In what is kept of its output less is at stake: there it is enough that a name speaks of one.
 _SUSPECT = re.compile(rf"(?:{_WORDS}|(?<![A-Z0-9])(?:URL|URI|ENDPOINT|WEBHOOK)S?)(?![A-Z])", re.IGNORECASE)
 # What no one would write by hand: long, of letters and digits, and neither a path nor an option.
@@ -79,7 +77,9 @@ def _is_secret(name: str, value: str) -> bool:
     if _OPAQUE.fullmatch(value) or _PEM in value or (_SECRET.search(name) and len(value) >= _SHORTEST):
         return True
     holds = _HOLDS_SECRET.search(name) and not _DECIDES.search(name)
-    return bool(holds and len(value) >= _SHORT and not _WORDY.fullmatch(value))
+    # A word in small letters, or several, is a mode rather than a secret.
+    is_wordy = value.islower() and re.sub("[-_.]", "", value).isalpha()
+    return bool(holds and len(value) >= _SHORT and not is_wordy)
 
 
 def replaced(env: dict[str, str], pg_url: str, redis_url: str, secret: str) -> dict[str, str]:

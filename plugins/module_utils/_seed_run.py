@@ -20,6 +20,7 @@ from ._errors import OperationError
 from ._files import make_private_directory, write_json
 from ._guest import Guest, holder
 from ._job import Progress
+from ._journals import require_closed
 from ._migration_lock import MigrationLock
 from ._pg_digest import SETTINGS, TABLES, by_root, table_facts
 from ._pg_sessions import end_sessions
@@ -89,6 +90,8 @@ class Run:
 
     def make(self, progress: Progress) -> dict[str, Any]:
         with self.plan.lock.held():
+            # A rehearsal and a backup ago there was none.
+            require_closed(self.plan.stack, "No seed runs")
             return self._make(progress)
 
     def _make(self, progress: Progress) -> dict[str, Any]:

@@ -11,7 +11,7 @@ version_added: 0.1.0
 description:
   - Decides by the environment of the inventory, the database's stamp, the lists of names, and above all by whether exactly this
     seed came through its rehearsal in exactly this image.
-  - Before anything it logs in on the networks of the service: PG_URL, and the service's address of Redis, have to mean the very
+  - Before anything it logs in on the networks of the service, where PG_URL, and the service's address of Redis, have to mean the very
     servers that are asked for their stamps.
   - What it fails with is written into the stack's audit log.
   - What a seed is made of is searched for words such as C(TRUNCATE). They are a hint for people; nothing is decided by them.

@@ -110,34 +110,11 @@ from ansible_collections.amanat.dbops.plugins.module_utils._errors import Operat
 from ansible_collections.amanat.dbops.plugins.module_utils._files import (
     create_json,
     make_private_directory,
-    read_json,
     write_json,
 )
+from ansible_collections.amanat.dbops.plugins.module_utils._journals import read_journal
 from ansible_collections.amanat.dbops.plugins.module_utils._module import AUDIT_OPTIONS, TARGET_OPTIONS, file_failure, main_of, stack_of
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import NAME, Stack
-
-
-def _read(path: str) -> dict[str, Any]:
-    try:
-        journal = read_json(path)
-    except ValueError as error:
-        raise _unreadable(path, str(error)) from None
-    if journal is None and not os.path.exists(path):
-        return {}
-    if not isinstance(journal, dict) or not journal.get("id"):
-        raise _unreadable(path, "it is no journal")
-    if journal.get("version", 0) > _window.JOURNAL_VERSION:
-        raise _unreadable(path, f"a newer release of the collection wrote it (version {journal['version']})")
-    return journal
-
-
-def _unreadable(path: str, why: str) -> OperationError:
-    return OperationError(
-        "journal-unreadable",
-        f"The journal {path} is not readable: {why}.",
-        "It still holds the lock; whether services are stopped is not known here.",
-        f"Look at it and at the services, then move it aside: mv {path} {path}.unreadable",
-    )
 
 
 def _open(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
@@ -160,17 +137,17 @@ def _open(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
     )
     if module.check_mode:
         if os.path.exists(stack.journal):
-            raise _window.refusal(_read(stack.journal))
+            raise _window.refusal(read_journal(stack.journal))
     else:
         make_private_directory(stack.windows)
         if not create_json(stack.journal, journal):
-            raise _window.refusal(_read(stack.journal))
+            raise _window.refusal(read_journal(stack.journal))
     return {"changed": True, "journal": journal, "path": stack.journal}
 
 
 def _held(module: AnsibleModule, stack: Stack) -> dict[str, Any]:
     """The open journal, which has to be this window's."""
-    journal = _read(stack.journal)
+    journal = read_journal(stack.journal)
     if journal.get("id") != module.params["window"]:
         raise OperationError(
             "window-lost",
@@ -218,8 +195,8 @@ def _show(_module: AnsibleModule, stack: Stack, _now: datetime) -> dict[str, Any
         ended = sorted(name for name in os.listdir(stack.windows) if name.endswith(".json"))
     except FileNotFoundError:
         ended = []
-    last = _read(os.path.join(stack.windows, ended[-1])) if ended else {}
-    return {"changed": False, "journal": _read(stack.journal), "path": stack.journal, "last": last}
+    last = read_journal(os.path.join(stack.windows, ended[-1])) if ended else {}
+    return {"changed": False, "journal": read_journal(stack.journal), "path": stack.journal, "last": last}
 
 
 _ACTIONS = {"open": _open, "advance": _advance, "close": _close, "acknowledge": _acknowledge, "show": _show}
@@ -228,7 +205,7 @@ _ACTIONS = {"open": _open, "advance": _advance, "close": _close, "acknowledge": 
 def _with_journal(module: AnsibleModule, stack: Stack, error: OperationError | OSError) -> dict[str, Any]:
     """A step that failed, and the journal as it stands: whoever has to undo goes by it."""
     try:
-        journal = _read(stack.journal)
+        journal = read_journal(stack.journal)
     except (OperationError, OSError):
         raise error from None
     if module.params["state"] not in ("advance", "close") or journal.get("id") != module.params["window"]:

@@ -120,7 +120,8 @@ def run_redis(image: str, *settings: str, password: str = SECRET, config: str = 
     login = ["--requirepass", password] if password else []
     file = [config] if config else []
     engine("run", "--detach", "--name", name, *options, tag, "redis-server", *file, *login, *settings)
-    cli = ["docker", "exec", "--interactive", "--env", "REDISCLI_AUTH", name, "redis-cli"]
+    # An empty password is one as well to redis-cli.
+    cli = ["docker", "exec", "--interactive", *(["--env", "REDISCLI_AUTH"] if password else []), name, "redis-cli"]
     server = Server({"redis_container": name, "redis_password": password}, cli, password, name, tag)
     server.await_answer()
     return server

@@ -5,10 +5,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils._seed_run import compare, lost
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._seed_run import Run, compare, lost
+from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
+from ansible_collections.amanat.dbops.plugins.module_utils._window import new
 
 
 def facts(**rows: int) -> dict[tuple[str, str], dict[str, Any]]:
@@ -38,3 +47,28 @@ def test_rows_of_its_own_that_are_gone() -> None:
     ]
     tables = compare(facts(levels=1), facts(levels=12), ("public.levels",))
     assert lost(tables, changes) == ["1 row of its own public.levels"]
+
+
+@pytest.mark.parametrize(("state", "slug"), [("", ""), ("open", "window-open"), ("failed", ""), ("garbage", "journal-unreadable")])
+def test_a_window_that_opened_meanwhile(state: str, slug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked for under the lock, when rehearsal and backup are over."""
+    stack, did = Stack.parse("production/shop", str(tmp_path)), []
+
+    @contextlib.contextmanager
+    def held() -> Iterator[None]:
+        if state:
+            now = datetime(2026, 11, 23, tzinfo=timezone.utc)
+            journal = {**new("w", str(stack), "migrate", {}, 60, "", now, {}), "state": state}
+            Path(stack.journal).parent.mkdir(parents=True)
+            Path(stack.journal).write_text("{" if state == "garbage" else json.dumps(journal), encoding="utf-8")
+        yield
+
+    plan: Any = SimpleNamespace(stack=stack, lock=SimpleNamespace(held=held))
+    monkeypatch.setattr(Run, "_make", lambda *_: did.append("ran") or {})
+    if not slug:
+        Run(plan).make(None)
+        assert did == ["ran"]
+        return
+    with pytest.raises(OperationError) as raised:
+        Run(plan).make(None)
+    assert (raised.value.slug, did) == (slug, [])
