@@ -203,9 +203,9 @@ def redis_of(module: AnsibleModule, *, runs: bool = True) -> Redis:
     return Redis.of(place, params["redis_url"], params["redis_password"], params["redis_user"])
 
 
-def require_redis_stamp(module: AnsibleModule, session: Session) -> str:
+def require_redis_stamp(module: AnsibleModule, redis: Redis, session: Session) -> str:
     """Redis is the stack's own, by its stamp or, where it has none, by that of the database. Returns its stamp, "" for none."""
-    return _redis_stamp.check(session, stack_of(module), lambda: _stamp.read(server_of(module)))
+    return _redis_stamp.check(session, stack_of(module), redis.database, lambda: _stamp.read(server_of(module)))
 
 
 def redis_series_of(module: AnsibleModule) -> str:

@@ -46,9 +46,28 @@ def require_whole(session: Session, stack: Stack, own: int) -> None:
                 "stamp-mismatch",
                 f"The inventory says {stack}, the stamp in database {database} of the same Redis says {stamp}.",
                 "Nothing was changed: this concerns every database of the server.",
-                "Correct the inventory or the connection; a stack that is to be restored or emptied alone needs a Redis of its own.",
+                "Correct the inventory or the connection (the number of the database in dbops_redis_url, for example); a stack that is"
+                " to be operated alone needs a Redis of its own.",
             )
     session.ask("SELECT", own)
+
+
+def require_own(session: Session, stack: Stack) -> None:
+    """The database that is selected is no other stack's. One without a stamp is nobody's."""
+    stamp = read(session)
+    if stamp:
+        _stamp.check(stack, stamp)
+
+
+def own_stamp(session: Session, stack: Stack, own: int) -> str:
+    """The stamp, "" for none; then no other database of the server is another stack's, of which this may be an unused number.
+
+    own: the number of the one that is selected.
+    """
+    stamp = read(session)
+    if not stamp:
+        require_whole(session, stack, own)
+    return stamp
 
 
 def is_kept(session: Session) -> bool:
@@ -60,8 +79,8 @@ def write(session: Session, stack: Stack) -> None:
     session.ask("SET", KEY, str(stack))
 
 
-def check(session: Session, stack: Stack, of_database: Callable[[], str]) -> str:
+def check(session: Session, stack: Stack, own: int, of_database: Callable[[], str]) -> str:
     """Inventory and stamp agree; of_database: the stamp of PostgreSQL, asked for where Redis has none. Returns that of Redis."""
-    stamp = read(session)
+    stamp = own_stamp(session, stack, own)
     _stamp.check(stack, stamp or of_database())
     return stamp

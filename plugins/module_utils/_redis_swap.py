@@ -18,6 +18,7 @@ from ._errors import OperationError
 from ._redis_files import Layout
 
 STAMP = "%Y%m%dT%H%M%SZ"
+PARTIAL = ".partial"
 _NAME = re.compile(r"dbops__(new|old|failed)_([0-9]{8}T[0-9]{6}Z)(\.partial)?")
 
 # Directories of the server's own directory; a name is theirs as soon as they are whole. $1: verb, $2: the time in their names, $3:

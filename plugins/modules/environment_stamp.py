@@ -209,8 +209,9 @@ def _redis_read(module: AnsibleModule) -> dict[str, Any]:
 
 
 def _redis_check(module: AnsibleModule) -> dict[str, Any]:
-    with redis_of(module).session() as session:
-        stamp = _redis_stamp.read(session)
+    redis = redis_of(module)
+    with redis.session() as session:
+        stamp = _redis_stamp.own_stamp(session, stack_of(module), redis.database)
     found = None if stamp else _stamp.find(server_of(module))
     # A new database says nothing, and must not lock recovery out.
     if found is None or not found.is_new:
@@ -220,9 +221,9 @@ def _redis_check(module: AnsibleModule) -> dict[str, Any]:
 
 
 def _redis_set(module: AnsibleModule) -> dict[str, Any]:
-    stack, params = stack_of(module), module.params
-    with redis_of(module).session() as session:
-        old = _redis_stamp.read(session)
+    stack, params, redis = stack_of(module), module.params, redis_of(module)
+    with redis.session() as session:
+        old = _redis_stamp.own_stamp(session, stack, redis.database)
         if not old:
             _stamp.check(stack, _stamp.read(server_of(module)))
         elif old != str(stack):

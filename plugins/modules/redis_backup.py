@@ -24,6 +24,7 @@ author:
 extends_documentation_fragment:
   - amanat.dbops._target
   - amanat.dbops._redis
+  - amanat.dbops._audit
   - amanat.dbops._job
   - amanat.dbops._backups
 attributes:
@@ -117,9 +118,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _manifest
+from ansible_collections.amanat.dbops.plugins.module_utils import _manifest, _redis_stamp
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    AUDIT_OPTIONS,
     BACKUPS_OPTIONS,
     JOB_OPTIONS,
     REDIS_OPTIONS,
@@ -130,6 +132,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     planned_job,
     redis_of,
     redis_series_of,
+    refusals_recorded,
     stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._new_backup import estimate, require_space, require_writable
@@ -145,6 +148,8 @@ def _prepare(module: AnsibleModule) -> tuple[Plan, dict[str, int]]:
     image = container.get("Image", "")
     digests = (redis.place.engine.inspect("image", image) or {}).get("RepoDigests") if image else []
     with redis.session() as session:
+        with refusals_recorded(module, service="redis", state="backup"):
+            _redis_stamp.require_own(session, stack_of(module))
         layout = layout_of(session)
         told = info(session, "server", "memory", "keyspace")
     if params["format"] == "aof" and not layout.appending:
@@ -201,6 +206,7 @@ def main() -> None:
         argument_spec={
             **TARGET_OPTIONS,
             **REDIS_OPTIONS,
+            **AUDIT_OPTIONS,
             **JOB_OPTIONS,
             **BACKUPS_OPTIONS,
             "format": {"type": "str", "choices": ["rdb", "aof"]},

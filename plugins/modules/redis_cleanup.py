@@ -16,6 +16,7 @@ author:
 extends_documentation_fragment:
   - amanat.dbops._target
   - amanat.dbops._redis
+  - amanat.dbops._audit
   - amanat.dbops._leftovers
 attributes:
   check_mode:
@@ -78,18 +79,28 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _leftovers
+from ansible_collections.amanat.dbops.plugins.module_utils import _leftovers, _redis_stamp
 from ansible_collections.amanat.dbops.plugins.module_utils._journals import named_by_windows
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    AUDIT_OPTIONS,
     REDIS_OPTIONS,
     TARGET_OPTIONS,
     main_of,
     redis_of,
+    refusals_recorded,
+    removal_recorded,
     stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_files import beside_server, layout_of, require_reach
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_info import info
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_swap import Swap
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_swap import PARTIAL, STAMP, Leftover, Swap
+
+
+def _busy(leftover: Leftover, named: dict[str, str]) -> str:
+    """Why it cannot be removed now. A window names the time of all that it makes before it makes any of it."""
+    if leftover.name.endswith(PARTIAL) and leftover.kind != "new":
+        return "a step that moves the data was cut off, and they may be nowhere else; end that restore first"
+    return named.get(leftover.moment.strftime(STAMP), "")
 
 
 def _told(swap: Swap, named: dict[str, str]) -> list[dict[str, Any]]:
@@ -101,31 +112,39 @@ def _told(swap: Swap, named: dict[str, str]) -> list[dict[str, Any]]:
             "time": f"{leftover.moment.isoformat()[:19]}Z",
             "age": int((now - leftover.moment).total_seconds()),
             "bytes": leftover.bytes,
-            "busy": named.get(leftover.name, ""),
+            "busy": _busy(leftover, named),
         }
         for leftover in swap.leftovers()
     ]
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
-    params, redis = module.params, redis_of(module)
+    params, redis, stack = module.params, redis_of(module), stack_of(module)
     with redis.session() as session:
+        with refusals_recorded(module, service="redis", state="cleanup", names=params["names"]):
+            _redis_stamp.require_whole(session, stack, redis.database)
         layout = layout_of(session)
         require_reach(redis, layout, info(session, "server"))
-    labels = {"stack": str(stack_of(module)), "run": "cleanup"}
+    labels = {"stack": str(stack), "run": "cleanup"}
     with beside_server(redis, "", labels, writable=True) as client:
         swap = Swap(client, layout, "")
         leftovers = _told(swap, named_by_windows(params["state_dir"]))
         chosen = _leftovers.chosen(leftovers, params["names"], params["confirm"])
-        if not module.check_mode:
-            for leftover in chosen:
-                swap.remove(leftover["name"])
+        if chosen and not module.check_mode:
+            _remove(module, swap, [leftover["name"] for leftover in chosen])
     return {"changed": bool(chosen), "leftovers": leftovers, **_leftovers.outcome(chosen, layout.directory)}
+
+
+def _remove(module: AnsibleModule, swap: Swap, names: list[str]) -> None:
+    with removal_recorded(module, "cleaned-up", service="redis", names=names) as facts:
+        for number, name in enumerate(names, 1):
+            swap.remove(name)
+            facts["removed"] = number
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**TARGET_OPTIONS, **REDIS_OPTIONS, **_leftovers.OPTIONS},
+        argument_spec={**TARGET_OPTIONS, **REDIS_OPTIONS, **AUDIT_OPTIONS, **_leftovers.OPTIONS},
         supports_check_mode=True,
     )
     main_of(module, body)

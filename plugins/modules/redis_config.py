@@ -13,12 +13,14 @@ description:
     and written to the file; what needs a restart waits, and stays out of the file, which an unattended restart would read.
   - C(appendonly) is neither set nor written here, because switched on by a restart it has Redis start empty.
     M(amanat.dbops.redis_persistence) switches it. Where the file wishes for what the server does not have, that is taken back.
+  - Settings are those of the whole server, of which no database may carry another stack's stamp.
   - Without O(path) the server rewrites its own file, as CONFIG REWRITE does it.
 author:
   - amanat.dbops contributors (@amanat)
 extends_documentation_fragment:
   - amanat.dbops._target
   - amanat.dbops._redis
+  - amanat.dbops._audit
 attributes:
   check_mode:
     support: full
@@ -124,8 +126,17 @@ switching:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils import _redis_stamp
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
-from ansible_collections.amanat.dbops.plugins.module_utils._module import REDIS_OPTIONS, TARGET_OPTIONS, main_of, redis_of, stack_of
+from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    AUDIT_OPTIONS,
+    REDIS_OPTIONS,
+    TARGET_OPTIONS,
+    main_of,
+    redis_of,
+    refusals_recorded,
+    stack_of,
+)
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_config import ManagedFile, OwnFile, configure, require_read
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_settings import SECRET, wishes
 
@@ -158,6 +169,9 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         )
     session = redis.session() if redis else None
     try:
+        if redis and session:
+            with refusals_recorded(module, service="redis", state="settings"):
+                _redis_stamp.require_whole(session, stack, redis.database)
         if redis and session and params["path"]:
             require_read(redis.place, session, params["path"])
         done = configure(session, file, params["settings"], only=frozenset(params["only"]), force=params["force"], check=module.check_mode)
@@ -182,6 +196,7 @@ def main() -> None:
         argument_spec={
             **TARGET_OPTIONS,
             **REDIS_OPTIONS,
+            **AUDIT_OPTIONS,
             "settings": {"type": "dict", "required": True},
             "only": {"type": "list", "elements": "str", "default": []},
             "path": {"type": "path", "default": ""},

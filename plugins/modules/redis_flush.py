@@ -275,8 +275,9 @@ def _prepare(module: AnsibleModule) -> str:
     """Everything that can be found wrong before the keys are counted; the command, where everything is to go."""
     stack, params = stack_of(module), module.params
     command = emptying(stack, params["pattern"], params["scope"])
-    with redis_of(module).session() as session:
-        require_redis_stamp(module, session)
+    redis = redis_of(module)
+    with redis.session() as session:
+        require_redis_stamp(module, redis, session)
     return command
 
 

@@ -11,13 +11,14 @@ version_added: 0.1.0
 description:
   - Reads are answered and snapshots are written meanwhile; whoever writes waits, and nothing expires or is evicted.
   - The server lets everybody go by itself after O(seconds), and when it is restarted, whatever has become of who asked for it.
-  - A hold concerns every client, that of the operator, too.
+  - A hold concerns every client, that of the operator, too, and every database, of which none may carry another stack's stamp.
   - It is in the server's memory, so where O(state=released) finds none that serves, nobody is held.
 author:
   - amanat.dbops contributors (@amanat)
 extends_documentation_fragment:
   - amanat.dbops._target
   - amanat.dbops._redis
+  - amanat.dbops._audit
 attributes:
   check_mode:
     support: full
@@ -76,13 +77,17 @@ serves:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils import _redis_stamp
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Unheard
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    AUDIT_OPTIONS,
     REDIS_OPTIONS,
     TARGET_OPTIONS,
     main_of,
     redis_of,
+    refusals_recorded,
+    stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_hold import LONGEST, hold, hold_saved, release
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_session import LOADING
@@ -105,6 +110,9 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     redis = redis_of(module, runs=not down_ok)
     try:
         with redis.session(loading=0.0 if down_ok else LOADING) as session:
+            if params["state"] == "held":
+                with refusals_recorded(module, service="redis", state="held"):
+                    _redis_stamp.require_whole(session, stack_of(module), redis.database)
             if module.check_mode:
                 pass
             elif params["state"] == "held" and params["save"]:
@@ -125,6 +133,7 @@ def main() -> None:
         argument_spec={
             **TARGET_OPTIONS,
             **REDIS_OPTIONS,
+            **AUDIT_OPTIONS,
             "state": {"type": "str", "required": True, "choices": ["held", "released"]},
             "seconds": {"type": "int", "default": 3600},
             "down_ok": {"type": "bool", "default": False},

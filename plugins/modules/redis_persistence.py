@@ -21,6 +21,7 @@ author:
 extends_documentation_fragment:
   - amanat.dbops._target
   - amanat.dbops._redis
+  - amanat.dbops._audit
   - amanat.dbops._job
 attributes:
   check_mode:
@@ -95,13 +96,16 @@ keys:
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils import _redis_stamp
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    AUDIT_OPTIONS,
     JOB_OPTIONS,
     REDIS_OPTIONS,
     TARGET_OPTIONS,
     main_of,
     redis_of,
+    refusals_recorded,
     run_as_job,
     stack_of,
 )
@@ -142,6 +146,8 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         """Everything that can be found wrong beforehand, and what is to be done."""
         switch = _switch(module)
         with switch.redis.session(switch.start) as session:
+            with refusals_recorded(module, service="redis", state="persistence"):
+                _redis_stamp.require_whole(session, stack, switch.redis.database)
             if params["path"]:
                 require_read(switch.redis.place, session, params["path"])
             steps = switch.check(session)
@@ -162,6 +168,7 @@ def main() -> None:
         argument_spec={
             **TARGET_OPTIONS,
             **REDIS_OPTIONS,
+            **AUDIT_OPTIONS,
             **JOB_OPTIONS,
             "appendonly": {"type": "bool", "required": True},
             "path": {"type": "path", "default": ""},

@@ -128,10 +128,11 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         )
     # Queries of users mean what their role would.
     server = replace(server_of(module), search_path="") if any(entry.query for entry in entries) else None
-    with redis_of(module).session() as session:
+    redis = redis_of(module)
+    with redis.session() as session:
         if params["remove"]:
             with refusals_recorded(module, service="redis", state="stale", remove=params["remove"]):
-                require_redis_stamp(module, session)
+                require_redis_stamp(module, redis, session)
         # All of it first: a query that fails is no reason to have removed the half.
         found = [find(session, server, entry) for entry in entries]
         for entry, each in zip(entries, found):

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration import modules
 from tests.integration.plays import engine
 
-from .conftest import KEYS, STACK, Server
+from .conftest import KEYS, STACK, Server, audit
 from .places import Places
 
 Own = Callable[..., Server]
@@ -78,8 +79,22 @@ def test_a_backup_takes_the_place_of_the_data_and_leaves_it_again(own: Own, plac
     assert not restore(server, places, "returned")["changed"]
     assert [name for name in files(server) if name.startswith("dbops")] == [f"dbops__failed_{MOMENT}"]
     failed = f"dbops__failed_{MOMENT}"
-    server.refused("redis_cleanup", "confirm-missing", state_dir=places["state_dir"], names=[failed])
-    removed = server.run("redis_cleanup", state_dir=places["state_dir"], names=[failed], confirm=[failed])
+    state = {"state_dir": places["state_dir"]}
+    server.refused("redis_cleanup", "confirm-missing", names=[failed], **state)
+    # As long as a step can be repeated, its files may be the only ones.
+    named = {"names": [failed], "confirm": [failed], **state}
+    engine("exec", server.container, "mv", f"/data/{failed}", f"/data/{failed}.partial")
+    half = {**named, "names": [f"{failed}.partial"], "confirm": [f"{failed}.partial"]}
+    assert "they may be nowhere else" in server.refused("redis_cleanup", "leftover-in-use", **half)
+    engine("exec", server.container, "mv", f"/data/{failed}.partial", f"/data/{failed}")
+    # A window names its moment from its beginning on.
+    opened = {"state": "open", "operation": "restore", "record": {"redis": {"moment": MOMENT}}, "stack": STACK, **state}
+    window = modules.call("window_state", opened)[0]["journal"]["id"]
+    assert f"window {window} names it" in server.refused("redis_cleanup", "leftover-in-use", **named)
+    modules.call("window_state", {"state": "close", "result": "aborted", "window": window, "stack": STACK, **state})
+    removed = server.run("redis_cleanup", **named)
+    line = audit(Path(places["state_dir"]))[-1]
+    assert (line["event"], line["names"], line["removed"]) == ("cleaned-up", [failed], 1)
     assert (removed["removed"], [each["kind"] for each in removed["leftovers"]]) == ([failed], ["failed"])
     assert removed["freed"] > 0
     assert not [name for name in files(server) if name.startswith("dbops")]
