@@ -81,7 +81,9 @@ class Redis:
         if self.user:
             options += ["--user", self.user]
         env = {"REDISCLI_AUTH": self.password} if self.password else {}
-        return [*before, *program("cli"), *options], env
+        # An engine's exec has two streams, of which either may be ahead: that a login failed has to come before the first answer.
+        merged = ["sh", "-c", 'exec "$@" 2>&1', "merged"]
+        return [*before, *merged, *program("cli"), *options], env
 
     def session(self, loading: float = LOADING) -> Session:
         """loading: seconds that the server may still take to load its data."""

@@ -102,6 +102,16 @@ def test_refusals_are_told_apart(redis: Server, own: Own) -> None:
     assert refusal(replace(right, place=here, address=("127.0.0.1", 9))).slug in {"redis-cli-missing", "redis-unreachable"}
 
 
+def test_a_login_that_fails_is_told_before_anything_is_answered(redis: Server) -> None:
+    """Where the server wants none, redis-cli would go on without: as somebody who may do everything."""
+    wrong = replace(client(redis), user="nobody", password="no")
+    redis.ask("ACL", "SETUSER", "default", "nopass")
+    try:
+        assert {refusal(wrong).slug for _time in range(10)} == {"redis-login-failed"}
+    finally:
+        redis.ask("ACL", "SETUSER", "default", "resetpass", f">{SECRET}")
+
+
 def test_a_server_that_is_not_there(valkey8: Server) -> None:
     redis = client(valkey8)
     assert refusal(replace(redis, address=("127.0.0.1", 9))).slug == "redis-unreachable"
