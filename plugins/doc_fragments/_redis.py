@@ -13,6 +13,8 @@ options:
   redis_container:
     description:
       - Container of the Redis or Valkey server. The server is operated by its own C(redis-cli).
+      - Where the collection deployed it, the login that it was started with is used, as long as another O(redis_user) or
+        O(redis_password) waits for a restart.
       - Empty where it runs on the target itself; then the host and port of O(redis_url) are used.
     type: str
     default: ''

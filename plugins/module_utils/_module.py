@@ -26,6 +26,7 @@ from ._pg_url import PgUrl
 from ._place import Engine, Place, cores
 from ._psql import Server
 from ._redis_cli import Redis
+from ._redis_login import in_force
 from ._redis_session import Session
 from ._stack import Stack
 
@@ -197,10 +198,14 @@ def redis_place_of(module: AnsibleModule) -> Place:
 
 def redis_of(module: AnsibleModule, *, runs: bool = True) -> Redis:
     """The server as the operator reaches it: inside its container, which has to run unless `runs` is False, else by its URL's host."""
-    params, place = module.params, redis_place_of(module)
-    if place.container and runs:
-        place.engine.container(place.container)
-    return Redis.of(place, params["redis_url"], params["redis_password"], params["redis_user"])
+    params, place, known = module.params, redis_place_of(module), None
+    if place.container:
+        container = place.engine.container(place.container) if runs else place.engine.inspect("container", place.container)
+        known = in_force(stack_of(module), container or {})
+    user, password = known or (params["redis_user"], params["redis_password"])
+    if password:
+        module.no_log_values.add(password)
+    return Redis.of(place, params["redis_url"], password, user)
 
 
 def require_redis_stamp(module: AnsibleModule, redis: Redis, session: Session) -> str:

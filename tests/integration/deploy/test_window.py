@@ -20,15 +20,25 @@ from .conftest import NETWORK, POSTGRES, REDIS, Deployment, remove
 
 BACKEND = "dbops-deploy-backend"
 IN_POSTGRES = ["exec", POSTGRES, "psql", "-XAtq", "-U", "amanat", "-d", "amanat_dev", "-c"]
-CHANGE = {"postgres_settings": {"max_connections": 150}, "redis_settings": {"maxmemory": "100mb"}}
+# The application has a login of its own, so that of the operator can change without it.
+USERS = {"redis_users": [{"name": "backend", "role": "application", "password": "secret-of-backend"}]}
+CHANGE = {
+    "postgres_settings": {"max_connections": 150},
+    "redis_settings": {"maxmemory": "100mb", "databases": 4},
+    "dbops_redis_password": "secret-of-redis-next",
+    **USERS,
+}
 
 
 @pytest.fixture
 def backend(deployment: Deployment) -> Iterator[dict[str, Any]]:
     """The example application on servers that were deployed, and what a window has to know of it."""
-    assert deployment.play().code == 0
+    assert deployment.play(**USERS).code == 0
     image, port = plays.images("backend-1")["backend-1"], free_port()
-    settings = {"PG_URL": "postgres://amanat:secret-of-pg@postgres:5432/amanat_dev", "REDIS_URL": "redis://:secret-of-redis@redis:6379"}
+    settings = {
+        "PG_URL": "postgres://amanat:secret-of-pg@postgres:5432/amanat_dev",
+        "REDIS_URL": "redis://backend:secret-of-backend@redis:6379",
+    }
     options = [f"--network={NETWORK}", *(f"--env={name}={value}" for name, value in settings.items())]
     engine("run", "--rm", *options, image, "npx", "--no-install", "drizzle-kit", "migrate")
     engine("run", "--detach", f"--name={BACKEND}", f"--publish=127.0.0.1:{port}:5000", *options, image)
@@ -47,7 +57,11 @@ def backend(deployment: Deployment) -> Iterator[dict[str, Any]]:
 def test_what_waits_is_applied_by_the_window_that_deploy_names(deployment: Deployment, backend: dict[str, Any]) -> None:
     waiting = deployment.play(**CHANGE, **backend)
     assert "waiting for a restart: setting max_connections, setting shared_preload_libraries, setting maxmemory" in waiting.last_line
+    assert waiting.last_line.count(", users") == 1, waiting.last_line
     assert engine(*IN_POSTGRES, "SHOW max_connections") == "100"
+    # Until then it is operated as it was, whatever the inventory says by now.
+    backup = deployment.play(playbook="backup", dbops_service="redis", **CHANGE, **backend)
+    assert backup.code == 0, backup.out
     playbook, *options = shlex.split(re.search(r"next: ansible-playbook (.*)$", waiting.last_line)[1])
 
     window = deployment.play(*options, playbook=playbook, **CHANGE, **backend)
@@ -55,8 +69,10 @@ def test_what_waits_is_applied_by_the_window_that_deploy_names(deployment: Deplo
     assert " closed, custom done, downtime " in window.last_line
     assert "the door of amanat_dev is shut" in window.out
     assert engine(*IN_POSTGRES, "SHOW max_connections") == "150"
-    ask_redis = ["exec", "--env=REDISCLI_AUTH=secret-of-redis", REDIS, "redis-cli"]
+    ask_redis = ["exec", "--env=REDISCLI_AUTH=secret-of-redis-next", REDIS, "redis-cli"]
     assert engine(*ask_redis, "CONFIG", "GET", "maxmemory").endswith("104857600")
+
+    assert engine(*ask_redis, "GET", "dbops:environment") == "development/deploy"
 
     again = deployment.play(**CHANGE, **backend)
     assert "ok: everything is as described" in again.last_line
