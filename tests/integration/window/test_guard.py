@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -268,13 +269,27 @@ def test_a_lost_database_is_restored_without_a_window(embedded: Stack) -> None:
     users = ask(embedded, "SELECT count(*) FROM users")
     subprocess.run(embedded.state["backend"]["stop"], check=True)
     ask(embedded, f"DROP DATABASE {embedded.state['postgres']['database']} WITH (FORCE)", "postgres")
-    foreseen = embedded.play("restore", "--check", dbops_swap=True)
+    at = embedded.state["redis"]
+    secret = json.loads(Path(embedded.state["secrets_file"]).read_text(encoding="utf-8"))["redis_password"]
+
+    def redis(*command: str) -> str:
+        argv = [at["cli"], "-h", at["host"], "-p", str(at["port"]), *command]
+        return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True, env={"REDISCLI_AUTH": secret}).stdout.strip()
+
+    redis("MSET", "cache:stats:all", "old", "auth:refresh:lost", "token", "payment:idem:never", "x")
+    where = {"dbops_redis_bin_dir": str(Path(at["cli"]).parent), "dbops_redis_url": f"redis://:{secret}@{at['host']}:{at['port']}"}
+    foreseen = embedded.play("restore", "--check", dbops_swap=True, **where)
     assert foreseen.code == 0, foreseen.out
-    assert beside(embedded) == []
+    assert (beside(embedded), redis("EXISTS", "cache:stats:all")) == ([], "1")
     refused = embedded.play("restore", dbops_swap=True)
     assert "refused: [confirm-missing]" in refused.last_line
-    outcome = embedded.play("restore", dbops_swap=True, dbops_confirm=embedded.key)
+    outcome = embedded.play("restore", dbops_swap=True, dbops_confirm=embedded.key, dbops_remove_stale="payment:idem:", **where)
     assert outcome.code == 0, outcome.out
+    # What Redis has of the lost one is no longer true, or may not be.
+    assert redis("EXISTS", "cache:stats:all", "payment:idem:never") == "0"
+    assert redis("DEL", "auth:refresh:lost") == "1"
+    assert re.search(r"Redis holds \d+ keys auth:refresh:\* that may be newer than the database: ", outcome.out), outcome.out
+    assert secret not in outcome.out
     assert outcome.last_line.endswith(", and gave it the name of the lost database · next: start the services")
     assert beside(embedded) == []
     assert ask(embedded, "SELECT count(*) FROM users") == users
