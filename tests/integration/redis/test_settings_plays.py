@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -103,11 +104,14 @@ def test_settings_from_the_inventory_to_the_server(stack: Stack) -> None:
     assert "+databases 16 # by a restart: 4" in foreseen.out
     assert "+maxmemory 100mb" in foreseen.out
     assert "would set maxmemory, maxmemory-policy in the server" in foreseen.last_line
+    assert "waiting for a restart: databases" in foreseen.last_line
 
     switched = stack.play("persistence", **wish)
     assert f"changed: set appendonly by switch, rewrite, keep; {KEYS} keys before, {KEYS} after" in switched.last_line, switched.out
     assert "appendonly yes\n" in stack.config
     assert "maxmemory" not in stack.config
+    waiting = stack.play("configure", redis_settings={"appendonly": True, "databases": 4})
+    assert re.search(r"next: ansible-playbook playbooks/maintenance.yml .*/tasks/apply_waiting.yml$", waiting.last_line), waiting.out
 
     limited = stack.play("memory", **wish)
     assert "changed: set maxmemory, maxmemory-policy; allkeys-lru, " in limited.last_line, limited.out
@@ -179,6 +183,10 @@ def test_users_who_may_do_what_they_are_there_for(stack: Stack) -> None:
     }
     refused = stack.play("deploy", **users)
     assert "refused: [users-malformed] " in refused.last_line
+    others = [{"name": "dbops", "role": "operator", "password": "of nobody who operates"}]
+    locked_out = stack.play("deploy", redis_users=others, dbops_redis_user="dbops")
+    assert "refused: [users-malformed] " in locked_out.last_line, locked_out.out
+    assert "of nobody who operates" not in locked_out.out
     named = {**users, "dbops_redis_user": "dbops"}
     deployed = stack.play("deploy", **named)
     assert deployed.code == 0, deployed.out
@@ -219,3 +227,40 @@ def test_users_who_may_do_what_they_are_there_for(stack: Stack) -> None:
     assert may("default", SECRET, "GET", "auth:refresh:1") == "token"
     # One who may read settings reads no password in them, whoever it is of.
     assert SECRET not in may("default", SECRET, "CONFIG", "GET", "*")
+
+
+@pytest.fixture
+def adopted(stack: Stack) -> Stack:
+    """A server that somebody else has started, and whose keys are known."""
+    engine("run", "--detach", "--name", stack.name, stack.image, "redis-server", "--requirepass", SECRET)
+    stack.server.await_answer()
+    stack.server.fill()
+    return stack
+
+
+@pytest.mark.slow
+def test_verbs_of_backups_on_one_that_somebody_else_has_started(adopted: Stack) -> None:
+    where = {"dbops_service": "redis", "dbops_backup_dir": str(adopted.directory / "backups")}
+    where["dbops_report_dir"] = str(adopted.directory / "reports")
+    plans = {"backup_and_rotate": "ok: would make ", "rotate": "ok: "}
+    for verb, words in plans.items():
+        planned = adopted.play(verb, "--check", **where)
+        assert words in planned.last_line, planned.out
+    made = adopted.play("backup_and_rotate", **where)
+    assert re.search(rf"changed: made .*/{adopted.name}_redis_.*[.]rdb, .*kept.* next: nothing$", made.last_line), made.out
+    read = adopted.play("verify", **where)
+    assert f", {KEYS} keys, " in read.last_line, read.out
+    drilled = adopted.play("drill", **where)
+    assert f"was restored and compared, {KEYS} keys, RTO " in drilled.last_line, drilled.out
+    assert list((adopted.directory / "reports").glob("*drill*")), drilled.out
+    rotated = adopted.play("rotate", **where, dbops_policy={"keep_last": 1})
+    assert rotated.code == 0, rotated.out
+    assert len(list((adopted.directory / "backups").glob("*.rdb"))) == 1
+
+    # What it is started with, nobody but them can write.
+    waiting = adopted.play("configure", redis_settings={"databases": 4}, redis_keep_settings=False)
+    assert "waiting for a restart: databases · next: write them where the server is started from" in waiting.last_line, waiting.out
+    adopted.server.ask("-n", "1", "SET", "dbops:environment", "staging/other")
+    for verb in ("configure", "memory", "persistence"):
+        refused = adopted.play(verb, redis_settings={"maxmemory": "1mb", "appendonly": True}, redis_keep_settings=False)
+        assert f"dbops {verb} development/{adopted.name} refused: [stamp-mismatch] " in refused.last_line, refused.out
