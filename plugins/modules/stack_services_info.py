@@ -59,6 +59,10 @@ services:
     restart_policy:
       description: The restart policy of a container.
       type: str
+    containers:
+      description: Identities of its containers.
+      type: list
+      elements: str
     environment_names:
       description: Names, and only the names, of a container's environment variables.
       type: list

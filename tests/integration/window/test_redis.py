@@ -6,16 +6,20 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.integration import modules
 from tests.integration.plays import engine
 
 from .conftest import Stack
-from .guarded import ask, beside, write_tasks
+from .guarded import ask, beside, run_sql, url, write_tasks
 
 pytestmark = pytest.mark.slow
 
@@ -53,6 +57,91 @@ def test_nobody_writes_while_the_operation_works_and_everybody_is_let_go(docker:
     assert (docker.backups / record["snapshot"]).is_file()
     assert redis(docker, "SET", "auth:refresh:1", "after") == "OK"
     assert redis(docker, "GET", "dbops:environment") == docker.key, "a window stamps it again"
+
+
+OPERATOR = {"dbops_redis_user": "operator", "dbops_redis_password": "of the operator"}
+
+
+@pytest.fixture
+def operator(docker: Stack) -> Iterator[dict[str, Any]]:
+    """Windows log in as a user whose rights their own task files can change."""
+    redis(docker, "ACL", "SETUSER", "operator", "reset", "on", ">of the operator", "~*", "&*", "+@all")
+    yield {**OPERATOR, **connection(docker)}
+    redis(docker, "CLIENT", "UNPAUSE")
+    redis(docker, "ACL", "DELUSER", "operator")
+
+
+def test_a_right_that_the_operation_has_taken_keeps_no_service_down(docker: Stack, operator: dict[str, Any], tmp_path: Path) -> None:
+    """Nobody can be let go by it any more. The server does that by itself."""
+    tasks = write_tasks(tmp_path / "tasks.yml", command(docker, "ACL", "SETUSER", "operator", "-client"))
+    outcome = docker.play("maintenance", dbops_operation="custom", dbops_tasks=tasks, **operator)
+    assert outcome.code == 0, outcome.out
+    report = docker.report()
+    assert (report["state"], report["redis"]["held"]) == ("closed", True)
+    until = report["redis"]["until"]
+    assert any("[redis-forbidden]" in warning and f"by itself by {until}" in warning for warning in report["warnings"])
+    assert f"Writers of Redis wait until {until}" in outcome.last_line
+    left = (datetime.strptime(until, "%Y-%m-%dT%H:%M%z") - datetime.now(timezone.utc)).total_seconds()
+    assert 3000 < left < 3660
+    assert docker.health()["release"] == "1"
+
+
+def waits(stack: Stack) -> bool:
+    """Whether somebody who writes would wait."""
+    argv = ["docker", "exec", stack.state["redis"]["container"], "timeout", "1", "redis-cli", "SET", "auth:refresh:2", "x"]
+    return subprocess.run(argv, capture_output=True, check=False).returncode != 0
+
+
+def test_who_waits_for_a_failed_window_is_let_go_when_it_is_acknowledged(docker: Stack, operator: dict[str, Any], tmp_path: Path) -> None:
+    """Without its rollback point nobody can say what the data are."""
+    gone = run_sql(docker, "DROP DATABASE {{ __maintenance_window_point.name }}", url(docker, "postgres"))
+    tasks = write_tasks(tmp_path / "tasks.yml", gone, {"name": "Fail", "ansible.builtin.fail": {"msg": "half done"}})
+    outcome = docker.play("maintenance", dbops_operation="custom", dbops_tasks=tasks, **operator)
+    assert " needs_a_person: window " in outcome.last_line, outcome.out
+    journal = json.loads(docker.journal.read_text(encoding="utf-8"))
+    assert (journal["state"], journal["redis"]["held"]) == ("failed", True)
+    assert f"Writers of Redis wait until {journal['redis']['until']}" in outcome.last_line
+    assert waits(docker)
+    acknowledged = docker.play("acknowledge", dbops_window=journal["id"], **operator)
+    assert acknowledged.last_line.endswith("is acknowledged, the lock is free · next: nothing"), acknowledged.out
+    assert not waits(docker)
+    redis(docker, "DEL", "auth:refresh:2")
+    engine("start", docker.state["backend"]["container"])
+    drop(docker)
+
+
+def test_a_window_is_acknowledged_even_where_nobody_can_be_let_go(docker: Stack, operator: dict[str, Any]) -> None:
+    """As after its rights or its password have changed."""
+    redis(docker, "ACL", "SETUSER", "operator", "-client")
+    state = {"stack": docker.key, "state_dir": str(docker.directory / "dbops")}
+    window = modules.call("window_state", {**state, "state": "open", "operation": "custom"})[0]["journal"]["id"]
+    for phase in ("backed_up", "stopped"):
+        held = {"redis": {"held": True, "until": "2026-11-22T21:05Z"}}
+        modules.call("window_state", {**state, "state": "advance", "window": window, "phase": phase, "record": held})
+    modules.call("window_state", {**state, "state": "close", "window": window, "result": "failed"})
+    outcome = docker.play("acknowledge", dbops_window=window, **operator)
+    assert outcome.code == 0, outcome.out
+    assert "the lock is free. Who writes to Redis could not be let go: [redis-forbidden] " in outcome.last_line
+    assert "by itself by 2026-11-22T21:05Z" in outcome.last_line
+    assert not docker.journal.exists()
+
+
+def test_a_redis_that_cannot_take_part_is_found_out_before(docker: Stack, tmp_path: Path) -> None:
+    container = docker.state["redis"]["container"]
+    tasks = write_tasks(tmp_path / "tasks.yml", {"name": "Say something", "ansible.builtin.debug": {"msg": "done"}})
+    plan = {"dbops_operation": "custom", "dbops_tasks": tasks, **connection(docker)}
+    both = [{"name": "backend", "kind": "container", "container": docker.state["backend"]["container"]}]
+    both.append({"name": "redis", "kind": "container", "container": container})
+    itself = docker.play("maintenance", "--check", **plan, dbops_services=both)
+    assert f"refused: [service-redis] dbops_services names {container}, which is Redis itself" in itself.last_line, itself.out
+    engine("stop", container)
+    try:
+        down = docker.play("maintenance", "--check", **plan)
+        assert "refused: [container-stopped] " in down.last_line, down.out
+        way_out = json.loads(re.search(r"leave Redis alone, .*: -e '(.*)'$", down.last_line)[1])
+        assert docker.play("maintenance", "--check", **{**plan, **way_out}).code == 0
+    finally:
+        engine("start", container)
 
 
 # Every key and its value.
