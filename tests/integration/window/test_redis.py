@@ -134,14 +134,15 @@ def test_a_redis_that_cannot_take_part_is_found_out_before(docker: Stack, tmp_pa
     both.append({"name": "redis", "kind": "container", "container": container})
     itself = docker.play("maintenance", "--check", **plan, dbops_services=both)
     assert f"refused: [service-redis] dbops_services names {container}, which is Redis itself" in itself.last_line, itself.out
-    engine("stop", container)
+    # One that the application can do without: where it cannot, its health says so first.
+    idle = engine("create", docker.state["redis"]["image"])
     try:
-        down = docker.play("maintenance", "--check", **plan)
+        down = docker.play("maintenance", "--check", **{**plan, "dbops_redis_container": idle})
         assert "refused: [container-stopped] " in down.last_line, down.out
         way_out = json.loads(re.search(r"leave Redis alone, .*: -e '(.*)'$", down.last_line)[1])
         assert docker.play("maintenance", "--check", **{**plan, **way_out}).code == 0
     finally:
-        engine("start", container)
+        engine("rm", "--volumes", idle)
 
 
 # Every key and its value.
