@@ -76,6 +76,21 @@ def starts_appending(command: str, file: str) -> bool | None:
     return said[-1].strip("'\"").lower() == "yes" if said else None
 
 
+def require_unsaid(redis: Redis, session: Session, wish: bool) -> None:
+    """Refuse where a container's own command says another thing than what is wished: it goes before every file, with each start."""
+    said = starts_appending(_command_of(redis.place.engine.container(redis.place.container)), "") if redis.place.container else None
+    if said not in (None, wish):
+        uses, starts = configuration(session, APPENDONLY)[APPENDONLY], "yes" if said else "no"
+        raise OperationError(
+            "append-only-unkept",
+            f"The command of {redis.place.container} says --appendonly {starts}, which goes before any file: what is switched now, its next"
+            " start would undo, and begin from files that are old by then.",
+            f"Nothing was changed: Redis has appendonly {uses}.",
+            f"Say appendonly {uses} in its file and nothing of it in its command, make the container anew on the same data;"
+            " then run this again.",
+        )
+
+
 def require_kept(redis: Redis, layout: Layout, server: dict[str, Any]) -> None:
     """Refuse where the server would start from other files than it uses now. server: that section of INFO."""
     command, file, path = "", "", str(server["config_file"])

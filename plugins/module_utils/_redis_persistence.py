@@ -19,6 +19,7 @@ from ._errors import OperationError
 from ._job import Progress
 from ._redis_cli import Redis
 from ._redis_config import ManagedFile, OwnFile
+from ._redis_files import require_unsaid
 from ._redis_hold import hold, hold_saved, release
 from ._redis_info import configuration, info
 from ._redis_line import Refusal
@@ -105,6 +106,7 @@ class Switch:
                 "Nothing was changed.",
                 "Leave redis_may_restart at false; or redis_keep_settings at true, and give Redis a configuration file.",
             )
+        require_unsaid(self.redis, session, self.wish)
         standing = self.standing(session)
         if standing.server:
             require_filled(self.redis, session)

@@ -14,7 +14,8 @@ description:
   - Switched off, it first writes a snapshot that holds everything.
   - A sample of the keys is compared before and afterwards.
   - A run that was killed is simply made again, and comes to the same end.
-  - A server that was started the wrong way, empty beside its snapshot, is refused.
+  - A server that was started the wrong way, empty beside its snapshot, is refused; so is a container whose own command says something
+    else than O(appendonly), because that goes before any file.
   - The work is a job on the target. It outlives a lost connection.
 author:
   - amanat.dbops contributors (@amanat)

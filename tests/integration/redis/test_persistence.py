@@ -157,6 +157,27 @@ def test_the_wrong_way_is_found_out(own: Own, config: Path) -> None:
     assert "/data/dump.rdb" in message
 
 
+def test_what_its_command_says_is_not_switched_in_its_file(own: Own, config: Path) -> None:
+    """It goes before the file: the next start would find append-only files that are old by then."""
+    os.chown(config, 999, -1)
+    options = ("--volume", f"{config.parent}:/config")
+    server = own("redis", "--appendonly", "yes", config="/config/redis.conf", options=options)
+    server.fill()
+    for how in (arguments(config, False), {**arguments(config, False), "path": None, "uid": None, "keep": False}):
+        for check in (False, True):
+            message = server.refused("redis_persistence", "append-only-unkept", **how, _ansible_check_mode=check)
+    assert "says --appendonly yes" in message
+    assert (in_server(server), in_file(config)) == ("appendonly yes", "appendonly no")
+    # Done by hand, it is not as described either.
+    assert server.ask("CONFIG", "SET", "appendonly", "no") == "OK"
+    assert "Redis has appendonly no" in server.refused("redis_persistence", "append-only-unkept", **arguments(config, False))
+    # With what is wished the command agrees, and the file is made to.
+    assert server.run("redis_persistence", **arguments(config, True))["steps"] == ["switch", "rewrite", "keep"]
+    engine("restart", server.container)
+    server.await_answer()
+    assert (in_server(server), server.ask("DBSIZE")) == ("appendonly yes", str(KEYS))
+
+
 def test_a_file_that_is_ahead_of_its_server(own: Own, config: Path) -> None:
     """Written to the file and not restarted yet: nothing is lost by doing it the right way now."""
     server = started(own, config, "valkey")
