@@ -43,12 +43,16 @@ _START = 60  # seconds until a server that was started listens
 
 @dataclass(frozen=True)
 class Plan:
-    """What one restore needs to know. service: what stops and starts the server; manifest: {} for a return."""
+    """What one restore needs to know. manifest: {} for a return.
+
+    service: what stops and starts the server; restart_policy: what its container had before the stop.
+    """
 
     stack: Stack
     redis: Redis
     layout: Layout
     service: Service
+    restart_policy: str
     directory: str
     moment: str
     run: str
@@ -105,15 +109,16 @@ def _record(stack: Stack, moment: str) -> str:
     return os.path.join(stack.directory, f"redis_restore_{moment}.json")
 
 
-def remember(stack: Stack, moment: str, layout: Layout) -> None:
-    """Where the files are, for a return: a server that does not start cannot be asked."""
-    make_private_directory(stack.directory)
-    write_json(_record(stack, moment), asdict(layout))
+def remember(plan: Plan) -> None:
+    """For whoever comes after the stop: a server that does not start cannot be asked, and its container has lost its policy by then."""
+    make_private_directory(plan.stack.directory)
+    write_json(_record(plan.stack, plan.moment), {"layout": asdict(plan.layout), "restart_policy": plan.restart_policy})
 
 
-def remembered(stack: Stack, moment: str) -> Layout | None:
+def remembered(stack: Stack, moment: str) -> tuple[Layout, str] | None:
+    """Where the files are, and what the container's restart policy was."""
     known = read_json(_record(stack, moment))
-    return Layout(**known) if known else None
+    return (Layout(**known["layout"]), known["restart_policy"]) if known else None
 
 
 class Restore:
@@ -134,7 +139,7 @@ class Restore:
         """How many keys the backup's snapshot holds."""
         plan, manifest = self.plan, self.plan.manifest
         path = os.path.join(plan.directory, manifest["name"])
-        remember(plan.stack, plan.moment, plan.layout)
+        remember(plan)
         with in_use(path):
             progress.say("reading the backup through", now=True, mib=manifest["bytes"] >> 20)
             unreadable, stored = read_file(client, manifest)
@@ -172,7 +177,7 @@ class Restore:
             self._stop(progress)
             swap.swap()
         progress.say("starting the server", now=True)
-        plan.service.start("", "")
+        plan.service.start("", plan.restart_policy)
         with self._started() as session:
             self._compare(session, stored, progress)
             _redis_stamp.write(session, plan.stack)
@@ -212,7 +217,7 @@ class Restore:
             if moved:
                 self._stop(progress)
             swap.put_back()
-        plan.service.start("", "")
+        plan.service.start("", plan.restart_policy)
         if plan.layout.serving:  # else it has again what it did not serve with
             self._started().close()
         if moved:

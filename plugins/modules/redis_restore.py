@@ -209,8 +209,12 @@ def _plan(module: AnsibleModule) -> tuple[Plan, dict[str, Any]]:
     params, stack, directory, redis = module.params, stack_of(module), backup_dir_of(module), redis_of(module, runs=False)
     if not re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", params["moment"]):
         module.fail_json(msg=f"moment: {params['moment']!r} is no time as in 20261122T170102Z")
-    known = remembered(stack, params["moment"])
-    layout, told = (known, {}) if known else _look(redis, stack, replaced=module.check_mode or params["state"] != "returned")
+    service, known = _service(module, redis), remembered(stack, params["moment"])
+    if known:
+        (layout, policy), told = known, {}
+    else:
+        layout, told = _look(redis, stack, replaced=module.check_mode or params["state"] != "returned")
+        policy = service.look()["restart_policy"]
     manifest: dict[str, Any] = {}
     if params["state"] != "returned":
         manifest = choose(directory, redis_series_of(module), params["backup"], stack, REDIS)
@@ -222,7 +226,8 @@ def _plan(module: AnsibleModule) -> tuple[Plan, dict[str, Any]]:
         stack=stack,
         redis=redis,
         layout=layout,
-        service=_service(module, redis),
+        service=service,
+        restart_policy=policy,
         directory=directory,
         moment=params["moment"],
         run=params["job"] or "restore",

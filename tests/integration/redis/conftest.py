@@ -83,6 +83,9 @@ class Server:
             assert time.monotonic() < until, said
             time.sleep(0.05)
 
+    def restart_policy(self) -> str:
+        return engine("inspect", "--format", "{{.HostConfig.RestartPolicy.Name}}", self.container).strip()
+
     def remove(self) -> None:
         if self.process:
             self.process.send_signal(signal.SIGKILL)

@@ -190,7 +190,7 @@ STEPS_OF_RESTORE = (
 
 @pytest.mark.parametrize(("form", "step"), STEPS_OF_RESTORE)
 def test_a_restore_that_is_killed_at_any_step_ends_the_same_when_it_is_run_again(own: Own, places: Places, form: str, step: str) -> None:
-    server = own("redis", "--appendonly", "yes")
+    server = own("redis", "--appendonly", "yes", options=("--restart", "always"))
     server.fill()
     server.run("redis_backup", format=form, **places)
     server.ask("SET", "auth:refresh:2", "since")
@@ -200,6 +200,8 @@ def test_a_restore_that_is_killed_at_any_step_ends_the_same_when_it_is_run_again
     server.await_answer()
     assert server.ask("EXISTS", "auth:refresh:1", "auth:refresh:2") == "1"
     assert server.ask("SET", "auth:refresh:3", "nobody is held back") == "OK"
+    assert server.restart_policy() == "always"
     server.run("redis_restore", **{**options, "state": "returned"})
     server.await_answer()
     assert server.ask("EXISTS", "auth:refresh:1", "auth:refresh:2") == "2"
+    assert server.restart_policy() == "always"

@@ -112,8 +112,10 @@ def test_a_server_that_cannot_load_what_it_has_is_restored(own: Own, places: Pla
     restore(server, places, "staged", await_answer=False)
     assert restore(server, places, "swapped")["keys"] == KEYS
     assert server.ask("GET", "auth:refresh:1") == "token"
+    assert server.restart_policy() == "always"
     # What it gets back is what it did not start with, and that is nobody's failure now.
     assert restore(server, places, "returned", await_answer=False)["changed"]
+    assert server.restart_policy() == "always"
     engine("stop", server.container)
     server.refused("redis_hold", "container-stopped", state="held")
     assert not server.run("redis_hold", state="held", down_ok=True)["serves"]
