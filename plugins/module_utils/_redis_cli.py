@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from ._command import Command
 from ._errors import OperationError
 from ._place import Place
+from ._redis_errors import BEGINNING
 from ._redis_session import LOADING, Session
 from ._seat import Seat
 
@@ -106,7 +107,7 @@ class Redis:
             try:
                 return self.session(loads)
             except OperationError as error:
-                if error.slug != "redis-unreachable" or time.monotonic() > until:
+                if error.slug not in BEGINNING or time.monotonic() > until:
                     raise
             time.sleep(_POLL)
 

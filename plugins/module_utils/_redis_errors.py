@@ -17,8 +17,15 @@ _NOTHING = "This command changed nothing."
 # The words, the slug, what happened, what is true now, the next step. The first that fits, decides. The server's own words
 # begin with a code: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
 CAUSES: tuple[tuple[str, str, str, str, str], ...] = (
+    (  # before the login, which redis-cli says has failed then
+        r"max number of clients",
+        "redis-clients-full",
+        "Redis serves as many clients as it may",
+        _NOTHING,
+        "Have some of them let go (CLIENT LIST names them), or raise maxclients; then run it again.",
+    ),
     (
-        r"^NOAUTH|WRONGPASS|AUTH failed",
+        r"^NOAUTH|WRONGPASS|AUTH failed|^DENIED",
         "redis-login-failed",
         "Redis refuses the login",
         _NOTHING,
@@ -88,16 +95,23 @@ CAUSES: tuple[tuple[str, str, str, str, str], ...] = (
         "Name the server's container in dbops_redis_container, or its directory in dbops_redis_bin_dir.",
     ),
     (
-        (
-            r"Could not connect|^DENIED|Connection reset|Server closed the connection|^Error|no answer|max number of clients"
-            r"|cannot exec in a stopped|is restarting, wait"
-        ),
+        r"Could not connect|is not running|cannot exec in a stopped|is restarting, wait|No such container",
         "redis-unreachable",
-        "Redis does not answer",
+        "Redis is not there",
         _NOTHING,
         "Start the server and look at its log.",
     ),
+    (
+        r"Connection reset|Server closed the connection|^Error|no answer",
+        "redis-no-answer",
+        "Redis does not answer, and may serve all the same",
+        _NOTHING,
+        "Look at the server and its log: it may be paused, or too busy; then run it again.",
+    ),
 )
+
+# Of these a server that was just started gets out by itself.
+BEGINNING = ("redis-unreachable", "redis-no-answer", "redis-clients-full")
 
 
 # An unknown command is quoted with its arguments, and those may be a secret.

@@ -34,11 +34,13 @@ UNREACHABLE = frozenset(
         "redis-busy",
         "redis-cli-missing",
         "redis-cli-too-old",
+        "redis-clients-full",
         "redis-command-unknown",
         "redis-connection-lost",
         "redis-forbidden",
         "redis-loading",
         "redis-login-failed",
+        "redis-no-answer",
         "redis-refused",
         "redis-unreachable",
     }

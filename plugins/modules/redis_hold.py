@@ -92,7 +92,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_hold import LONGEST, hold, hold_saved, release
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_session import LOADING
 
-# Nobody waits in a server that has ended, nor in one that has just begun.
+# Nobody waits in a server that has ended, nor in one that has just begun. One that merely does not answer holds whom it held.
 DOWN = ("redis-unreachable", "redis-loading")
 
 

@@ -166,7 +166,15 @@ from ansible_collections.amanat.dbops.plugins.module_utils._redis_files import (
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_image import require_major
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_info import info, keys, product
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_restore import DOWN, Plan, Restore, remembered, require_form, require_own
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_restore import (
+    Plan,
+    Restore,
+    is_down,
+    remembered,
+    require_form,
+    require_not_of_others,
+    require_own,
+)
 from ansible_collections.amanat.dbops.plugins.module_utils._services import Context, Service, service_of
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 
@@ -196,8 +204,9 @@ def _look(redis: Redis, stack: Stack, *, replaced: bool) -> tuple[Layout, dict[s
             if replaced:
                 _redis_stamp.require_whole(session, stack, redis.database)
     except OperationError as error:
-        if error.slug not in DOWN or not redis.place.container:
+        if not redis.place.container or not is_down(redis, error):
             raise
+        require_not_of_others(redis, stack)
         return usual_layout(redis), {}
     require_reach(redis, layout, told)
     if replaced:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration import modules
+from tests.integration.machine import free_port
 from tests.integration.plays import engine
 
 from .conftest import KEYS, STACK, Server, audit
@@ -32,6 +33,10 @@ def places(tmp_path: Path) -> Places:
 
 def files(server: Server) -> list[str]:
     return sorted(engine("exec", server.container, "ls", "/data").split())
+
+
+def free_address() -> tuple[str, int]:
+    return "127.0.0.1", free_port()
 
 
 def restore(server: Server, places: Places, state: str, *, await_answer: bool = True, **more: object) -> dict[str, object]:
@@ -122,6 +127,36 @@ def test_a_server_that_cannot_load_what_it_has_is_restored(own: Own, places: Pla
     assert not server.run("redis_hold", state="released")["serves"]
 
 
+@pytest.mark.faults
+def test_a_server_that_serves_others_is_not_taken_for_one_that_has_ended(own: Own, places: Places) -> None:
+    address = free_address()
+    published = f"{address[0]}:{address[1]}:6379"
+    server = own("redis", options=("--label", "amanat.dbops.stack=production/others", "--publish", published))
+    server.fill()
+    server.run("redis_backup", **places)
+    begun = engine("inspect", "--format", "{{.State.StartedAt}}", server.container)
+
+    def see_refused(slug: str) -> None:
+        for how in ({"state": "staged"}, {"state": "swapped", "_ansible_check_mode": True}):
+            server.refused("redis_restore", slug, moment=MOMENT, **how, **places)
+        server.refused("redis_hold", slug, state="held", down_ok=True)
+
+    assert server.ask("CONFIG", "SET", "maxclients", "1") == "OK"
+    with socket.create_connection(address) as client:
+        client.sendall(b"PING\r\n")
+        assert client.recv(100).startswith(b"-NOAUTH")
+        see_refused("redis-clients-full")
+    engine("pause", server.container)
+    see_refused("redis-no-answer")
+    engine("unpause", server.container)
+    server.await_answer()
+    assert begun == engine("inspect", "--format", "{{.State.StartedAt}}", server.container)
+    # Where it has ended, its container says whose it is.
+    engine("stop", server.container)
+    message = server.refused("redis_restore", "container-foreign", state="staged", moment=MOMENT, **places)
+    assert "was deployed for production/others" in message
+
+
 @pytest.mark.slow
 def test_a_server_without_a_container_is_stopped_and_started_by_its_service(tmp_path: Path, own: Own, places: Places) -> None:
     server = own("valkey")
@@ -169,8 +204,7 @@ def test_a_backup_whose_keys_nobody_counted_is_whole_or_refused(own: Own, places
 
 
 def test_whoever_comes_back_with_the_server_and_writes_makes_nothing_differ(own: Own, places: Places) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = free.getsockname()
+    address = free_address()
     server = own("redis", options=("--publish", f"127.0.0.1:{address[1]}:6379"))
     server.fill()
     server.run("redis_backup", format="rdb", **places)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._redis_files import L
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_image import require_major
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_keys import beginning_with
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_line import decoded, shown, unshown
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_restore import require_form, require_own, restored_wrongly
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_restore import has_ended, require_form, require_own, restored_wrongly
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_save import reasons
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_throwaway import last_words
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
@@ -203,3 +204,23 @@ def test_append_only_files_want_a_server_that_looks_at_them(form: str, appending
 @pytest.mark.parametrize(("prefix", "pattern"), [("auth:refresh:", "auth:refresh:*"), ("a*[b]?\\-^", "a\\*\\[b\\]\\?\\\\\\-\\^*")])
 def test_a_prefix_is_meant_letter_by_letter(prefix: str, pattern: str) -> None:
     assert beginning_with(prefix) == pattern
+
+
+@pytest.mark.parametrize(
+    ("state", "restarts", "age", "listens", "ended"),
+    [
+        ({"Running": False}, 0, 100, True, True),
+        ({"Running": True, "Restarting": True}, 3, 1, True, True),
+        # One that just begins, or ends time and again.
+        ({"Running": True}, 0, 1, False, True),
+        ({"Running": True}, 3, 1, True, True),
+        ({"Running": True}, 0, 1, True, False),
+        # It runs for long: whatever it does, it has not ended, even where nothing listens at this port.
+        ({"Running": True}, 0, 100, False, False),
+        ({"Running": True}, 3, 100, True, False),
+    ],
+)
+def test_a_container_says_whether_its_server_has_ended(state: dict[str, Any], restarts: int, age: int, listens: bool, ended: bool) -> None:
+    facts = {"State": {**state, "StartedAt": "2026-11-22T17:01:02.123456789Z"}, "RestartCount": restarts}
+    begun = datetime(2026, 11, 22, 17, 1, 2, tzinfo=timezone.utc).timestamp()
+    assert has_ended(facts, begun + age, listens=listens) is ended
