@@ -44,7 +44,8 @@ _START = 60  # seconds until a server that was started listens
 class Plan:
     """What one restore needs to know. manifest: {} for a return.
 
-    service: what stops and starts the server; restart_policy: what its container had before the stop.
+    service: what stops and starts the server; restart_policy: what its container had before the stop; returning: whether the backup is the
+    snapshot of a window that has failed, which has to come back also where what is there now can be neither saved nor kept.
     """
 
     stack: Stack
@@ -57,6 +58,7 @@ class Plan:
     run: str
     manifest: dict[str, Any]
     by: dict[str, str]
+    returning: bool = False
 
     @property
     def labels(self) -> dict[str, str]:
@@ -166,17 +168,20 @@ class Restore:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.notes: list[str] = []
 
     # -- before anything stops -----------------------------------------------------------------------------------
 
     def stage(self, progress: Progress) -> dict[str, Any]:
         """Every reason to refuse is found, and the files lie beside those of the server."""
         with self._files() as (client, swap):
-            self._stage(client, swap, progress)
+            self._read(client, progress)
+            self._require_room_for_copy(client, swap)
+            self._copy(swap, progress)
         return self.result()
 
-    def _stage(self, client: Client, swap: Swap, progress: Progress) -> int | None:
-        """How many keys the backup's snapshot holds."""
+    def _read(self, client: Client, progress: Progress) -> int | None:
+        """Nothing is wrong with the backup; how many keys its snapshot holds."""
         plan, manifest = self.plan, self.plan.manifest
         path = os.path.join(plan.directory, manifest["name"])
         remember(plan)
@@ -186,22 +191,50 @@ class Restore:
             wrong = disagreement(plan.directory, manifest) or other_content(manifest, path) or unreadable
             if wrong:
                 raise unusable(manifest["name"], "backup-not-verified", wrong)
-            self._require_space(client)
-            progress.say("copying the backup beside the data", now=True)
-            swap.stage(manifest)
         return stored
 
-    def _require_space(self, client: Client) -> None:
-        plan, needed = self.plan, self.plan.manifest["bytes"]
-        answer = run(client.command(["df", "-Pk", plan.layout.directory], {}), tied=True)
-        free = int(answer.out.splitlines()[-1].split()[3]) << 10 if answer.ok else needed
+    def _copy(self, swap: Swap, progress: Progress) -> None:
+        progress.say("copying the backup beside the data", now=True)
+        swap.stage(self.plan.manifest)
+
+    def require_room(self, needed: int) -> None:
+        """So many bytes are free beside the data. There may be no directory of backups yet."""
+        with beside_server(self.plan.redis, "", self.plan.labels) as client:
+            free = self._free(client, needed)
         if free < needed:
-            raise OperationError(
-                "restore-no-space",
-                f"{plan.layout.directory} has {free >> 20} MiB free, the backup takes {needed >> 20} MiB beside the data.",
-                "Nothing was changed.",
-                "Free space there.",
-            )
+            raise self._no_room(free, needed)
+
+    def _require_room_for_copy(self, client: Client, swap: Swap) -> bool:
+        """Whether there is room for the backup beside the data, or the copy is there; else there would be, were they given up."""
+        there = {leftover.name for leftover in swap.leftovers()}
+        if {f"dbops__new_{self.plan.moment}", swap.old} & there:
+            return True
+        needed = self.plan.manifest["bytes"]
+        free = self._free(client, needed)
+        if free >= needed:
+            return True
+        if not self.plan.returning or free + self._taken(client) < needed:
+            raise self._no_room(free, needed)
+        return False
+
+    def _free(self, client: Client, otherwise: int) -> int:
+        """Bytes; otherwise: where nobody can say it."""
+        answer = run(client.command(["df", "-Pk", self.plan.layout.directory], {}), tied=True)
+        return int(answer.out.splitlines()[-1].split()[3]) << 10 if answer.ok else otherwise
+
+    def _taken(self, client: Client) -> int:
+        """Bytes that what the server starts from takes."""
+        layout = self.plan.layout
+        look = ["sh", "-c", 'cd "$0" && du -sk -- "$@" 2> /dev/null', layout.directory, layout.snapshot, layout.append_directory]
+        return sum(int(line.split()[0]) << 10 for line in run(client.command(look, {}), tied=True).out.splitlines())
+
+    def _no_room(self, free: int, needed: int) -> OperationError:
+        return OperationError(
+            "restore-no-space",
+            f"{self.plan.layout.directory} has {free / 2**20:.1f} MiB free, and {needed / 2**20:.1f} MiB are needed beside the data.",
+            "Nothing was changed.",
+            "Free space there.",
+        )
 
     # -- while nobody writes -------------------------------------------------------------------------------------
 
@@ -210,19 +243,34 @@ class Restore:
         plan = self.plan
         clock = time.monotonic()
         with self._files() as (client, swap):
-            stored = self._stage(client, swap, progress)
-            if f"dbops__new_{plan.moment}" not in {leftover.name for leftover in swap.leftovers()}:
+            stored = self._read(client, progress)
+            fits = self._require_room_for_copy(client, swap)
+            if fits:
+                self._copy(swap, progress)
+            if fits and f"dbops__new_{plan.moment}" not in {leftover.name for leftover in swap.leftovers()}:
                 stored = None  # it was begun with before, and the server has saved since
             self._save(progress)
             self._stop(progress)
+            if not fits:
+                self._give_up(swap)
+                self._copy(swap, progress)
             swap.swap()
+            if not fits:
+                swap.remove(swap.old)  # nothing is in it that a return could lead back to
         progress.say("starting the server", now=True)
         plan.service.start("", plan.restart_policy)
         with self._started() as session:
             self._compare(session, stored, progress)
             _redis_stamp.write(session, plan.stack)
         _audit.record(plan.stack, "restored", plan.by, service="redis", backup=plan.manifest["name"], old=swap.old)
-        return {**self.result(), "seconds": round(time.monotonic() - clock, 3)}
+        result = self.result() if fits else {**self.result(), "old_directory": ""}
+        return {**result, "seconds": round(time.monotonic() - clock, 3)}
+
+    def _give_up(self, swap: Swap) -> None:
+        """The operation that left it has failed, and the snapshot to return to, which was read through, is a backup."""
+        for name in (self.plan.layout.snapshot, self.plan.layout.append_directory):
+            swap.remove(name)
+        self.notes.append("Beside the snapshot to which Redis was led back there was no room to keep what it had then.")
 
     def _compare(self, session: Session, stored: int | None, progress: Progress) -> None:
         """stored: how many keys the server has just read from the backup's snapshot; None where the server says nothing of them."""
@@ -276,6 +324,7 @@ class Restore:
             "bytes": manifest.get("bytes", 0),
             "keys": manifest.get("keys"),
             "old_directory": f"dbops__old_{self.plan.moment}",
+            "notes": self.notes,
             "seconds": 0.0,
         }
 
@@ -291,8 +340,11 @@ class Restore:
             with self.plan.redis.session() as session:
                 save(self.plan.redis, session, progress)
         except OperationError as error:
-            if not is_down(self.plan.redis, error):
+            if is_down(self.plan.redis, error):
+                return
+            if not self.plan.returning:
                 raise
+            self.notes.append(f"What is kept of Redis from before it was led back is as old as its last save: {error.what}")
 
     def _started(self) -> Session:
         return self.plan.redis.started(_START, _redis_counts.TIMEOUT)

@@ -59,6 +59,16 @@ options:
     description: The other stack of the same environment, V(<environment>/<name>), whose data O(stack) is to have, typed by whoever runs it.
     type: str
     default: ''
+  returning:
+    description:
+      - Whether the backup is the snapshot of a window that has failed, to which the server returns with O(state=swapped). What it has then
+        is saved and kept where that can be done, and else given up, as on a disk that is full; RV(notes) says so.
+    type: bool
+    default: false
+  room:
+    description: In check mode, how many bytes have to be free beside the data, for a backup that is yet to be made.
+    type: int
+    default: 0
   service:
     description:
       - What stops and starts the server, where it runs without a container.
@@ -120,9 +130,14 @@ keys_now:
   returned: in check mode
   type: int
 old_directory:
-  description: Name under which what the server had is kept, in the directory of its data.
+  description: Name under which what the server had is kept, in the directory of its data; empty where there was no room to keep it.
   returned: success
   type: str
+notes:
+  description: What was not as it should be, and did not keep it from being done.
+  returned: success
+  type: list
+  elements: str
 failed_directory:
   description: Name under which what was returned from is kept; empty where there was nothing to return from.
   returned: when O(state=returned)
@@ -242,6 +257,7 @@ def _plan(module: AnsibleModule) -> tuple[Plan, dict[str, Any]]:
         run=params["job"] or "restore",
         manifest=manifest,
         by=params["by"],
+        returning=params["returning"],
     )
     return plan, {"keys_now": keys(told) if told else None}
 
@@ -249,7 +265,10 @@ def _plan(module: AnsibleModule) -> tuple[Plan, dict[str, Any]]:
 def body(module: AnsibleModule) -> dict[str, Any]:
     if module.check_mode:
         plan, now = _plan(module)
-        return {**Restore(plan).result(), **now, "failed_directory": ""}
+        restore = Restore(plan)
+        if module.params["room"]:
+            restore.require_room(module.params["room"])
+        return {**restore.result(), **now, "failed_directory": ""}
 
     def prepare() -> Callable[[Progress], dict[str, Any]]:
         with refusals_recorded(module, service="redis", state=module.params["state"]):
@@ -276,6 +295,8 @@ def main() -> None:
             "moment": {"type": "str", "required": True},
             "backup": {"type": "str", "default": "newest"},
             "old_stamp": {"type": "str", "default": ""},
+            "returning": {"type": "bool", "default": False},
+            "room": {"type": "int", "default": 0},
             "service": {"type": "dict", "options": service},
         },
         supports_check_mode=True,

@@ -205,3 +205,48 @@ def test_a_restore_that_is_killed_at_any_step_ends_the_same_when_it_is_run_again
     server.await_answer()
     assert server.ask("EXISTS", "auth:refresh:1", "auth:refresh:2") == "2"
     assert server.restart_policy() == "always"
+
+
+def small(own: Own) -> Server:
+    """A server with 8 MiB for its data, and one more that keeps the volume mounted: what is in it goes with the last one."""
+    server = own("redis", "--rdbcompression", "no", options=full_disk(8))
+    own("redis", "--dir", "/tmp", options=("--volumes-from", server.container))
+    server.fill()
+    return server
+
+
+def test_a_window_returns_to_its_snapshot_on_a_disk_that_its_operation_has_filled(own: Own, places: Places) -> None:
+    server = small(own)
+    window = {"moment": MOMENT, **places}
+    foreseen = {"state": "returned", **window, "_ansible_check_mode": True}
+    assert "has 8.0 MiB free" in server.refused("redis_restore", "restore-no-space", room=16 << 20, **foreseen)
+    assert server.run("redis_restore", room=4 << 20, **{**foreseen, "check": True})["changed"]
+    server.ask("EVAL", "redis.call('SET', 'cache:page:big', string.rep('x', 2500000))", "0")
+    made = server.run("redis_backup", format="rdb", verify=False, **places)
+    # It cannot be saved any more.
+    server.ask("UNLINK", "auth:refresh:1")
+    server.ask("EVAL", "redis.call('SET', 'cache:page:huge', string.rep('x', 6000000))", "0")
+    back = {"state": "swapped", "backup": made["name"], **window}
+    server.refused("redis_restore", "redis-save-failed", **back)
+    assert server.ask("EXISTS", "auth:refresh:1") == "0"
+    returned = server.run("redis_restore", returning=True, **back)
+    assert "No space left" in returned["notes"][0]
+    assert returned["old_directory"] in engine("exec", server.container, "ls", "/data")
+    assert (server.ask("GET", "auth:refresh:1"), server.ask("EXISTS", "cache:page:huge")) == ("token", "0")
+
+
+def test_where_there_is_no_room_for_a_copy_what_failed_is_given_up(own: Own, places: Places) -> None:
+    server = small(own)
+    server.ask("EVAL", "redis.call('SET', 'cache:page:big', string.rep('x', 2500000))", "0")
+    made = server.run("redis_backup", format="rdb", verify=False, **places)
+    server.ask("UNLINK", "auth:refresh:1")
+    engine("exec", server.container, "sh", "-c", "cat /dev/zero > /data/filled 2> /dev/null || true")
+    back = {"state": "swapped", "backup": made["name"], "moment": MOMENT, **places}
+    server.refused("redis_restore", "restore-no-space", **back)
+    assert killed("redis_restore", "starting the server", server.arguments(returning=True, **back))["slug"] == "job-died"
+    returned = server.run("redis_restore", returning=True, **back)
+    assert returned["old_directory"] == ""
+    assert "no room to keep" in returned["notes"][-1]
+    server.await_answer()
+    assert (server.ask("GET", "auth:refresh:1"), server.ask("DBSIZE")) == ("token", str(KEYS + 2))
+    assert "dbops__" not in engine("exec", server.container, "ls", "/data")
