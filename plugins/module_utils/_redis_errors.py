@@ -131,10 +131,17 @@ def failure(words: str, command: str) -> OperationError:
     return OperationError("redis-refused", f"Redis refuses {command}: {words}.", _NOTHING, "Correct what it says.")
 
 
+# What redis-cli or the engine says begins with a word; a reply begins with a sign or a number, or a name and a value.
+_SAID = re.compile(r"^(?:Error: |[A-Za-z]+ )[^\n]{,200}", re.MULTILINE)
+
+
 def lost(words: str, command: str) -> OperationError:
+    """words: the last that came, also what there is of a reply, which is shown to nobody: it may hold settings and keys."""
+    said = _SAID.search(words)
+    why = said[0].strip().rstrip(".") if said else "in the middle of its answer" if words.strip() else "without a word"
     return OperationError(
         "redis-connection-lost",
-        f"The connection to Redis ended during {command}: {words.strip().rstrip('.') or 'without a word'}.",
+        f"The connection to Redis ended during {command}: {why}.",
         "Whether the server carried that command out is not known.",
         "Look at the server and its log (a restart, a killed client, a full machine); then run it again.",
     )

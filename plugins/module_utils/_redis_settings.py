@@ -27,8 +27,8 @@ _AT_START = re.compile(
 _DIRECTIVES = frozenset({"include", "loadmodule", "rename-command", "user"})
 # Switched on by a restart, it has the server start empty.
 APPENDONLY = "appendonly"
-# Never shown. A user's line holds hashes of passwords.
-SECRET = frozenset({"requirepass", "masterauth", "primaryauth", "tls-key-file-pass", "tls-client-key-file-pass", "user"})
+# Never shown. A user's line holds hashes of passwords, and who knows what a command was renamed to may use it.
+SECRET = frozenset({"requirepass", "masterauth", "primaryauth", "tls-key-file-pass", "tls-client-key-file-pass", "rename-command", "user"})
 HIDDEN = "…"
 
 

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine, Place
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_cli import Redis, published
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_errors import failure
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_errors import failure, lost
 
 INSIDE, HERE = Place(Engine(), "nickapp-redis"), Place(Engine())
 
@@ -65,6 +65,26 @@ def test_no_password_is_shown_or_put_on_a_command_line() -> None:
     inside = Redis.of(INSIDE, "rediss://ann:s3cret@db.example:7000/3", "").command()
     assert "db.example" not in inside.argv
     assert inside.argv[:6] == ["docker", "exec", "--interactive", "--env", "REDISCLI_AUTH", "nickapp-redis"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("Error: Server closed the connection\n", "Error: Server closed the connection"),
+        ("no answer in time", "no answer in time"),
+        ("error during connect: EOF\n", "error during connect: EOF"),
+        ("", "without a word"),
+        ('[["maxmemory","0","requirepass","hush hush', "in the middle of its answer"),
+        ('"hush', "in the middle of its answer"),
+        ("# Server\r\nredis_version:8.0.6\r\nexecutable:/hush", "in the middle of its answer"),
+        ('["requirepass","hush\nError: Server closed the connection\n', "Error: Server closed the connection"),
+        ("Cannot " + "x" * 9999, "Cannot " + "x" * 200),
+    ],
+)
+def test_of_a_connection_that_ended_no_half_reply_is_told(words: str, told: str) -> None:
+    message = lost(words, "CONFIG").message
+    assert f"ended during CONFIG: {told}. State: " in message
+    assert "hush" not in message
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_a_second_run_finds_nothing_more_to_do(wish: dict[str, str], file: dict[
 
 
 def test_secrets_are_not_shown() -> None:
-    text = "requirepass hush\nuser ann on #hush ~*\nmaxmemory 1\n\n"
+    text = "requirepass hush\nuser ann on #hush ~*\nrename-command CONFIG hush\nmaxmemory 1\n\n"
     assert "hush" not in settings.hidden(text)
     assert "maxmemory 1" in settings.hidden(text)
     assert settings.Setting("masterauth", ("hush",), ("hush",), ("hush2",)).shown()["wish"] == settings.HIDDEN
