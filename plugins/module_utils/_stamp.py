@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._errors import OperationError
-from ._identity import IDENTIFIER, Record
+from ._identity import IDENTIFIER, Record, require_listed
 from ._pg_clone import maintenance
 from ._psql import Server, quote_identifier, quote_literal
 from ._stack import ENVIRONMENTS, Stack
@@ -131,9 +131,11 @@ def agree(stack: Stack, server: Server, allowed: Collection[str]) -> Found:
     """The one check before anything destructive: the stamp is the stack's own, and the server is the one that is known.
 
     A database that is missing or empty counts as new: disaster recovery is never locked out, and there is nothing to destroy.
-    Its server may be new as well, but no other one than was recorded: then the name leads elsewhere, or the data are elsewhere.
+    Its server may be new as well, but no other one than was recorded, nor one that the inventory does not name: then the name leads
+    elsewhere, or the data are elsewhere.
     """
     found, record = find(server), Record.of(stack)
+    require_listed(found.identifier, allowed)
     if not found.is_new:
         check(stack, found.stamp)
     if not found.is_new or record.identifier:

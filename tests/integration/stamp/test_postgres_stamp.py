@@ -243,10 +243,14 @@ def test_a_server_that_nobody_recorded_is_unknown(stamped: str, caller: Caller) 
 def test_the_inventory_may_name_the_servers(postgres: Postgres, stamped: str, caller: Caller) -> None:
     own = postgres.sql("postgres", "SELECT system_identifier FROM pg_control_system()")
     (caller.directory / "state" / STACK / "server.json").unlink()
-    caller.run("environment_stamp", stamped, backup_dir=None, state="checked", allowed_servers=[own, "postgres:5432"])
+    options = {"backup_dir": None, "state": "checked"}
+    caller.run("environment_stamp", stamped, **options, allowed_servers=[own, "postgres:5432"])
     refuse(caller, stamped, "server-unknown", allowed_servers=["postgres"])
     refuse(caller, stamped, "server-not-allowed", allowed_servers=["7000000000000000000"])
     refuse(caller, stamped, "server-not-allowed", state="present", confirm=STACK, allowed_servers=["7000000000000000000"])
+    # Nor is a lost database restored there, although no server is recorded.
+    caller.refused("environment_stamp", "nowhere", "server-not-allowed", **options, allowed_servers=["7000000000000000000"])
+    assert caller.run("environment_stamp", "nowhere", **options, allowed_servers=[own])["empty"]
     # A host that is not on the list is not even connected to, by no module.
     refuse(caller, stamped, "server-not-allowed", allowed_servers=["db.example"])
     caller.refused("postgres_backup", stamped, "server-not-allowed", allowed_servers=["db.example", own])
