@@ -71,6 +71,7 @@ def refused(stack: Stack, error: OperationError, by: dict[str, Any] | None = Non
 
 def failed(stack: Stack, event: str, error: OperationError, by: dict[str, Any] | None = None, **facts: Any) -> None:
     """Remember what ended so. A log that cannot be written is told beside that: the error stays what it is."""
+    error.recorded = True
     try:
         record(stack, event, by, slug=error.slug, what=error.what, **facts)
     except OSError as failure:

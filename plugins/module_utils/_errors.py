@@ -30,6 +30,7 @@ class OperationError(Exception):
         self.state = state
         self.next_step = next_step
         self.warnings: list[str] = []  # what went wrong beside it, and must not hide it
+        self.recorded = False  # whether the stack's audit log was told of it
 
     @property
     def message(self) -> str:

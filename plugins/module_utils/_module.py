@@ -83,7 +83,8 @@ def main_of(module: AnsibleModule, body: Callable[[AnsibleModule], dict[str, Any
     secrets_in_options: False where no option is a secret, so that a result, however large, is not searched for any.
     """
     try:
-        result = body(module)
+        with _guards_recorded(module):
+            result = body(module)
     except OperationError as error:
         result = {"failed": True, **error.as_result()}
     except OSError as error:
@@ -107,6 +108,22 @@ def refusals_recorded(module: AnsibleModule, **facts: Any) -> Iterator[None]:
     except OperationError as error:
         if not module.check_mode and error.slug != "stack-malformed":
             _audit.refused(stack_of(module), error, module.params["by"], **facts)
+        raise
+
+
+# What is refused lest the wrong database or server be reached, or migrations lead elsewhere, is remembered wherever it is met.
+_GUARDS = ("server-", "stamp-", "migrations-", "pg-url-elsewhere")
+
+
+@contextlib.contextmanager
+def _guards_recorded(module: AnsibleModule) -> Iterator[None]:
+    """Such a refusal goes to the audit log, unless whoever met it has seen to that."""
+    try:
+        yield
+    except OperationError as error:
+        if error.slug.startswith(_GUARDS) and not error.recorded and not module.check_mode:
+            with contextlib.suppress(OperationError):  # the stack has no name: there is no log of it
+                _audit.refused(stack_of(module), error, module.params.get("by"))
         raise
 
 
@@ -251,6 +268,11 @@ def planned_job(
     return run_as_job(module, prepare)
 
 
+def _guarded(module: AnsibleModule, work: Callable[[Progress], dict[str, Any]], progress: Progress) -> dict[str, Any]:
+    with _guards_recorded(module):
+        return work(progress)
+
+
 def run_as_job(module: AnsibleModule, prepare: Callable[[], Callable[[Progress], dict[str, Any]]]) -> dict[str, Any]:
     """Start the work, or attach to it where it was started before; wait a little; tell how it stands.
 
@@ -262,5 +284,5 @@ def run_as_job(module: AnsibleModule, prepare: Callable[[], Callable[[Progress],
     if not job.exists():
         work = prepare()
         clean(stack.jobs)
-        job.start(work)
+        job.start(lambda progress: _guarded(module, work, progress))
     return {"changed": False, **job.wait(module.params["wait"])}

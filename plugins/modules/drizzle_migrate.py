@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - amanat.dbops._postgres
   - amanat.dbops._release
   - amanat.dbops._job
+  - amanat.dbops._audit
 attributes:
   check_mode:
     support: full
@@ -102,6 +103,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils._drizzle_run import DEFAULT_COMMAND, Run
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    AUDIT_OPTIONS,
     JOB_OPTIONS,
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
@@ -137,6 +139,7 @@ def main() -> None:
         argument_spec={
             **TARGET_OPTIONS,
             **POSTGRES_OPTIONS,
+            **AUDIT_OPTIONS,
             **RELEASE_OPTIONS,
             **JOB_OPTIONS,
             "release": {"type": "str", "required": True},

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - amanat.dbops._target
   - amanat.dbops._postgres
   - amanat.dbops._release
+  - amanat.dbops._audit
 attributes:
   check_mode:
     support: full
@@ -180,6 +181,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils import _drizzle, _pg_
 from ansible_collections.amanat.dbops.plugins.module_utils._drizzle_run import look
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    AUDIT_OPTIONS,
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
     engine_of,
@@ -248,6 +250,7 @@ def main() -> None:
         argument_spec={
             **TARGET_OPTIONS,
             **POSTGRES_OPTIONS,
+            **AUDIT_OPTIONS,
             **RELEASE_OPTIONS,
             "release": {"type": "str"},
             "container": {"type": "str"},

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - amanat.dbops._job
   - amanat.dbops._backups
   - amanat.dbops._throwaway
+  - amanat.dbops._audit
 attributes:
   check_mode:
     support: full
@@ -161,6 +162,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._drizzle_rehearsal im
 from ansible_collections.amanat.dbops.plugins.module_utils._drizzle_run import DEFAULT_COMMAND
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    AUDIT_OPTIONS,
     BACKUPS_OPTIONS,
     JOB_OPTIONS,
     POSTGRES_OPTIONS,
@@ -207,6 +209,7 @@ def main() -> None:
         argument_spec={
             **TARGET_OPTIONS,
             **POSTGRES_OPTIONS,
+            **AUDIT_OPTIONS,
             **RELEASE_OPTIONS,
             **JOB_OPTIONS,
             **BACKUPS_OPTIONS,

@@ -18,6 +18,7 @@ extends_documentation_fragment:
   - amanat.dbops._target
   - amanat.dbops._postgres
   - amanat.dbops._leftovers
+  - amanat.dbops._audit
 options:
   window:
     description: The window that cleans up after itself. What no other unfinished window names is not refused to it.
@@ -86,6 +87,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _leftovers, _pg_clone
 from ansible_collections.amanat.dbops.plugins.module_utils._journals import named_by_windows
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    AUDIT_OPTIONS,
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
     main_of,
@@ -134,7 +136,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**TARGET_OPTIONS, **POSTGRES_OPTIONS, **_leftovers.OPTIONS, "window": {"type": "str"}},
+        argument_spec={**TARGET_OPTIONS, **POSTGRES_OPTIONS, **_leftovers.OPTIONS, **AUDIT_OPTIONS, "window": {"type": "str"}},
         supports_check_mode=True,
     )
     main_of(module, body)

@@ -17,6 +17,7 @@ author:
 extends_documentation_fragment:
   - amanat.dbops._target
   - amanat.dbops._postgres
+  - amanat.dbops._audit
 attributes:
   check_mode:
     support: full
@@ -78,6 +79,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils._identity import IDENTIFIER
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    AUDIT_OPTIONS,
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
     main_of,
@@ -117,7 +119,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
 
 
 def main() -> None:
-    main_of(AnsibleModule(argument_spec={**TARGET_OPTIONS, **POSTGRES_OPTIONS}, supports_check_mode=True), body)
+    main_of(AnsibleModule(argument_spec={**TARGET_OPTIONS, **POSTGRES_OPTIONS, **AUDIT_OPTIONS}, supports_check_mode=True), body)
 
 
 if __name__ == "__main__":

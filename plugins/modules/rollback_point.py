@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - amanat.dbops._target
   - amanat.dbops._postgres
   - amanat.dbops._job
+  - amanat.dbops._audit
 attributes:
   check_mode:
     support: full
@@ -117,6 +118,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _pg_clone
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    AUDIT_OPTIONS,
     JOB_OPTIONS,
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
@@ -201,6 +203,7 @@ def main() -> None:
         argument_spec={
             **TARGET_OPTIONS,
             **POSTGRES_OPTIONS,
+            **AUDIT_OPTIONS,
             **JOB_OPTIONS,
             "state": {"type": "str", "required": True, "choices": ["prepared", "taken", "swapped", "returned", "dropped"]},
             "moment": {"type": "str", "required": True},

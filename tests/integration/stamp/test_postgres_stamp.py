@@ -253,7 +253,14 @@ def test_the_inventory_may_name_the_servers(postgres: Postgres, stamped: str, ca
     assert caller.run("environment_stamp", "nowhere", **options, allowed_servers=[own])["empty"]
     # A host that is not on the list is not even connected to, by no module.
     refuse(caller, stamped, "server-not-allowed", allowed_servers=["db.example"])
+    seen = len(audit(caller))
     caller.refused("postgres_backup", stamped, "server-not-allowed", allowed_servers=["db.example", own])
+    ann = {"user": "ann"}
+    caller.refused("postgres_target_info", stamped, "server-not-allowed", backup_dir=None, allowed_servers=["db.example"], by=ann)
+    assert [(line["slug"], line["by"].get("user", "")) for line in audit(caller)[seen:]] == [
+        ("server-not-allowed", ""),
+        ("server-not-allowed", "ann"),
+    ]
 
 
 # -- who can write it --------------------------------------------------------------------------------------------------
