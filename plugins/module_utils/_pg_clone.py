@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import NamedTuple
 
@@ -179,6 +180,26 @@ def swap(server: Server, database: str, incoming: str, aside: str, also: Sequenc
     if not answer.ok:
         raise busy(server, [database, incoming]) or failure(answer, server.database)
     return True
+
+
+def is_open(server: Server, name: str) -> bool:
+    """Whether the database lets anybody in who may log in."""
+    return bool(server.value(f"SELECT datallowconn AND datconnlimit <> 0 FROM pg_database WHERE datname = {quote_literal(name)}"))
+
+
+@contextmanager
+def opened(server: Server, name: str) -> Iterator[Server]:
+    """The database of that name to look into, also where nobody may connect to it; afterwards it is shut as it was."""
+    if is_open(server, name):
+        yield server.to(name)
+        return
+    limits = server.rows(f"SELECT datallowconn, datconnlimit FROM pg_database WHERE datname = {quote_literal(name)}")[0]
+    server.execute(f"{allow(name)} ALTER DATABASE {quote_identifier(name)} CONNECTION LIMIT -1;")
+    try:
+        yield server.to(name)
+    finally:
+        limit = f"ALTER DATABASE {quote_identifier(name)} CONNECTION LIMIT {int(limits['datconnlimit'])};"
+        server.execute(f"{allow(name, limits['datallowconn'])} {limit}")
 
 
 def drop(server: Server, name: str) -> bool:

@@ -11,7 +11,8 @@ version_added: 0.1.0
 description:
   - Such a database is the one that was replaced, the copy of a failed attempt, or one that was not finished. It carries the
     application's database's name, what it is, and when it was made.
-  - A database with a session in it is not dropped.
+  - A database with a session in it is not dropped, nor is one whose own stamp is another stack's. Where the application's database is
+    lost or empty, what is named may be the only copy, so it has to carry the stack's stamp and the server has to be the recorded one.
 author:
   - amanat.dbops contributors (@amanat)
 extends_documentation_fragment:
@@ -26,7 +27,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells what would be dropped.
+    description: Tells what would be dropped. A database that nobody may connect to is not looked into.
   diff_mode:
     support: full
     description: Shows the names of what is dropped.
@@ -84,7 +85,9 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _leftovers, _pg_clone
+from ansible_collections.amanat.dbops.plugins.module_utils import _leftovers, _pg_clone, _stamp
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._identity import Record
 from ansible_collections.amanat.dbops.plugins.module_utils._journals import named_by_windows
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
@@ -92,6 +95,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     TARGET_OPTIONS,
     main_of,
     server_of,
+    stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._pg_sessions import in_words, sessions
 from ansible_collections.amanat.dbops.plugins.module_utils._psql import Server, quote_identifier
@@ -121,6 +125,34 @@ def _leftovers_of(server: Server, database: str, named: dict[str, str]) -> list[
     return leftovers
 
 
+def _is_lost(module: AnsibleModule, of_application: Server) -> bool:
+    """There is no database of the application's that says whose the others are. Then the server has to be the one that is known."""
+    if module.params["window"]:  # which has compared them, and has shut the door
+        return False
+    found = _stamp.find(of_application)
+    if found.is_new:
+        Record.of(stack_of(module)).require(found.identifier, module.params["allowed_servers"], has_database=found.exists)
+    return found.is_new
+
+
+def _require_own(module: AnsibleModule, server: Server, name: str, *, alone: bool) -> None:
+    """The database is the stack's own by the stamp inside. alone: nothing else says so, and it may be the only copy."""
+    if module.check_mode and not _pg_clone.is_open(server, name):
+        return
+    try:
+        with _pg_clone.opened(server, name) as leftover:
+            stamp = _stamp.read(leftover)
+        if stamp or alone:
+            _stamp.check(stack_of(module), stamp)
+    except OperationError as error:
+        raise OperationError(
+            error.slug,
+            f"{name}: {error.what}",
+            "Nothing was changed.",
+            f"Look into it. Where it may go all the same, drop it by hand, with psql: DROP DATABASE {quote_identifier(name)};",
+        ) from None
+
+
 def body(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     named = named_by_windows(params["state_dir"], params["window"] or "")
@@ -128,6 +160,11 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     server = _pg_clone.maintenance(of_application)
     leftovers = _leftovers_of(server, of_application.database, named)
     chosen = _leftovers.chosen(leftovers, params["names"], params["confirm"])
+    lost = bool(chosen) and _is_lost(module, of_application)
+    for leftover in chosen:
+        # A restore that was cut off left such a one unfinished, and the next restore drops it unasked.
+        if leftover["kind"] != _pg_clone.LOADING:
+            _require_own(module, server, leftover["name"], alone=lost)
     if not module.check_mode:
         for leftover in chosen:
             server.execute(f"DROP DATABASE {quote_identifier(leftover['name'])};")  # fails where a session has come in

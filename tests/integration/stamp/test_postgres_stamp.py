@@ -263,6 +263,55 @@ def test_the_inventory_may_name_the_servers(postgres: Postgres, stamped: str, ca
     ]
 
 
+# -- what is left over -------------------------------------------------------------------------------------------------
+
+
+def clean_up(caller: Caller, database: str, name: str, **options: Any) -> dict[str, Any]:
+    return caller.run("postgres_cleanup", database, backup_dir=None, names=[name], confirm=[name], **options)
+
+
+def keep(caller: Caller, database: str, name: str, slug: str) -> str:
+    """A leftover that is not dropped, and is as open or shut as it was."""
+    about = f"SELECT datname, datallowconn, datconnlimit FROM pg_database WHERE datname = '{name}'"
+    before, seen = caller.server.sql("postgres", about), len(audit(caller))
+    message = caller.refused("postgres_cleanup", database, slug, backup_dir=None, names=[name], confirm=[name])
+    assert name in message
+    assert [line["slug"] for line in audit(caller)[seen:]] == [slug]
+    assert caller.server.sql("postgres", about) == before
+    return message
+
+
+@pytest.mark.parametrize("shut", ["", "ALLOW_CONNECTIONS false", pytest.param("CONNECTION LIMIT 0", marks=pytest.mark.slow)])
+def test_a_leftover_of_another_stack_is_not_dropped(
+    postgres: Postgres, stamped: str, make_database: MakeDatabase, caller: Caller, shut: str
+) -> None:
+    old = make_database(name=f"{stamped}__old_20261101T120000Z")
+    set_stamp(caller, old, stack=PRODUCTION, confirm=PRODUCTION)
+    if shut:
+        postgres.sql("postgres", f'ALTER DATABASE "{old}" {shut}')
+    assert "the stamp says production/backups" in keep(caller, stamped, old, "stamp-mismatch")
+    postgres.sql("postgres", f'ALTER DATABASE "{old}" ALLOW_CONNECTIONS true')
+    postgres.sql(old, "DROP SCHEMA dbops CASCADE")
+    assert clean_up(caller, stamped, old)["removed"] == [old], "the database beside it says whose it is"
+
+
+def test_where_the_database_is_lost_its_leftovers_are_not_taken_for_waste(
+    postgres: Postgres, stamped: str, make_database: MakeDatabase, caller: Caller
+) -> None:
+    old, unstamped = (make_database(name=f"{stamped}__{kind}_20261101T120000Z") for kind in ("old", "failed"))
+    set_stamp(caller, old, confirm=STACK)
+    record = caller.directory / "state" / STACK / "server.json"
+    known = record.read_text(encoding="utf-8")
+    postgres.sql("postgres", f"DROP DATABASE {stamped}")
+    record.unlink()
+    named = {"backup_dir": None, "names": [old], "confirm": [old]}
+    assert "dbops_allowed_servers" in caller.refused("postgres_cleanup", stamped, "server-unknown", **named)
+    record.write_text(known, encoding="utf-8")
+    keep(caller, stamped, unstamped, "stamp-missing")
+    assert clean_up(caller, stamped, old, check=True)["changed"]
+    assert clean_up(caller, stamped, old)["removed"] == [old]
+
+
 # -- who can write it --------------------------------------------------------------------------------------------------
 
 
