@@ -113,7 +113,7 @@ class Rehearsal:
             )
         verdict = look(self.release, self.path, self.live)[1]
         _drizzle.refuse(verdict)
-        addressed_by(self.release, self.command)
+        addressed_by(self.release, self.command, self.path)
         image = self.release.image()["id"]
         return {"changed": True, "backup": self.plan.manifest["name"], "image": image, "migrated": verdict["pending"]}
 
@@ -156,7 +156,7 @@ class Rehearsal:
         pending = [migration for migration in folder.migrations if migration.name in verdict["pending"]]
         before, watch, log = self._sizes(stage.server), _Watch(stage.server, name), ServerLog(stage.server)
         image = self.release.image()
-        env = environment(stage.url, name, self.settings, addressed_by(self.release, self.command))
+        env = environment(stage.url, name, self.settings, addressed_by(self.release, self.command, self.path))
         clock = time.monotonic()
         with watch.watching():
             answer = stage.run(image["id"], self.command, env, self.timeout)

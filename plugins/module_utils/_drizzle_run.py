@@ -117,7 +117,7 @@ class Run:
 
     @cached_property
     def _addressed_by(self) -> set[str]:
-        return addressed_by(self.release, self.command)
+        return addressed_by(self.release, self.command, self.path)
 
     @property
     def _settings(self) -> dict[str, str]:

@@ -9,8 +9,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Callable
 
 from ._errors import OperationError
 from ._image_files import files_of, opened
@@ -47,6 +49,11 @@ class Release:
             )
         return {"id": facts["Id"], "directory": facts["Config"]["WorkingDir"] or "/"}
 
+    @property
+    def root(self) -> str:
+        """The directory that programs of the release run in."""
+        return self.name if self.is_directory else self.image()["directory"]
+
     def env(self) -> dict[str, str]:
         """What a program of the release finds in its environment: the image's, or that of this process."""
         if self.is_directory:
@@ -54,18 +61,31 @@ class Release:
         facts = self.engine.inspect("image", self.image()["id"]) or {"Config": {}}
         return dict(entry.partition("=")[::2] for entry in facts["Config"].get("Env") or [])
 
-    def text(self, path: str) -> str | None:
-        """One file of the release; None where it has none by that name."""
-        try:
-            content = self.folder(path).get("")
-        except OperationError as error:
-            if error.slug != MISSING:
-                raise
-            content = None
-        return None if content is None else content.decode("utf-8", "replace")
+    def texts(self, paths: Iterable[str]) -> dict[str, str]:
+        """Those of the files that the release has, by their paths."""
+        wanted = list(paths)
+        if not wanted:
+            return {}
+        with self._reading() as read:
+            contents = {path: read(path)[1].get("") for path in wanted}
+        return {path: content.decode("utf-8", "replace") for path, content in contents.items() if content is not None}
 
     def folder(self, path: str) -> dict[str, bytes]:
         """The files below a folder of the release, read without running anything of it; a file is its own folder, by the name ""."""
+        with self._reading() as read:
+            where, files = read(path)
+        if not files:
+            raise OperationError(
+                MISSING,
+                f"The release {self.name!r} has no folder {where!r}.",
+                "Nothing was changed.",
+                "Correct dbops_release_image or dbops_migrations_path.",
+            )
+        return files
+
+    @contextmanager
+    def _reading(self) -> Iterator[Callable[[str], tuple[str, dict[str, bytes]]]]:
+        """A function from a path in the release to where that is, and to the files below it."""
         if self.container:
             facts = self.engine.inspect("container", self.container)
             if facts is None:
@@ -75,40 +95,30 @@ class Release:
                     "Nothing was changed.",
                     f"Correct its name; what there is: {' '.join(self.engine.argv('ps', '--all'))}",
                 )
-            return self._from_container(facts["Id"], os.path.join(facts["Config"]["WorkingDir"] or "/", path))
-        if self.is_directory:
-            return self._from_directory(os.path.join(self.name, path))
-        return self._from_image(path)
+            yield self._from_container(facts["Id"], facts["Config"]["WorkingDir"] or "/")
+        elif self.is_directory:
+            yield lambda path: _from_directory(os.path.join(self.name, path))
+        else:
+            image = self.image()
+            with opened(self.engine, image["id"]) as container:
+                yield self._from_container(container, image["directory"])
 
-    def _missing(self, path: str) -> OperationError:
-        return OperationError(
-            MISSING,
-            f"The release {self.name!r} has no folder {path!r}.",
-            "Nothing was changed.",
-            "Correct dbops_release_image or dbops_migrations_path.",
-        )
+    def _from_container(self, container: str, directory: str) -> Callable[[str], tuple[str, dict[str, bytes]]]:
+        def read(path: str) -> tuple[str, dict[str, bytes]]:
+            source = os.path.join(directory, path)
+            return source, files_of(self.engine, container, source)
 
-    def _from_directory(self, root: str) -> dict[str, bytes]:
-        files = {}
-        below = (os.path.join(folder, name) for folder, _folders, names in os.walk(root) for name in names)
-        for path in (root, *below):
-            if os.path.isfile(path):
-                with open(path, "rb") as stream:
-                    files["" if path == root else os.path.relpath(path, root)] = stream.read()
-        if not files:
-            raise self._missing(root)
-        return files
+        return read
 
-    def _from_image(self, path: str) -> dict[str, bytes]:
-        image = self.image()
-        with opened(self.engine, image["id"]) as container:
-            return self._from_container(container, os.path.join(image["directory"], path))
 
-    def _from_container(self, container: str, source: str) -> dict[str, bytes]:
-        files = files_of(self.engine, container, source)
-        if not files:
-            raise self._missing(source)
-        return files
+def _from_directory(root: str) -> tuple[str, dict[str, bytes]]:
+    files = {}
+    below = (os.path.join(folder, name) for folder, _folders, names in os.walk(root) for name in names)
+    for path in (root, *below):
+        if os.path.isfile(path):
+            with open(path, "rb") as stream:
+                files["" if path == root else os.path.relpath(path, root)] = stream.read()
+    return root, files
 
 
 # Options of the doc fragment `_release`.

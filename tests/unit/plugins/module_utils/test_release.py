@@ -103,14 +103,14 @@ def test_a_file_of_an_image(engine: Engine, tmp_path: Path) -> None:
         entry.size = 1
         tar.addfile(entry, io.BytesIO(b"x"))
     release = Release("nickapp:2", engine)
-    assert (release.text("drizzle"), release.text("other")) == ("x", None)
+    assert release.texts(["drizzle", "other"]) == {"drizzle": "x"}
     assert asked(tmp_path)[-1] == "rm --force --volumes c0ffee"
 
 
 def test_a_file_of_a_directory(tmp_path: Path) -> None:
     write(tmp_path)
     release = Release(str(tmp_path), Engine())
-    assert (release.text("0000_a.sql"), release.text("0001_b.sql"), release.text("meta")) == ("SELECT 1;\r\n", None, None)
+    assert release.texts(["0000_a.sql", "0001_b.sql", "meta"]) == {"0000_a.sql": "SELECT 1;\r\n"}
 
 
 def test_the_environment_of_an_image(engine: Engine) -> None:
