@@ -34,10 +34,14 @@ _NEXT = r"(?:pg_\w+|psql|vacuumdb): |psql:|[A-Z]+:  |Command was: "
 _ROWS = re.compile(rf"^(?:DETAIL|CONTEXT|QUERY|STATEMENT|LINE \d+): .*(?:\n(?!{_NEXT}).*)*\n?", re.MULTILINE)
 # A value that is none of its type ends the line.
 _VALUE = re.compile(r"""(?<=: )"(?:[^"]|"")*"$|(?<=\bvalue )"(?:[^"]|"")*"(?= is out of range)""", re.MULTILINE)
+# The same in a string of JSON, where line ends and quotes are escaped.
+_ESCAPED = r"""\\"(?:[^"\\]|\\{3}"|\\{2}|\\[^"\\])*\\\""""
+_ROWS_INSIDE = re.compile(rf"""\\n(?:DETAIL|CONTEXT|QUERY|STATEMENT|LINE \d+): (?:[^"\\\n]|\\(?!n(?:{_NEXT}))[^\n])*""")
+_VALUE_INSIDE = re.compile(rf"""(?<=: ){_ESCAPED}(?="|\\n)|(?<=\bvalue ){_ESCAPED}(?= is out of range)""")
 # The same of an error as node prints it, or a logger as JSON: strings, which may be put together of several, lists, or plain text.
-_STRING = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`)"""
+_STRING = rf"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|{_ESCAPED})"""
 _FIELD = re.compile(
-    rf"""(\b(?:detail|where|internalQuery|params|parameters)["']?:(?![ ]?(?:undefined|null|Query was: ))[ ]?)"""
+    rf"""(\b(?:detail|where|internalQuery|params|parameters)\\?["']?:(?![ ]?(?:undefined|null|Query was: ))[ ]?)"""
     rf"""(?:{_STRING}(?:\s*\+\s*{_STRING})*|\[(?:{_STRING}|[^\]"'`])*\]|.+)"""
 )
 # What PostgreSQL's details say, where a program prints nothing else.
@@ -46,7 +50,8 @@ _KEY = re.compile(r"(\bKey \([^\n]*?\)=|\bFailing row contains )\(.*\)")
 
 def without_rows(text: str) -> str:
     """What a program says, but for the content of tables: it goes into messages, reports and announcements."""
-    return _KEY.sub(r"\1(…)", _FIELD.sub(r'\1"…"', _VALUE.sub('"…"', _ROWS.sub("", text))))
+    text = _VALUE_INSIDE.sub('"…"', _ROWS_INSIDE.sub("", _ROWS.sub("", text)))
+    return _KEY.sub(r"\1(…)", _FIELD.sub(r'\1"…"', _VALUE.sub('"…"', text)))
 
 
 @dataclass(frozen=True)

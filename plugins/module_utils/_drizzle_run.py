@@ -283,7 +283,7 @@ def _words(entry: Entry, url: str) -> str:
 
 def _last_words(answer: Answer, url: str) -> str:
     """What drizzle-kit said of the failure, if anything: it writes to both streams, and often to none."""
-    text = without_secrets(f"{answer.out}\n{answer.err}", {"PG_URL": url})
-    lines = [line.strip() for line in _TERMINAL.sub("\n", text).splitlines()]
+    text = without_rows(without_secrets(_TERMINAL.sub("\n", f"{answer.out}\n{answer.err}"), {"PG_URL": url}))
+    lines = [line.strip() for line in text.splitlines()]
     said = [line for line in lines if line and not _NOISE.match(line)]
     return " | ".join(said[-3:])[:600] or "it gave no reason"

@@ -142,6 +142,13 @@ def test_secrets_are_not_shown_by_accident() -> None:
         ("Failed query: insert into users\nparams: ann,7\n    at x", 'Failed query: insert into users\nparams: "…"\n    at x'),
         ("Key (email)=(ann) already exists.", "Key (email)=(…) already exists."),
         ("Failing row contains (7, ann).", "Failing row contains (…)."),
+        (r'{"msg":"ERROR: no\nDETAIL:  (ann)\nHINT:  Look.","level":50}', r'{"msg":"ERROR: no\nHINT:  Look.","level":50}'),
+        (r'{"msg":"ERROR: no\nCONTEXT:  COPY t, line 1: \"ann\"","level":50}', r'{"msg":"ERROR: no","level":50}'),
+        (
+            r'{"msg":"invalid input syntax for type uuid: \"ann\"","level":50}',
+            r'{"msg":"invalid input syntax for type uuid: "…"","level":50}',
+        ),
+        (r'{"log":"{\"detail\": \"Key of \\\"bob\\\" (ann)\", \"code\": \"23505\"}"}', r'{"log":"{\"detail\": "…", \"code\": \"23505\"}"}'),
         ("in detail, where it counts: nothing", "in detail, where it counts: nothing"),
     ],
 )

@@ -147,6 +147,21 @@ def test_the_last_words_of_drizzle_kit() -> None:
     assert _drizzle_run._last_words(Answer(1, "", ""), "x") == "it gave no reason"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        '{"level":50,"code":"23505","detail":"Key (email)=(anna@example.org) already exists.","table":"users"}',
+        "error: duplicate key\n  detail: 'Key (email)=(anna@example.org) already exists.',\n  code: '23505'",
+        "ERROR:  duplicate key\nDETAIL:  Key (email)=(anna@example.org) already exists.",
+    ],
+)
+def test_the_last_words_hold_no_rows(said: str) -> None:
+    """They go into announcements."""
+    words = _drizzle_run._last_words(Answer(1, said, ""), URL)
+    assert "anna" not in words
+    assert "23505" in words or "duplicate key" in words
+
+
 def test_the_last_words_hold_no_secret() -> None:
     """What the run was given is another URL than PG_URL, and a driver tells the password alone."""
     given = _drizzle_env.environment(URL, "name", {}, [])["PG_URL"]
