@@ -56,8 +56,14 @@ def _alter_table(statement: Any) -> Reasons:
             found.append(("ban-disable-trigger", f"disables {disabling[command.subtype]} of {table}"))
         if command.subtype == kinds.AT_SetIdentity and _restarts(command.def_):
             found.append(NUMBERS)
+        if command.subtype == kinds.AT_SetUnLogged:
+            found.append(("set-unlogged", f"makes {table} unlogged, so that a crash empties it"))
+        if command.subtype == kinds.AT_DropInherit:
+            found.append(("detach-inheritance", f"takes the rows of {table} out of {command.def_.relname}"))
         if command.subtype == kinds.AT_DetachPartition and command.def_.concurrent:
             found.append(("not-in-transaction", f"detaches a partition and {_CONCURRENTLY}"))
+        elif command.subtype == kinds.AT_DetachPartition:
+            found.append(("detach-partition", f"takes the rows of {command.def_.name.relname} out of {table}"))
     return found
 
 
@@ -91,8 +97,18 @@ def _names_a_column(clause: Any) -> bool:
     return columns.found
 
 
+def _same(one: Any, other: Any) -> bool:
+    """Whether two expressions are one and the same. A column may be written with its table or without."""
+    if isinstance(one, ast.ColumnRef) and isinstance(other, ast.ColumnRef):
+        short, long = sorted(([getattr(field, "sval", "*") for field in each.fields] for each in (one, other)), key=len)
+        return long[-len(short) :] == short
+    if isinstance(one, ast.TypeCast) and isinstance(other, ast.TypeCast):
+        return bool(one.typeName == other.typeName) and _same(one.arg, other.arg)
+    return bool(one == other)
+
+
 def _filters(clause: Any) -> bool:
-    """Whether a condition looks like one that some rows meet and others do not. IS NOT NULL and `id = id` do not."""
+    """Whether a condition looks like one that some rows meet and others do not. IS NOT NULL and `id = users.id` do not."""
     if not _names_a_column(clause):
         return False
     if isinstance(clause, ast.BoolExpr):
@@ -104,7 +120,7 @@ def _filters(clause: Any) -> bool:
     if isinstance(clause, ast.NullTest):
         return clause.nulltesttype != enums.NullTestType.IS_NOT_NULL
     if isinstance(clause, ast.A_Expr):
-        return not (clause.lexpr == clause.rexpr and clause.name[-1].sval in ("=", "<=", ">="))
+        return not (_same(clause.lexpr, clause.rexpr) and clause.name[-1].sval in ("=", "<=", ">="))
     return True
 
 
@@ -114,6 +130,25 @@ def _rows(statement: Any, rule: str, does: str) -> Reasons:
         return []
     which = "perhaps every row" if _names_a_column(statement.whereClause) else "every row"
     return [(rule, f"{does} {which} of {statement.relation.relname}")]
+
+
+def _insert(statement: Any) -> Reasons:
+    """ON CONFLICT DO UPDATE changes rows that are there; which ones is known of VALUES, and of what some rows meet."""
+    conflict, source = statement.onConflictClause, statement.selectStmt
+    if conflict is None or conflict.action != enums.OnConflictAction.ONCONFLICT_UPDATE or source is None or source.valuesLists:
+        return []
+    if _filters(conflict.whereClause) or _filters(source.whereClause):
+        return []
+    return [("upsert", f"updates perhaps every row of {statement.relation.relname}")]
+
+
+def _rule(statement: Any) -> Reasons:
+    """Of a view it may be what makes it writable; that is not told from its name. ON SELECT makes one."""
+    if not statement.instead or statement.event == enums.CmdType.CMD_SELECT:
+        return []
+    does = "something else" if statement.actions else "nothing"
+    verb = statement.event.name.removeprefix("CMD_")
+    return [("rule-instead", f"lets {verb} do {does} on {statement.relation.relname}, without an error")]
 
 
 def _merge(statement: Any) -> Reasons:
@@ -194,7 +229,9 @@ def _judges() -> dict[type, Callable[[Any], Reasons]]:
         ast.DropStmt: _drop,
         ast.DeleteStmt: lambda statement: _rows(statement, "delete-without-where", "deletes"),
         ast.UpdateStmt: lambda statement: _rows(statement, "update-without-where", "updates"),
+        ast.InsertStmt: _insert,
         ast.MergeStmt: _merge,
+        ast.RuleStmt: _rule,
         ast.CopyStmt: _copy,
         ast.RenameStmt: _rename,
         ast.AlterEnumStmt: _rename,
