@@ -242,6 +242,24 @@ REFUSALS = (
 )
 
 
+def digests(folder: Folder, verdict: dict[str, Any]) -> dict[str, str]:
+    """What a run would apply: SHA-256 by name, in order."""
+    known = {migration.name: migration.sha256 for migration in folder.migrations}
+    return {name: known[name] for name in verdict["pending"]}
+
+
+def require_judged(pending: dict[str, str], judged: dict[str, str]) -> None:
+    """Raise when a run would apply something else than was judged: a directory, or the database, may have changed since."""
+    changed = sorted({name for name, _digest in pending.items() ^ judged.items()})
+    if changed:
+        raise OperationError(
+            "migrations-changed",
+            f"What is pending is no longer what was judged: {', '.join(changed)}.",
+            "Nothing was changed.",
+            "Look at what is pending now: ansible-playbook playbooks/migrate.yml --check; then run it again.",
+        )
+
+
 def refuse(verdict: dict[str, Any]) -> None:
     """Raise when a run would not lead where the release says."""
     for key, slug, why, cure in REFUSALS:

@@ -86,6 +86,7 @@ class Run:
 
     url: the secret PG_URL as the application gets it; lock_timeout, statement_timeout: seconds, for this run alone;
     expected_tables: how many there have to be in `public` afterwards, 0 where nobody counts them.
+    judged: what may be applied, SHA-256 by name; None where nobody judged it.
     """
 
     release: Release
@@ -98,6 +99,7 @@ class Run:
     lock_timeout: float = 10
     statement_timeout: float = 3600
     expected_tables: int = 0
+    judged: dict[str, str] | None = None
 
     @property
     def _lock(self) -> MigrationLock:
@@ -129,6 +131,8 @@ class Run:
     def _compare(self) -> tuple[_drizzle.Folder, dict[str, Any]]:
         folder, verdict = look(self.release, self.path, self.server)
         _drizzle.refuse(verdict)
+        if self.judged is not None:
+            _drizzle.require_judged(_drizzle.digests(folder, verdict), self.judged)
         return folder, verdict
 
     def _prediction(self, verdict: dict[str, Any]) -> dict[str, Any]:
@@ -230,7 +234,8 @@ def outcome(answer: Answer, before: dict[str, Any], after: dict[str, Any], url: 
     """By what the database has seen before and afterwards, whatever drizzle-kit says. Pure."""
     done = [migration for migration in after["applied"] if migration not in before["applied"]]
     unknown = after["unknown_in_database"]
-    if answer.ok and done == before["pending"] and not unknown:
+    edited = [migration for migration in after["edited_after_apply"] if migration in before["pending"]]
+    if answer.ok and done == before["pending"] and not unknown and not edited:
         return Outcome()
     if done:
         state = f"Applied: {', '.join(done)}; still pending: {', '.join(after['pending']) or 'none'}."
@@ -240,6 +245,8 @@ def outcome(answer: Answer, before: dict[str, Any], after: dict[str, Any], url: 
         state = "None of the pending migrations was applied: they are one transaction, and it was rolled back."
     if not answer.ok:
         said = f"drizzle-kit ended with {answer.code}: {_last_words(answer, url)}."
+    elif edited:
+        said = f"The files of {', '.join(edited)} were not applied as they were when they were judged."
     elif done == before["pending"]:
         said = f"Meanwhile the database has seen {', '.join(unknown)}, which the release does not know."
     else:

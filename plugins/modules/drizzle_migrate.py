@@ -61,6 +61,11 @@ options:
     description: Number of tables that the schema C(public) has to have afterwards. 0 where nobody counts them.
     type: int
     default: 0
+  judged:
+    description:
+      - The migrations that may be applied, SHA-256 by name, as RV(amanat.dbops.drizzle_migrations_info#module:pending_sha256) tells them.
+        The run is refused where anything else is pending by then. Without it, whatever is pending is applied.
+    type: dict
 """
 
 EXAMPLES = r"""
@@ -124,7 +129,7 @@ def _run(module: AnsibleModule) -> Run:
         server=server_of(module),
         stack=stack_of(module),
         url=params["pg_url"],
-        **{key: params[key] for key in ("command", "timeout", "lock_timeout", "statement_timeout", "expected_tables")},
+        **{key: params[key] for key in ("command", "timeout", "lock_timeout", "statement_timeout", "expected_tables", "judged")},
     )
 
 
@@ -148,6 +153,7 @@ def main() -> None:
             "lock_timeout": {"type": "float", "default": 10.0},
             "statement_timeout": {"type": "float", "default": 3600.0},
             "expected_tables": {"type": "int", "default": 0},
+            "judged": {"type": "dict"},
         },
         supports_check_mode=True,
     )

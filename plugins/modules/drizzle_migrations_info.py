@@ -91,6 +91,10 @@ pending:
   returned: success
   type: list
   elements: str
+pending_sha256:
+  description: The SHA-256 of their files, by name, for O(amanat.dbops.drizzle_migrate#module:judged).
+  returned: success
+  type: dict
 will_be_skipped:
   description: Migrations that a run would pass over for ever, since a newer one is applied.
   returned: success
@@ -242,7 +246,8 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         "postgres_major": major,
         "harmless": _pg_functions.harmless(server, [migration["sql"] for migration in pending]),
     }
-    return {"changed": False, "release": release.name, **verdict, "to_judge": to_judge}
+    digests = _drizzle.digests(folder, verdict)
+    return {"changed": False, "release": release.name, **verdict, "pending_sha256": digests, "to_judge": to_judge}
 
 
 def main() -> None:

@@ -119,6 +119,18 @@ def test_a_folder_that_is_not_whole_is_refused(migrator: Migrator, releases: Rel
     assert migrator.content() == before
 
 
+def test_what_was_not_judged_is_not_applied(migrator: Migrator, releases: Releases) -> None:
+    """A directory may have another migration, or another text of one, than when the plan was made."""
+    apply(migrator, FIRST)
+    before = migrator.content()
+    judged = migrator.compare(releases.directory(journal(FIRST, FILL)))["pending_sha256"]
+    assert judged == dict(zip([FILL[0]], hashes(FILL), strict=True))
+    for now in ([FIRST, (*FILL[:2], "DELETE FROM users;")], [FIRST, FILL, COLUMN]):
+        message = migrator.refused(releases.directory(journal(*now)), "migrations-changed", judged=judged)
+        assert now[-1][0] in message
+    assert migrator.content() == before
+
+
 def test_a_migration_that_fails_halfway_leaves_nothing(migrator: Migrator, releases: Releases) -> None:
     apply(migrator, FIRST, FILL)
     before = migrator.content()

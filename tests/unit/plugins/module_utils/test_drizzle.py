@@ -286,6 +286,24 @@ def test_what_would_not_lead_where_the_release_says_is_refused(key: str, slug: s
     assert caught.value.next_step
 
 
+def test_what_a_run_would_apply_is_known_by_name_and_content() -> None:
+    known = Folder("journal", (migration("a", 1), migration("b", 2)))
+    assert _drizzle.digests(known, verdict(pending=["b"])) == {"b": known.migrations[1].sha256}
+
+
+@pytest.mark.parametrize(
+    ("pending", "named"),
+    [({"a": "1"}, "b"), ({"a": "1", "b": "3"}, "b"), ({"a": "1", "b": "2", "c": "3"}, "c"), ({}, "a, b"), ({"c": "1", "b": "2"}, "a, c")],
+)
+def test_nothing_is_applied_that_was_not_judged(pending: dict[str, str], named: str) -> None:
+    judged = {"a": "1", "b": "2"}
+    _drizzle.require_judged(dict(judged), judged)
+    with pytest.raises(OperationError) as caught:
+        _drizzle.require_judged(pending, judged)
+    assert caught.value.slug == "migrations-changed"
+    assert caught.value.what.endswith(f": {named}.")
+
+
 @pytest.mark.parametrize("layout", ["journal", "folders"])
 def test_the_rest_is_no_reason_to_refuse(layout: str) -> None:
     _drizzle.refuse(verdict(layout, applied=["a"], pending=["b"], future_dated=["a"]))

@@ -96,6 +96,14 @@ def test_a_migration_is_to_be_corrected_only_where_one_is_named() -> None:
 A, B = "0001_a", "0002_b"
 
 
+def test_a_file_that_changed_under_the_run_is_no_success() -> None:
+    before = {"applied": ["0000_old"], "pending": [A]}
+    after = {"applied": ["0000_old", A], "pending": [], "unknown_in_database": [], "edited_after_apply": ["0000_old", A]}
+    outcome = _drizzle_run.outcome(Answer(0, "", ""), before, after, URL)
+    assert outcome.said == "The files of 0001_a were not applied as they were when they were judged."
+    assert outcome.state.startswith("Applied: 0001_a;")
+
+
 @pytest.mark.parametrize(
     ("code", "applied", "unknown", "said", "state"),
     [
@@ -110,7 +118,8 @@ A, B = "0001_a", "0002_b"
 )
 def test_what_a_run_came_to(code: int, applied: list[str], unknown: list[str], said: str, state: str) -> None:
     before = {"applied": ["0000_old"], "pending": [A, B]}
-    after = {"applied": ["0000_old", *applied], "pending": [name for name in (A, B) if name not in applied], "unknown_in_database": unknown}
+    left = [name for name in (A, B) if name not in applied]
+    after = {"applied": ["0000_old", *applied], "pending": left, "unknown_in_database": unknown, "edited_after_apply": []}
     outcome = _drizzle_run.outcome(Answer(code, "", ""), before, after, "postgres://a:b@c/d")
     assert outcome.said.startswith(said)
     assert outcome.state.startswith(state)
