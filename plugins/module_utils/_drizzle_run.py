@@ -112,10 +112,12 @@ class Run:
         return prediction
 
     def _log_in(self) -> None:
-        """As the migrator will, since drizzle-kit says nothing of a login that is refused."""
+        """As the migrator will, and from where it runs, since drizzle-kit says nothing of a login that is refused."""
         env = self._env("dbops login")
         variables = {name: env[name] for name in ("PGOPTIONS", "PGAPPNAME")}
-        require_same(Seat.of_application(self.server.place), PgUrl.parse(env["PG_URL"]), self.server, self._settings, **variables)
+        place = self.server.place
+        seat = Seat.of_target(place) if self.release.is_directory else Seat.of_application(place)
+        require_same(seat, PgUrl.parse(env["PG_URL"]), self.server, self._settings, **variables)
 
     @cached_property
     def _addressed_by(self) -> set[str]:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from ._command import Command
 from ._place import Place
 
+_HOST = "host"  # the engine's name for the network of the machine itself
+
 
 @dataclass(frozen=True)
 class Seat:
@@ -30,9 +32,18 @@ class Seat:
             return cls(place)
         return cls(place, str(place.engine.container(place.container)["Image"]), (place.engine.network(place.container),))
 
+    @classmethod
+    def of_target(cls, place: Place) -> Seat:
+        """On the target itself, with its resolver, by the programs of the server's image."""
+        if not place.container:
+            return cls(place)
+        return cls(place, str(place.engine.container(place.container)["Image"]), (_HOST,))
+
     @property
     def where(self) -> str:
         """How a sentence begins that names a server: the same name may mean another one elsewhere."""
+        if self.networks == (_HOST,):
+            return "On the target "
         return f"On the network {' and '.join(map(repr, self.networks))} " if self.networks else ""
 
     def command(self, argv: list[str], env: dict[str, str]) -> Command:

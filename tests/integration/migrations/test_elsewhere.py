@@ -10,8 +10,8 @@ from typing import Callable
 
 import pytest
 
-from tests.integration.backup.conftest import Postgres, pooled
-from tests.integration.plays import engine
+from tests.integration.backup.conftest import Postgres, pooled, remove, run_postgres
+from tests.integration.plays import engine, images
 
 from .conftest import CONFIG, Migrator, Releases, journal
 
@@ -73,8 +73,35 @@ def pooler(postgres: Postgres, request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.mark.slow
 def test_a_pooler_is_no_way_to_migrate(migrator: Migrator, releases: Releases, pooler: str) -> None:
     before = migrator.content()
-    release = releases.directory(FILES)
+    release = releases.image(FILES)
     url = migrator.caller.server.url(migrator.database).replace("@postgres:", f"@{pooler}:")
     for check in (True, False):
         assert "Name the server itself" in migrator.refused(release, "pg-url-pooler", pg_url=url, check=check)
     assert migrator.content() == before
+
+
+ADDRESS = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+
+
+def test_the_server_is_looked_for_from_where_a_directory_is_run(migrator: Migrator, releases: Releases, postgres: Postgres) -> None:
+    """drizzle-kit of a directory runs on the target, with its resolver, and not beside the server's clients."""
+    release = releases.directory(FILES)
+    own = migrator.caller.server.url(migrator.database)
+    migrator.refused(release, "postgres-unreachable", check=True, pg_url=own)
+    address = engine("inspect", "--format", ADDRESS, postgres.container)
+    assert migrator.caller.run(
+        "drizzle_migrate", migrator.database, check=True, **migrator.options(release, pg_url=own.replace("@postgres:", f"@{address}:"))
+    )["migrated"]
+
+
+@pytest.mark.slow
+def test_another_server_behind_the_name_on_the_target_is_refused(migrator: Migrator, releases: Releases) -> None:
+    other = run_postgres(images("postgres")["postgres"])
+    try:
+        other.sql("postgres", f"CREATE DATABASE {migrator.database}")
+        address = engine("inspect", "--format", ADDRESS, other.container)
+        url = migrator.caller.server.url(migrator.database).replace("@postgres:", f"@{address}:")
+        for check in (True, False):
+            assert address in migrator.refused(releases.directory(FILES), "pg-url-elsewhere", check=check, pg_url=url)
+    finally:
+        remove(other)

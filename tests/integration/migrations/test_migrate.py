@@ -190,9 +190,9 @@ def test_time_outs_hold_for_this_run_alone_and_beat_those_of_the_url(migrator: M
 def test_a_wrong_password_is_found_before_anything_runs(migrator: Migrator, releases: Releases) -> None:
     """The socket asks for none, so the comparison succeeds; drizzle-kit would say nothing."""
     before = migrator.content()
-    url = f"postgres://amanat:wrong@postgres:5432/{migrator.database}"
+    url, release = f"postgres://amanat:wrong@postgres:5432/{migrator.database}", releases.image(journal(FIRST))
     for check in (True, False):
-        message = migrator.refused(releases.directory(journal(FIRST)), "postgres-login-failed", pg_url=url, check=check)
+        message = migrator.refused(release, "postgres-login-failed", pg_url=url, check=check)
         assert "wrong@" not in message
     assert migrator.content() == before
 
