@@ -23,7 +23,7 @@ from ._drizzle_env import environment, timeouts
 from ._errors import OperationError
 from ._files import read_json
 from ._job import Progress
-from ._migration_lock import SESSIONS, MigrationLock
+from ._migration_lock import SESSIONS, MigrationLock, ending
 from ._pg_log import Entry, ServerLog
 from ._pg_login import require_same
 from ._pg_url import PgUrl
@@ -185,6 +185,7 @@ class Run:
         log = ServerLog(self.server)
         answer = self._drizzle_kit(name)
         try:
+            self._require_ended(name)
             verdict = compare(folder, self.server)
         except OperationError as error:
             raise OperationError(
@@ -205,7 +206,12 @@ class Run:
             return self._run(name, self._env(name))
         finally:
             # The server's session may outlive whoever asked for it.
-            self.server.ask(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{name}';")
+            self.server.ask(ending(f"application_name = '{name}'"))
+
+    def _require_ended(self, name: str) -> None:
+        """Nothing of the run is under way any more, so that what is compared is what it came to."""
+        if self.server.value(f"SELECT count(*) AS sessions FROM pg_stat_activity WHERE application_name = '{name}'"):
+            raise OperationError("migration-failed", f"The run's session {name} does not end.")
 
     def _run(self, name: str, env: dict[str, str]) -> Answer:
         place = self.server.place

@@ -25,6 +25,13 @@ SPACE = 0x64626F70  # "dbop": the upper half of the lock's number; the lower one
 
 SESSIONS = "dbops-migrate-"  # how the names of sessions begin that migrate
 
+PATIENCE = 5000  # milliseconds for a session to end
+
+
+def ending(condition: str) -> str:
+    """A statement that ends sessions and waits for them, so that whatever they were about to commit is seen afterwards."""
+    return f"SELECT pg_terminate_backend(pid, {PATIENCE}) FROM pg_stat_activity WHERE {condition};"
+
 
 @dataclass(frozen=True)
 class MigrationLock:
@@ -70,8 +77,5 @@ class MigrationLock:
                 self.require_free()
                 raise self._busy(f"Another run migrated or seeded {self.server.database!r} until a moment ago.", "Run it again.")
             # A run that was killed may have left a statement behind, which goes on until it wants to answer.
-            self.server.ask(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-                f" WHERE datname = current_database() AND application_name LIKE '{SESSIONS}%';"
-            )
+            self.server.ask(ending(f"datname = current_database() AND application_name LIKE '{SESSIONS}%'"))
             yield
