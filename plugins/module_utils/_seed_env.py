@@ -129,9 +129,8 @@ def elsewhere(env: dict[str, str], pg_url: str, redis_url: str) -> list[str]:
     url = PgUrl.parse(pg_url)
     found = _elsewhere(env, _POSTGRES, "PG|POSTGRES|POSTGRESQL|DB|DATABASE", _DATABASE_HOST, (url.host, str(url.port), url.database))
     if redis_url:
-        parts = urlsplit(redis_url)
-        meant = (parts.hostname or "", str(parts.port or 6379), parts.path.strip("/") or "0")
-        found += _elsewhere(env, _REDIS, "REDIS|VALKEY", _CACHE_HOST, meant)
+        host, port, database = _authority(redis_url.partition("://")[2])
+        found += _elsewhere(env, _REDIS, "REDIS|VALKEY", _CACHE_HOST, (host, port or "6379", database or "0"))
     return found
 
 
@@ -156,12 +155,13 @@ def _elsewhere(
 
 
 def _authority(value: str) -> tuple[str, str, str]:
-    """Host, port and database of what is a URL but for its scheme, "" for each that is not said."""
+    """Host, port and database of what is a URL but for its scheme, "" for each that is not said. No user and no password."""
+    host = value.rpartition("@")[2]
     try:
         parts = urlsplit(f"//{value}")
-        return parts.hostname or value, str(parts.port or ""), parts.path.strip("/")
+        return parts.hostname or host, str(parts.port or ""), parts.path.strip("/")
     except ValueError:
-        return value, "", ""
+        return host, "", ""
 
 
 def _keywords(value: str) -> tuple[str, str, str]:
@@ -177,13 +177,17 @@ def redis_addresses(env: dict[str, str]) -> list[str]:
     return [name for name, value in env.items() if _scheme(value) in _REDIS]
 
 
+def redis_hosts(env: dict[str, str]) -> list[str]:
+    """Those that name its host alone."""
+    return [name for name, value in env.items() if value and not _scheme(value) and _HOST.search(name) and _CACHE_HOST.match(name)]
+
+
 def led_to(env: dict[str, str], pg_url: str, redis_url: str) -> dict[str, str]:
     """The same environment, in which every address of PostgreSQL and of Redis is that of the server that was checked.
 
     redis_url: "" where none was. Then what names Redis leads nowhere, as it did in the rehearsal.
     """
-    hosts = [] if redis_url else [name for name, value in env.items() if value and _HOST.search(name) and _CACHE_HOST.match(name)]
-    redis = {**dict.fromkeys(hosts, NOWHERE), **dict.fromkeys(redis_addresses(env), redis_url or NO_REDIS)}
+    redis = {**dict.fromkeys([] if redis_url else redis_hosts(env), NOWHERE), **dict.fromkeys(redis_addresses(env), redis_url or NO_REDIS)}
     return {**env, **redis, **dict.fromkeys(addresses(env), pg_url), **_libpq(env, pg_url)}
 
 

@@ -74,7 +74,7 @@ def reach_from(module: AnsibleModule, program: Program) -> str:
     """See that it meets the servers that are checked and no others. Returns the URL of Redis that it gets, "" for none."""
     params, image = module.params, redis_image_of(module)
     is_named = bool(params["redis_container"] or params["redis_url"])
-    url = redis_url_of(program, params["redis_url"], is_named=is_named and bool(image))
+    url = redis_url_of(program.env, params["redis_url"]) if is_named and image else ""
     require_led(program, params["pg_url"], url)
     require_database(program, url_of(module), server_of(module), params["image"])
     if url:

@@ -19,7 +19,7 @@ from ._redis_cli import Redis
 from ._redis_info import info
 from ._redis_session import Session
 from ._seat import Seat
-from ._seed_env import elsewhere, redis_addresses
+from ._seed_env import elsewhere, redis_addresses, redis_hosts
 from ._seed_program import GUARDING, Program, with_settings
 from ._throwaway import image_here
 
@@ -43,13 +43,13 @@ def require_led(program: Program, pg_url: str, redis_url: str) -> None:
         )
 
 
-def redis_url_of(program: Program, given: str, *, is_named: bool) -> str:
-    """The Redis that the program gets, by its URL; "" for none. given: the inventory's URL; is_named: it names a Redis at all.
-
-    Without a URL of the inventory it is the service's own that has to prove itself. Pure.
-    """
-    found = redis_addresses(program.env)
-    return (given or program.env[found[0]]) if is_named and found else ""
+def redis_url_of(env: dict[str, str], given: str) -> str:
+    """The Redis that a program with this environment gets, by its URL; "" for none. given: the inventory's URL, "" for none. Pure."""
+    found = redis_addresses(env)
+    if not found and not redis_hosts(env):
+        return ""
+    # Without one of the inventory it is the service's own that has to prove itself.
+    return given or (env[found[0]] if found else "")
 
 
 def require_redis(program: Program, url: str, redis: Redis, session: Session, image: str) -> None:

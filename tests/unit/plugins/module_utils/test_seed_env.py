@@ -18,6 +18,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._seed_env import (
     replaced,
     without_secrets,
 )
+from ansible_collections.amanat.dbops.plugins.module_utils._seed_reach import redis_url_of
 from ansible_collections.amanat.dbops.plugins.module_utils._seed_rehearsal import complaint_in, told
 from ansible_collections.amanat.dbops.plugins.module_utils._stage import attempts_in
 from hypothesis import example, given
@@ -202,6 +203,8 @@ def test_every_address_is_that_of_a_server_that_was_checked(env: dict[str, str],
         ("DB_ADDR", "127.0.0.1:6543", "6543"),
         ("DATABASE_URL", "other:5432/d", "other"),
         ("READ_HOST", "replica", "replica"),
+        ("DB_ADDR", "u:geheim@other:five", "other:five"),
+        ("DB_ADDR", "u:geheim@", ""),
         ("DB_PORT", "6543", "6543"),
         ("POSTGRES_DB", "other", "other"),
         ("DB_NAME", "other", "other"),
@@ -232,6 +235,20 @@ def test_every_address_is_that_of_a_server_that_was_checked(env: dict[str, str],
 def test_what_leads_past_the_addresses(name: str, value: str, said: str) -> None:
     env = {"PG_URL": "postgres://u@somewhere/d", "REPLICA": "postgres://u@replica/d", name: value}
     assert elsewhere(env, PG, REDIS) == ([f"{name} is {said!r}"] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("env", "given", "expected"),
+    [
+        ({"REDIS_URL": "redis://own", "QUEUE": "redis://queue"}, "", "redis://own"),
+        ({"REDIS_URL": "redis://own"}, REDIS, REDIS),
+        ({"REDIS_HOST": "own"}, REDIS, REDIS),
+        ({"REDIS_HOST": "own"}, "", ""),
+        ({"MODE": "x"}, REDIS, ""),
+    ],
+)
+def test_the_redis_that_a_seed_gets(env: dict[str, str], given: str, expected: str) -> None:
+    assert redis_url_of(env, given) == expected
 
 
 def test_without_a_redis_nothing_of_it_leads_past() -> None:
