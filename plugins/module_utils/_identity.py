@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -90,6 +91,20 @@ class Record:
         make_private_directory(self.stack.directory)
         moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         write_json(self._path(self.stack), {"version": VERSION, "system_identifier": identifier, "recorded": moment})
+
+    @contextmanager
+    def accepting(self, identifier: str) -> Iterator[None]:
+        """The server is recorded. Where what is done within fails, the record is as it was: nobody has accepted that server."""
+        before = read_json(self._path(self.stack))
+        self.keep(identifier)
+        try:
+            yield
+        except BaseException:
+            if before is None:
+                os.unlink(self._path(self.stack))
+            else:
+                write_json(self._path(self.stack), before)
+            raise
 
     def require(self, identifier: str, allowed: Collection[str], *, has_database: bool = True) -> None:
         """The server is the one that is known. Nothing unknown counts as yes.

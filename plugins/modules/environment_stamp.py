@@ -110,6 +110,7 @@ recorded_server:
   type: str
 """
 
+import contextlib
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -169,12 +170,12 @@ def _set(module: AnsibleModule) -> dict[str, Any]:
         about.require_unpublished(params["publish"])
     if not module.check_mode and (write or keep):
         _audit.require_writable(stack)
-        if keep:  # first: a stamp whose server nobody knows would have to be typed once more
-            record.keep(found.identifier)
-        if write:
-            _stamp.write(server, stack)
-        servers = {"system_identifier": found.identifier, "old_system_identifier": record.identifier}
-        _audit.record(stack, "stamped", params["by"], old=found.stamp, new=str(stack), database=server.database, **servers)
+        # The record first: a stamp whose server nobody knows would have to be typed once more.
+        with record.accepting(found.identifier) if keep else contextlib.nullcontext():
+            if write:
+                _stamp.write(server, stack)
+            servers = {"system_identifier": found.identifier, "old_system_identifier": record.identifier}
+            _audit.record(stack, "stamped", params["by"], old=found.stamp, new=str(stack), database=server.database, **servers)
     diff = {"before": f"{found.stamp} on {record.identifier}\n", "after": f"{stack} on {found.identifier}\n"}
     # Of who owns it now: this may just have taken it from the application.
     warning = (about if module.check_mode or not write else _stamp.About.of(server, about.application)).warning()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import secrets
 import subprocess
 from collections.abc import Callable, Iterator
@@ -428,6 +429,14 @@ def test_a_stamp_that_says_something_else_is_no_success(postgres: Postgres, stam
     options = {"state": "present", "stack": PRODUCTION, "confirm": PRODUCTION, "old": STACK}
     message = caller.refused("environment_stamp", stamped, "stamp-not-written", backup_dir=None, **options)
     assert "production/other" in message
+    # Nor is its server accepted.
+    record = caller.directory / "state" / PRODUCTION / "server.json"
+    assert not record.exists()
+    text = '{"version": 1, "system_identifier": "7000000000000000000", "recorded": "2026-11-22T21:04:11Z"}'
+    record.write_text(text, encoding="utf-8")
+    caller.refused("environment_stamp", stamped, "stamp-not-written", backup_dir=None, **{**options, "old": "production/other"})
+    assert json.loads(record.read_text(encoding="utf-8")) == json.loads(text)
+    assert {line["event"] for line in audit(caller, PRODUCTION)} == {"refused"}
 
 
 @pytest.mark.slow

@@ -97,6 +97,25 @@ def test_what_is_new_is_on_no_other_server_than_was_recorded(tmp_path: Path) -> 
     assert _stamp.agree(stack, stamped([], None, empty=True), ["7579000000000000001"]).is_new
 
 
+def test_what_is_new_is_on_a_server_that_the_inventory_names(tmp_path: Path) -> None:
+    with pytest.raises(OperationError) as caught:
+        _stamp.agree(Stack.parse("production/nickapp", str(tmp_path)), stamped([], None, empty=True), ["7579000000000000009"])
+    assert caught.value.slug == "server-not-allowed"
+
+
+@pytest.mark.parametrize("known", ["", "7579000000000000002"])
+def test_a_server_is_accepted_only_with_what_it_was_accepted_for(tmp_path: Path, known: str) -> None:
+    stack = Stack.parse("production/nickapp", str(tmp_path))
+    if known:
+        _identity.Record.of(stack).keep(known)
+    with pytest.raises(KeyboardInterrupt), _identity.Record.of(stack).accepting("7579000000000000001"):
+        raise KeyboardInterrupt
+    assert _identity.Record.of(stack).identifier == known
+    with _identity.Record.of(stack).accepting("7579000000000000001"):
+        pass
+    assert _identity.Record.of(stack).identifier == "7579000000000000001"
+
+
 def test_a_stamp_alone_is_not_new(tmp_path: Path) -> None:
     stack = Stack.parse("production/nickapp", str(tmp_path))
     assert not _stamp.find(stamped(OURS, empty=True)).is_new
