@@ -72,6 +72,13 @@ SELECT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS operator_
        coalesce((SELECT rolsuper FROM pg_roles WHERE rolname = {{application}}), false) AS application_is_superuser,
        (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = to_regclass('{TABLE}')) AS owner,
        (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = '{SCHEMA}') AS schema_owner,
+       coalesce((SELECT has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')
+                   OR has_any_column_privilege(r.oid, c.oid, 'INSERT, UPDATE')
+                 FROM pg_roles r, pg_class c WHERE r.rolname = {{application}} AND c.oid = to_regclass('{TABLE}')), false) AS is_granted,
+       (SELECT min(o.rolname) FROM pg_roles r JOIN pg_roles o ON o.oid <> r.oid AND pg_has_role(r.oid, o.oid, 'MEMBER')
+        WHERE r.rolname = {{application}} AND NOT r.rolsuper AND (o.rolsuper
+           OR o.oid IN (SELECT relowner FROM pg_class WHERE oid = to_regclass('{TABLE}')
+                        UNION ALL SELECT nspowner FROM pg_namespace WHERE nspname = '{SCHEMA}'))) AS becomes,
        (SELECT coalesce(json_agg(pubname ORDER BY pubname), '[]') FROM pg_publication p WHERE puballtables
           OR EXISTS (SELECT FROM pg_publication_namespace pn JOIN pg_namespace n ON n.oid = pn.pnnspid
                      WHERE pn.pnpubid = p.oid AND n.nspname = '{SCHEMA}')) AS publications
@@ -173,7 +180,10 @@ def write(server: Server, stack: Stack) -> None:
 
 @dataclass(frozen=True)
 class About:
-    """Who may write the stamp, and who would get it."""
+    """Who may write the stamp, and who would get it.
+
+    is_granted: the application may by a grant; becomes: a role that may, and that the application is a member of.
+    """
 
     application: str
     operator: str
@@ -181,6 +191,8 @@ class About:
     application_is_superuser: bool
     owner: str | None
     schema_owner: str | None
+    is_granted: bool
+    becomes: str | None
     publications: list[str]
 
     @classmethod
@@ -217,6 +229,17 @@ class About:
             return (
                 f"The application's role {who} owns the environment stamp and can write it, and {quote_identifier(self.operator)} is no"
                 " superuser. The way out: name one in dbops_postgres_user and stamp the database again (docs/stamp.md)."
+            )
+        if self.becomes:
+            other = quote_identifier(self.becomes)
+            return (
+                f"The application's role {who} is a member of {other}, and as such can write the environment stamp. The way out:"
+                f" REVOKE {other} FROM {who};"
+            )
+        if self.is_granted:
+            return (
+                f"The application's role {who} may write the environment stamp by a grant, to itself, to a role that it is a member of, or"
+                f" to PUBLIC. The way out: REVOKE INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER ON {TABLE} FROM whoever has it (\\dp {TABLE})."
             )
         return ""
 

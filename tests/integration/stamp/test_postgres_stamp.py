@@ -385,6 +385,35 @@ def test_an_operator_who_is_no_superuser_is_told_what_that_means(
     assert postgres.sql(database, "SELECT tableowner FROM pg_tables WHERE schemaname = 'dbops'") == "dbops_owner"
 
 
+OTHERWISE = [
+    ("GRANT UPDATE ON dbops.environment TO {role}", "REVOKE UPDATE ON dbops.environment FROM {role}", "by a grant"),
+    ("GRANT UPDATE (name) ON dbops.environment TO PUBLIC", "REVOKE UPDATE (name) ON dbops.environment FROM PUBLIC", "by a grant"),
+    ("GRANT dbops_owner TO {role}", "REVOKE dbops_owner FROM {role}", 'is a member of "dbops_owner"'),
+    ("GRANT amanat TO {role}", "REVOKE amanat FROM {role}", 'is a member of "amanat"'),
+]
+
+
+@pytest.mark.parametrize(
+    ("grant", "undo", "said"), [OTHERWISE[0], *(pytest.param(*each, marks=pytest.mark.slow) for each in OTHERWISE[1:])]
+)
+def test_an_application_that_may_write_the_stamp_otherwise_is_told_of(
+    postgres: Postgres, stamped: str, caller: Caller, plain_role: str, grant: str, undo: str, said: str
+) -> None:
+    def told() -> str:
+        read = caller.run("environment_stamp", stamped, backup_dir=None, state="read", **as_application(caller, stamped, plain_role))
+        return " ".join(map(str, read.get("warnings", [])))
+
+    assert told() == ""
+    postgres.sql(stamped, grant.format(role=plain_role))
+    assert said in told()
+    # It is no false alarm.
+    postgres.sql(
+        stamped, f"SET ROLE {plain_role}; {'SET ROLE amanat;' if 'amanat' in grant else ''} UPDATE dbops.environment SET name = name"
+    )
+    postgres.sql(stamped, undo.format(role=plain_role))
+    assert told() == ""
+
+
 def test_without_the_privilege_to_read_it_is_a_no(postgres: Postgres, stamped: str, caller: Caller, plain_role: str) -> None:
     postgres.sql(stamped, "REVOKE ALL ON dbops.environment FROM PUBLIC")
     message = refuse(caller, stamped, "stamp-unreadable", pg_url=as_application(caller, stamped, plain_role)["pg_url"])
