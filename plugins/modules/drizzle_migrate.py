@@ -14,8 +14,10 @@ description:
   - One run at a time works on a database. An advisory lock in the database C(postgres) sees to it, which ends with the run.
   - drizzle-kit says nothing of most failures. Their cause is read from the server's log, where that can be read.
   - drizzle-kit applies all pending migrations in one transaction, so that a failure leaves none of them behind.
-  - It is led to O(pg_url) by every variable of the image that is an address of PostgreSQL. A C(drizzle.config.*) that does not read
-    E(PG_URL), or that keeps drizzle's record in another table, is refused; so is a connection pooler, which drops the time-outs.
+  - It is led to O(pg_url) by every variable of the image, or of a C(.env) file of the release, that is an address of PostgreSQL. A
+    C(drizzle.config.*) that does not read E(PG_URL), lets a C(.env) file override it, takes its migrations from another folder than
+    O(migrations_path), or keeps drizzle's record in another table, is refused; so is a connection pooler, which drops the time-outs.
+  - A release that is a directory is migrated on the target itself. There, too, O(pg_url) has to mean the server in O(postgres_container).
   - The work is a job on the target. It outlives a lost connection.
 author:
   - amanat.dbops contributors (@amanat)
