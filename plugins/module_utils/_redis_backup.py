@@ -42,15 +42,25 @@ ATTEMPTS = 3
 MEMORY = 1.5
 MEMORY_OF_SERVER = 128 << 20
 
-# $1: where to, $2 and $3: who is to own it, $4: the directory of the data, then the files. What is appended meanwhile is left out.
-_COPY = r"""
+# $1: where to, $2: who is to own it, $3: the directory of the data, then the files. What is appended meanwhile is left out: GNU tar
+# ends with 1 for that, and that of busybox for every failure. https://www.gnu.org/software/tar/manual/html_node/Synopsis.html
+COPY = r"""
 set -eu
 umask 077
 to=$1 owner=$2 from=$3
 shift 3
 cd "$from"
 case $to in
-  *.aof.tar*) tar -cf "$to" -- "$@" 2> /dev/null || [ $? = 1 ] ;;
+  *.aof.tar*)
+    words=$(LC_ALL=C tar -cf "$to" -- "$@" 2>&1) || {
+      code=$?
+      others=$(printf '%s\n' "$words" | grep -v 'file changed as we read it$') || true
+      [ $code = 1 ] && [ "$words" ] && [ -z "$others" ] || {
+        printf '%s\n' "${others:-tar ended with exit code $code}" >&2
+        exit 1
+      }
+    }
+    ;;
   *) cp -- "$1" "$to" ;;
 esac
 chown "$owner" "$to"
@@ -251,7 +261,7 @@ class Backup:
 
     def _copy(self, client: Client, layout: Layout, names: list[str]) -> None:
         owner = "0:0" if self.plan.redis.place.container and self.plan.redis.place.engine.rootless() else f"{os.getuid()}:{os.getgid()}"
-        self._said(client, ["sh", "-c", _COPY, "copy", client.path(self._partial), owner, layout.directory, *names])
+        self._said(client, ["sh", "-c", COPY, "copy", client.path(self._partial), owner, layout.directory, *names])
 
     def _said(self, client: Client, argv: list[str]) -> str:
         answer = run(client.command(argv, {}), tied=True)

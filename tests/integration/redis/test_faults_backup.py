@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import subprocess
 import tarfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import _manifest
 
 from tests.integration import modules
+from tests.integration.machine import require_root
 from tests.integration.plays import engine
 
 from .conftest import KEYS, Server
@@ -53,6 +55,22 @@ def test_a_full_disk_is_told_in_the_servers_words(own: Own, places: Places) -> N
     engine("exec", server.container, "redis-cli", "-a", server.password, "CONFIG", "SET", "stop-writes-on-bgsave-error", "no")
     server.ask("UNLINK", "cache:page:big")
     assert server.run("redis_backup", **places)["keys"] == KEYS
+
+
+def test_a_full_backup_directory_is_told_as_what_it_is(own: Own, places: Places) -> None:
+    require_root("A file system of a few megabytes is mounted where the engine sees it.")
+    server = own("redis", "--appendonly", "yes", "--auto-aof-rewrite-percentage", "0")
+    server.fill()
+    # More has been appended than the server holds, by which the room is judged beforehand.
+    server.ask("EVAL", "for i = 1, 40 do redis.call('SET', 'cache:page:big', string.rep(tostring(i % 10), 200000)) end", "0")
+    places.backups.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=5m", "tmpfs", str(places.backups)], check=True)
+    try:
+        message = server.refused("redis_backup", "backup-no-space", verify=False, **places)
+        assert "No space left on device" in message
+        assert not [name for name in places.names() if not name.startswith(".")]
+    finally:
+        subprocess.run(["umount", str(places.backups)], check=True)
 
 
 def test_a_fork_that_is_refused_is_told_in_the_servers_words(own: Own, places: Places) -> None:

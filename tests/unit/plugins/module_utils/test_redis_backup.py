@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_backup import append_only_files
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_backup import COPY, append_only_files
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_check import reason
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_counts import differences, total
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_files import Layout, starts_appending
@@ -224,3 +227,26 @@ def test_a_container_says_whether_its_server_has_ended(state: dict[str, Any], re
     facts = {"State": {**state, "StartedAt": "2026-11-22T17:01:02.123456789Z"}, "RestartCount": restarts}
     begun = datetime(2026, 11, 22, 17, 1, 2, tzinfo=timezone.utc).timestamp()
     assert has_ended(facts, begun + age, listens=listens) is ended
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "copied"),
+    [
+        ("", 0, True),
+        ("tar: a.incr.aof: file changed as we read it", 1, True),
+        ("tar: a.incr.aof: file changed as we read it\ntar: b.incr.aof: File removed before we read it", 1, False),
+        ("tar: a.incr.aof: Cannot write: No space left on device\ntar: Error is not recoverable: exiting now", 2, False),
+        # That of busybox knows one way to fail.
+        ("tar: write error: No space left on device", 1, False),
+        ("", 1, False),
+    ],
+)
+def test_a_copy_of_files_that_grow_fails_for_every_other_reason(tmp_path: Path, words: str, code: int, copied: bool) -> None:
+    program = tmp_path / "tar"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/copy.aof.tar\nprintf '%s' '{words}' >&2\nexit {code}\n", encoding="utf-8")
+    program.chmod(0o755)
+    argv = ["sh", "-c", COPY, "copy", f"{tmp_path}/copy.aof.tar", f"{os.getuid()}:{os.getgid()}", str(tmp_path), "a.incr.aof"]
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(argv, capture_output=True, text=True, env=env, check=False)
+    assert (done.returncode == 0) is copied, done.stderr
+    assert copied or done.stderr.strip() == "\n".join(line for line in words.splitlines() if "changed" not in line) or not words
