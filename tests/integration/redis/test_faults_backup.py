@@ -163,23 +163,28 @@ def test_append_only_files_whose_last_part_was_cut_off_are_seen_by_their_reader(
     see_it_refused(server, places, name, "is not valid")
 
 
-STEPS_OF_BACKUP = (
-    "waiting for another backup or rotation in this directory",
-    "copying the append-only files",
-    "reading the copy through",
-    "loading the copy into a throw-away server and counting its keys",
-)
+STEPS_OF_BACKUP = {
+    "aof": (
+        "waiting for another backup or rotation in this directory",
+        "copying the append-only files",
+        "reading the copy through",
+        "loading the copy into a throw-away server and counting its keys",
+    ),
+    # The others are the same.
+    "rdb": ("the server writes its snapshot", "copying the snapshot"),
+}
 
 
-def test_a_backup_that_is_killed_at_any_step_leaves_nothing_and_is_made_again(own: Own, places: Places) -> None:
+@pytest.mark.parametrize("form", STEPS_OF_BACKUP)
+def test_a_backup_that_is_killed_at_any_step_leaves_nothing_and_is_made_again(own: Own, places: Places, form: str) -> None:
     server = own("redis", "--appendonly", "yes", f"--{PERCENTAGE}", "77")
     server.fill()
-    for step in STEPS_OF_BACKUP:
-        result = killed("redis_backup", step, server.arguments(**places))
+    for step in STEPS_OF_BACKUP[form]:
+        result = killed("redis_backup", step, server.arguments(format=form, **places))
         assert result["slug"] == "job-died", result
         assert [name for name in places.names() if not name.startswith(".")] == []
         server.await_ask("77", "CONFIG", "GET", PERCENTAGE, seconds=10)
-    made = server.run("redis_backup", **places)
+    made = server.run("redis_backup", format=form, **places)
     assert made["keys"] == KEYS
     assert places.names() == [made["name"], f"{made['name']}.manifest.json"]
     assert "77" in server.ask("CONFIG", "GET", PERCENTAGE)
