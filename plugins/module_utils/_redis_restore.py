@@ -23,7 +23,8 @@ from ._errors import OperationError
 from ._files import make_private_directory, read_json, write_json
 from ._job import Progress
 from ._place import LABEL
-from ._redis_backup import read_file
+from ._redis_backup import append_only_files, read_file
+from ._redis_check import read_snapshot
 from ._redis_cli import Redis
 from ._redis_files import Layout, beside_server
 from ._redis_hold import hold, release
@@ -142,7 +143,7 @@ def restored_wrongly(told: dict[str, Any], *, appending: bool, stored: int | Non
     told: its section persistence; appending: what it was to start with; stored: how many keys the snapshot holds, None where nobody knows.
     """
     if bool(told["aof_enabled"]) != appending:
-        return [f"it has started with appendonly {'yes' if told['aof_enabled'] else 'no'}, so not from the backup"]
+        return [f"it has started with appendonly {'yes' if told['aof_enabled'] else 'no'}, so from other files"]
     loaded = told["rdb_last_load_keys_loaded"] + told["rdb_last_load_keys_expired"]
     return [] if stored in (None, loaded) else [f"it has loaded {loaded} keys of {stored}"]
 
@@ -169,6 +170,7 @@ class Restore:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.notes: list[str] = []
+        self.compared = "nothing"
 
     # -- before anything stops -----------------------------------------------------------------------------------
 
@@ -247,8 +249,7 @@ class Restore:
             fits = self._require_room_for_copy(client, swap)
             if fits:
                 self._copy(swap, progress)
-            if fits and f"dbops__new_{plan.moment}" not in {leftover.name for leftover in swap.leftovers()}:
-                stored = None  # it was begun with before, and the server has saved since
+            swapped = fits and f"dbops__new_{plan.moment}" not in {leftover.name for leftover in swap.leftovers()}
             self._save(progress)
             self._stop(progress)
             if not fits:
@@ -257,6 +258,8 @@ class Restore:
             swap.swap()
             if not fits:
                 swap.remove(swap.old)  # nothing is in it that a return could lead back to
+            if swapped and not self._is_backup(client):
+                stored = None  # a server has begun with it before, and saved since
         progress.say("starting the server", now=True)
         plan.service.start("", plan.restart_policy)
         with self._started() as session:
@@ -271,6 +274,20 @@ class Restore:
         for name in (self.plan.layout.snapshot, self.plan.layout.append_directory):
             swap.remove(name)
         self.notes.append("Beside the snapshot to which Redis was led back there was no room to keep what it had then.")
+
+    def _start_file(self, client: Client) -> str:
+        """The snapshot that the server starts with, be it the first of its append-only files; "" where that is none."""
+        layout = self.plan.layout
+        name = layout.snapshot
+        if layout.appending:
+            listed = run(client.command(["cat", os.path.join(layout.directory, layout.append_manifest)], {}), tied=True).out
+            name = next((os.path.join(layout.append_directory, name) for name in append_only_files(listed) if name.endswith(".rdb")), "")
+        return os.path.join(layout.directory, name) if name else ""
+
+    def _is_backup(self, client: Client) -> bool:
+        """Whether that is the backup, byte by byte."""
+        file = self._start_file(client)
+        return bool(file) and run(client.command(["cmp", "-s", "--", client.path(self.plan.manifest["name"]), file], {}), tied=True).ok
 
     def _compare(self, session: Session, stored: int | None, progress: Progress) -> None:
         """stored: how many keys the server has just read from the backup's snapshot; None where the server says nothing of them."""
@@ -288,30 +305,57 @@ class Restore:
         manifest = self.plan.manifest
         wrong = restored_wrongly(persistence(session), appending=self.plan.layout.appending, stored=stored)
         if wrong or stored is not None or manifest["keys"] is None:
+            self._tell_compared(stored)
             return wrong
         hold(session, _HOLD)
         progress.say("counting its keys", now=True)
+        self.compared = "counted"
         wrong = _redis_counts.differences(manifest["prefixes"], _redis_counts.count(session, manifest["prefixes"]), more=True)
         release(session)
         return wrong
+
+    def _tell_compared(self, stored: int | None) -> None:
+        self.compared = "nothing" if stored is None else "loaded"
+        if stored is None:
+            self.notes.append("Nobody knows how many keys Redis should have loaded, so that was compared with nothing.")
 
     def put_back(self, progress: Progress) -> dict[str, Any]:
         """The server has what it had before. Where it never had anything else, nothing is changed."""
         plan = self.plan
         clock = time.monotonic()
-        with self._files() as (_client, swap):
+        stored = None
+        with self._files() as (client, swap):
             there = {leftover.name for leftover in swap.leftovers()}
             moved = bool({swap.old, f"{swap.old}.partial", f"{swap.failed}.partial"} & there)
             if moved:
                 self._stop(progress)
             swap.put_back()
+            starts = plan.layout.serving and not plan.service.look()["running"]
+            file = self._start_file(client) if starts else ""
+            if file:
+                progress.say("reading what it had through", now=True)
+                unreadable, found = read_snapshot(client, file)
+                stored = None if unreadable else found
         plan.service.start("", plan.restart_policy)
-        if plan.layout.serving:  # else it has again what it did not serve with
-            self._started().close()
         if moved:
             _audit.record(plan.stack, "returned", plan.by, service="redis", failed=swap.failed)
+        if plan.layout.serving:  # else it has again what it did not serve with
+            with self._started() as session:
+                if starts:
+                    self._see_same(session, stored)
         failed = swap.failed if moved or swap.failed in there else ""
         return {**self.result(), "changed": moved, "failed_directory": failed, "seconds": round(time.monotonic() - clock, 3)}
+
+    def _see_same(self, session: Session, stored: int | None) -> None:
+        self._tell_compared(stored)
+        wrong = restored_wrongly(persistence(session), appending=self.plan.layout.appending, stored=stored)
+        if wrong:
+            raise OperationError(
+                "restore-differs",
+                f"The server does not hold what it had before: {'; '.join(wrong)}.",
+                f"It runs with what it has loaded, out of {self.plan.layout.directory}, where what it had before is, too.",
+                "Look at its log before anybody writes.",
+            )
 
     # ------------------------------------------------------------------------------------------------------------
 
@@ -324,6 +368,7 @@ class Restore:
             "bytes": manifest.get("bytes", 0),
             "keys": manifest.get("keys"),
             "old_directory": f"dbops__old_{self.plan.moment}",
+            "compared": self.compared,
             "notes": self.notes,
             "seconds": 0.0,
         }

@@ -133,6 +133,13 @@ old_directory:
   description: Name under which what the server had is kept, in the directory of its data; empty where there was no room to keep it.
   returned: success
   type: str
+compared:
+  description:
+    - How it is known that the server holds what it should. V(loaded) is by the number of keys that it has read from its snapshot when it
+      started, V(counted) by its keys, prefix by prefix. V(nothing) where nobody knows what to compare with, as after a start from
+      append-only files whose keys were not counted, where RV(notes) says so, too, and where no server was started.
+  returned: success
+  type: str
 notes:
   description: What was not as it should be, and did not keep it from being done.
   returned: success

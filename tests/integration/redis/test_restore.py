@@ -20,6 +20,7 @@ from tests.integration.machine import free_port
 from tests.integration.plays import engine
 
 from .conftest import KEYS, STACK, Server, audit
+from .killed import killed
 from .places import Places
 
 Own = Callable[..., Server]
@@ -70,6 +71,7 @@ def test_a_backup_takes_the_place_of_the_data_and_leaves_it_again(own: Own, plac
     assert server.ask("DBSIZE") == str(KEYS + 1)
     restored = restore(server, places, "swapped")
     assert (restored["keys"], restored["old_directory"]) == (KEYS, f"dbops__old_{MOMENT}")
+    assert restored["compared"] == ("loaded" if form == "rdb" else "counted")
     assert server.ask("EXISTS", "auth:refresh:2") == "0"
     assert server.ask("GET", "dbops:environment") == STACK
     assert restored["old_directory"] in files(server)
@@ -80,8 +82,10 @@ def test_a_backup_takes_the_place_of_the_data_and_leaves_it_again(own: Own, plac
     assert server.ask("EXISTS", "auth:refresh:1", "auth:refresh:3") == "2"
     returned = restore(server, places, "returned")
     assert (returned["changed"], returned["failed_directory"]) == (True, f"dbops__failed_{MOMENT}")
+    assert (returned["compared"], returned["notes"]) == ("loaded", [])
     assert server.ask("EXISTS", "auth:refresh:1", "auth:refresh:2", "auth:refresh:3") == "2"
-    assert not restore(server, places, "returned")["changed"]
+    again = restore(server, places, "returned")
+    assert (again["changed"], again["compared"]) == (False, "nothing")
     assert [name for name in files(server) if name.startswith("dbops")] == [f"dbops__failed_{MOMENT}"]
     failed = f"dbops__failed_{MOMENT}"
     state = {"state_dir": places["state_dir"]}
@@ -199,8 +203,16 @@ def test_a_backup_whose_keys_nobody_counted_is_whole_or_refused(own: Own, places
     assert server.ask("EXISTS", "auth:refresh:2") == "1"
     server.await_ask("aof_rewrite_in_progress:0", "INFO", "persistence")
     assert server.ask("CONFIG", "SET", "appendonly", "no") == "OK"
-    assert restore(server, places, "swapped")["keys"] is None
+    # Whatever kills it, what the server loads is compared with what was read of the backup, where it still lies there.
+    options = server.arguments(state="swapped", moment=MOMENT, **places)
+    assert killed("redis_restore", "starting the server", options)["slug"] == "job-died"
+    restored = restore(server, places, "swapped")
+    assert (restored["keys"], restored["compared"], restored["notes"]) == (None, "loaded", [])
     assert server.ask("DBSIZE") == str(KEYS + 1)  # with the stamp
+    # The stamp is in what it has saved since, and nobody counted the keys of the backup.
+    restored = restore(server, places, "swapped")
+    assert (restored["compared"], len(restored["notes"])) == ("nothing", 1)
+    assert restore(server, places, "returned")["compared"] == "loaded"
 
 
 def test_whoever_comes_back_with_the_server_and_writes_makes_nothing_differ(own: Own, places: Places) -> None:

@@ -82,9 +82,9 @@ def test_what_a_server_starts_with(command: str, file: str, appending: bool | No
         (False, 9, {}, []),
         (False, 10, {}, ["it has loaded 9 keys of 10"]),
         (False, 10, {"rdb_last_load_keys_expired": 1}, []),
-        (True, 9, {}, ["it has started with appendonly no, so not from the backup"]),
+        (True, 9, {}, ["it has started with appendonly no, so from other files"]),
         (True, 9, {"aof_enabled": 1}, []),
-        (False, 9, {"aof_enabled": 1}, ["it has started with appendonly yes, so not from the backup"]),
+        (False, 9, {"aof_enabled": 1}, ["it has started with appendonly yes, so from other files"]),
     ],
 )
 def test_what_a_server_has_loaded_says_whether_it_was_restored(
