@@ -10,8 +10,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ._command import run
 from ._errors import OperationError
 from ._place import Place
+from ._redis_cli import Redis, program
+from ._redis_files import beside_server
 
 
 def image_for(place: Place, manifest: dict[str, Any], given: str = "") -> str:
@@ -29,6 +32,19 @@ def image_for(place: Place, manifest: dict[str, Any], given: str = "") -> str:
             f"Pull it: {' '.join(engine.argv('pull', given))}",
         )
     return str((engine.inspect("container", place.container) or {}).get("Image", "")) if place.container else ""
+
+
+def product_of(redis: Redis) -> tuple[str, tuple[int, ...]] | None:
+    """The same as `product` tells of a server, of one that cannot be asked: its image says it. None where it does not."""
+    with beside_server(redis, "", {}) as client:
+        told = run(client.command([*program("server"), "--version"], {}), tied=True).out
+    return announced(told)
+
+
+def announced(told: str) -> tuple[str, tuple[int, ...]] | None:
+    """Of what a server prints when it is asked for its version. Pure."""
+    found = re.match(r"(Redis|Valkey) server v=(\d+)\.(\d+)\.(\d+)", told)
+    return (found[1].lower(), (int(found[2]), int(found[3]), int(found[4]))) if found else None
 
 
 def require_major(manifest: dict[str, Any], product: str, version: tuple[int, ...]) -> None:

@@ -186,7 +186,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._redis_files import (
     require_reach,
     usual_layout,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_image import require_major
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_image import product_of, require_major
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_info import info, keys, product
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_restore import (
     Plan,
@@ -251,8 +251,9 @@ def _plan(module: AnsibleModule) -> tuple[Plan, dict[str, Any]]:
         manifest = choose(directory, redis_series_of(module), params["backup"], stack, REDIS)
         require_own(manifest, stack, params["old_stamp"])
         require_form(manifest, layout)
-        if told:
-            require_major(manifest, *product(told))
+        server = product(told) if told else product_of(redis) if redis.place.container else None
+        if server:
+            require_major(manifest, *server)
     plan = Plan(
         stack=stack,
         redis=redis,

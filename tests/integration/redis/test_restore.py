@@ -215,6 +215,20 @@ def test_a_backup_whose_keys_nobody_counted_is_whole_or_refused(own: Own, places
     assert restore(server, places, "returned")["compared"] == "loaded"
 
 
+def test_a_backup_of_a_newer_major_is_refused_also_where_the_server_is_down(redis: Server, own: Own, places: Places) -> None:
+    made = redis.run("redis_backup", format="rdb", verify=False, **places)
+    server = own("redis7")
+    server.fill()
+    asked = {"moment": MOMENT, "backup": made["name"], **places}
+    for state in ("staged", "swapped"):
+        assert "the server is Redis 7." in server.refused("redis_restore", "backup-newer-major", state=state, **asked)
+    assert server.ask("DBSIZE") == str(KEYS)
+    engine("stop", server.container)
+    for check in (False, True):
+        message = server.refused("redis_restore", "backup-newer-major", state="swapped", _ansible_check_mode=check, **asked)
+        assert "the server is Redis 7." in message
+
+
 def test_whoever_comes_back_with_the_server_and_writes_makes_nothing_differ(own: Own, places: Places) -> None:
     address = free_address()
     server = own("redis", options=("--publish", f"127.0.0.1:{address[1]}:6379"))

@@ -17,7 +17,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._redis_backup import 
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_check import reason
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_counts import differences, total
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_files import Layout, starts_appending
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_image import require_major
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_image import announced, require_major
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_keys import beginning_with
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_line import decoded, shown, unshown
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_restore import has_ended, require_form, require_own, restored_wrongly
@@ -250,3 +250,15 @@ def test_a_copy_of_files_that_grow_fails_for_every_other_reason(tmp_path: Path, 
     done = subprocess.run(argv, capture_output=True, text=True, env=env, check=False)
     assert (done.returncode == 0) is copied, done.stderr
     assert copied or done.stderr.strip() == "\n".join(line for line in words.splitlines() if "changed" not in line) or not words
+
+
+@pytest.mark.parametrize(
+    ("told", "product"),
+    [
+        ("Redis server v=8.2.1 sha=00000000:1 malloc=jemalloc-5.3.0 bits=64 build=dcbbb1f3f4a3d6f1\n", ("redis", (8, 2, 1))),
+        ("Valkey server v=8.1.3 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=1\n", ("valkey", (8, 1, 3))),
+        ("cli: 1: exec: valkey-server: not found\n", None),
+    ],
+)
+def test_what_an_image_says_of_its_server(told: str, product: tuple[str, tuple[int, ...]] | None) -> None:
+    assert announced(told) == product
