@@ -173,6 +173,7 @@ def test_the_socket_is_shut_too_even_for_the_operator(caller: Caller, postgres: 
         door(caller, database, "open")
 
 
+@pytest.mark.slow
 def test_a_role_that_made_something_of_its_own_stays_and_cannot_be_used(
     caller: Caller, postgres: Postgres, make_database: Callable[..., str]
 ) -> None:
@@ -203,6 +204,7 @@ def test_a_name_means_one_database(caller: Caller, postgres: Postgres, make_data
     assert log_in(postgres, name).returncode == 0
 
 
+@pytest.mark.slow
 def test_two_stacks_of_one_server_have_a_door_each(caller: Caller, postgres: Postgres, make_database: Callable[..., str]) -> None:
     one, other = make_database(), make_database()
     before = rules(postgres)

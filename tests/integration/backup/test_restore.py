@@ -220,6 +220,7 @@ def test_another_environment_needs_a_transformation(postgres: Postgres, make_dat
 
 
 @pytest.mark.usefixtures("clean")
+@pytest.mark.slow
 def test_another_stack_has_its_own_newest_and_only_gives_what_is_named(make_database: MakeDatabase, caller: Caller) -> None:
     """Two stacks in one directory, whose databases have one name, and so their backups one series."""
     database = make_database()

@@ -63,7 +63,7 @@ def databases(postgres: Postgres) -> list[str]:
     return postgres.sql("postgres", f"SELECT datname FROM pg_database WHERE datname ~ '__(old|failed)_{MOMENT}$' ORDER BY 1").splitlines()
 
 
-@pytest.mark.parametrize("name", ['Of "Shop\'s" данные-ünï', "n" * 63])
+@pytest.mark.parametrize("name", ['Of "Shop\'s" данные-ünï', pytest.param("n" * 63, marks=pytest.mark.slow)])
 def test_a_return_gives_back_what_was_there(caller: Caller, postgres: Postgres, make_database: Callable[..., str], name: str) -> None:
     make_database(name=name)
     quoted, literal = name.replace('"', '""'), "'" + name.replace("'", "''") + "'"

@@ -157,6 +157,7 @@ def test_what_every_new_database_has_need_not_be_there(postgres: Postgres, make_
     assert restored_and_drilled(postgres, caller, database, left) == "t|0|1"
 
 
+@pytest.mark.slow
 def test_foreign_keys_without_a_check_are_as_they_were(postgres: Postgres, make_database: MakeDatabase, caller: Caller) -> None:
     """A key that is NOT VALID, or NOT ENFORCED, on the live server is none of the backup's faults."""
     database = make_database("""

@@ -51,7 +51,7 @@ def restore(server: Server, places: Places, state: str, *, await_answer: bool = 
     ("settings", "form"),
     [
         pytest.param(["--save", ""], "rdb", id="snapshot"),
-        pytest.param(["--appendonly", "yes"], "rdb", id="first-of-append-only"),
+        pytest.param(["--appendonly", "yes"], "rdb", id="first-of-append-only", marks=pytest.mark.slow),
         pytest.param(["--appendonly", "yes"], "aof", id="append-only", marks=pytest.mark.slow),
     ],
 )

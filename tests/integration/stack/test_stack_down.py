@@ -91,7 +91,7 @@ def test_embedded_leaves_nothing(name: str, temporary: Path) -> None:
     assert list(temporary.iterdir()) == []
 
 
-@pytest.mark.parametrize("environment", ["development", "production"])
+@pytest.mark.parametrize("environment", [pytest.param("development", marks=pytest.mark.slow), "production"])
 def test_docker_leaves_nothing(name: str, temporary: Path, environment: str) -> None:
     stack(temporary, "up", "--kind", "docker", "--name", name, "--environment", environment, "--megabytes", "1")
     directory = Path(json.loads((STATE / f"{name}.json").read_text(encoding="utf-8"))["directory"])

@@ -93,6 +93,7 @@ def test_what_is_not_disposable_is_refused(project: Project) -> None:
     assert len(list((project.directory / "state").glob("*/*/audit.jsonl"))) == 3
 
 
+@pytest.mark.slow
 def test_a_server_whose_database_is_not_the_one_of_pg_url_is_refused(project: Project) -> None:
     """No database of that name says nothing of whose data the others are."""
     nowhere = f"postgres://amanat:{PASSWORD}@postgres/nowhere"

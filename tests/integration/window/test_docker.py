@@ -42,6 +42,7 @@ def left_behind(stack: str) -> str:
                 "dbops_release_image": "localhost:1/no/such:image",
             },
             id="a release image that does not exist",
+            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -53,6 +54,7 @@ def test_bad_input_is_refused(docker: Stack, slug: str, variables: dict[str, Any
     assert not docker.journal.exists()
 
 
+@pytest.mark.slow
 def test_a_stopped_database_is_refused(docker: Stack) -> None:
     container = docker.state["postgres"]["container"]
     engine("stop", container)
@@ -88,6 +90,7 @@ def test_a_pg_url_that_leads_to_another_server_is_refused(docker: Stack, elsewhe
     assert not docker.journal.exists()
 
 
+@pytest.mark.slow
 def test_obsolete_variables_are_a_warning(docker: Stack) -> None:
     name = "window-docker-worker"
     image = docker.state["releases"]["1"]
@@ -102,6 +105,7 @@ def test_obsolete_variables_are_a_warning(docker: Stack) -> None:
     assert "mongodb://nowhere" not in outcome.out
 
 
+@pytest.mark.slow
 def test_a_release_that_is_not_healthy_is_taken_back(docker: Stack) -> None:
     before = engine("inspect", "--format", "{{.Image}}", docker.state["backend"]["container"])
     variables = {"dbops_operation": "none", "maintenance_window_health_timeout": 5}

@@ -124,6 +124,7 @@ def worker(directory: Path) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_a_worker_that_ends_after_its_start_is_seen_though_the_health_url_answers(embedded: Stack, tmp_path: Path) -> None:
     service = worker(tmp_path / "worker")
     outcome = embedded.play("maintenance", dbops_operation="none", dbops_services=[{**service, "image": "ends"}])

@@ -95,6 +95,7 @@ def test_a_failed_return_leaves_the_door_shut_until_a_person_acknowledges(embedd
     subprocess.run(start, check=True)
 
 
+@pytest.mark.slow
 def test_an_operation_that_was_started_on_keeps_its_rollback_point(embedded: Stack, tmp_path: Path) -> None:
     """Somebody may have written since the start, so nothing leads back by itself; and what the operation dropped is nowhere else."""
     ask(embedded, "CREATE TABLE legacy (n int)")
@@ -121,6 +122,7 @@ def test_an_operation_that_was_started_on_keeps_its_rollback_point(embedded: Sta
     ask(embedded, f'DROP DATABASE "{point}"', "postgres")
 
 
+@pytest.mark.slow
 def test_no_service_is_started_on_a_database_that_lost_a_migration(embedded: Stack, tmp_path: Path) -> None:
     """What a task file did to the database, the database alone knows; what ran before the window runs again where it has all of them."""
     count = "SELECT count(*) FROM drizzle.__drizzle_migrations"
