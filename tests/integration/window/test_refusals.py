@@ -89,6 +89,16 @@ def test_a_release_whose_migrations_nobody_applies_is_refused(embedded: Stack) -
     outcome = embedded.play("maintenance", dbops_operation="none", dbops_release_image=embedded.release("2"))
     assert_refused(embedded, outcome, "migrations-pending")
     assert "0019_payment_settlement" in outcome.last_line
+    assert audit(embedded, embedded.key)[-1]["slug"] == "migrations-pending"
+
+
+def test_a_new_release_without_the_folder_of_migrations_is_a_warning(embedded: Stack) -> None:
+    """Else a folder that the inventory names wrongly would let it start on a database that lacks its migrations, without a word."""
+    release = embedded.release("2")
+    options = {"dbops_operation": "none", "dbops_release_image": release, "dbops_migrations_path": "nowhere"}
+    outcome = embedded.play("maintenance", "--check", **options)
+    assert outcome.code == 0, outcome.out
+    assert f"Warning: backend gets {release}, which has no folder nowhere" in " ".join(outcome.out.split())
 
 
 def test_what_drizzles_transaction_does_not_bear_is_refused(embedded: Stack, tmp_path: Path) -> None:
