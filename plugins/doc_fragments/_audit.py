@@ -27,4 +27,9 @@ options:
       revision:
         description: The revision of the inventory or project.
         type: str
+  audited:
+    description:
+      - Whether a refusal is written into the stack's audit log. By default it is, but for check mode.
+      - A run that looks ahead by a task in check mode says V(true), as nobody asked for a check.
+    type: bool
 """

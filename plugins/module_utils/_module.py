@@ -53,6 +53,7 @@ POSTGRES_OPTIONS: dict[str, Any] = {
 # Options of the doc fragment `_audit`.
 AUDIT_OPTIONS: dict[str, Any] = {
     "by": {"type": "dict", "default": {}, "options": {name: {"type": "str"} for name in ("user", "controller", "job_id", "revision")}},
+    "audited": {"type": "bool"},
 }
 
 # Options of the doc fragment `_redis`.
@@ -100,13 +101,19 @@ def main_of(module: AnsibleModule, body: Callable[[AnsibleModule], dict[str, Any
     raise SystemExit(0)
 
 
+def _is_audited(module: AnsibleModule) -> bool:
+    """Whether refusals are recorded: not in check mode, unless that is a run's own, which looks ahead before anything is done."""
+    audited = module.params.get("audited")
+    return not module.check_mode if audited is None else bool(audited)
+
+
 @contextlib.contextmanager
 def refusals_recorded(module: AnsibleModule, **facts: Any) -> Iterator[None]:
     """What is refused within goes to the stack's audit log, but for check mode. facts: to be remembered with it."""
     try:
         yield
     except OperationError as error:
-        if not module.check_mode and error.slug != "stack-malformed":
+        if _is_audited(module) and error.slug != "stack-malformed":
             _audit.refused(stack_of(module), error, module.params["by"], **facts)
         raise
 
@@ -121,7 +128,7 @@ def _guards_recorded(module: AnsibleModule) -> Iterator[None]:
     try:
         yield
     except OperationError as error:
-        if error.slug.startswith(_GUARDS) and not error.recorded and not module.check_mode:
+        if error.slug.startswith(_GUARDS) and not error.recorded and _is_audited(module):
             with contextlib.suppress(OperationError):  # the stack has no name: there is no log of it
                 _audit.refused(stack_of(module), error, module.params.get("by"))
         raise

@@ -9,6 +9,7 @@ import dataclasses
 import json
 import secrets
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils import _audit
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 
 from tests.integration.backup.conftest import STACK, Caller, Postgres
+from tests.integration.plays import play
 
 from .conftest import audit
 
@@ -262,6 +264,38 @@ def test_the_inventory_may_name_the_servers(postgres: Postgres, stamped: str, ca
         ("server-not-allowed", ""),
         ("server-not-allowed", "ann"),
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("servers", ["db.example", "7000000000000000000"])
+def test_a_lost_database_is_restored_on_no_server_that_the_inventory_does_not_name(
+    postgres: Postgres, stamped: str, caller: Caller, servers: str
+) -> None:
+    """Nor is anything of it loaded there; and the log says so, although the first task that sees it only looks ahead."""
+    caller.run("postgres_backup", stamped, wait=120.0)
+    postgres.sql("postgres", f"DROP DATABASE {stamped}")
+    (caller.directory / "state" / STACK / "server.json").unlink()
+    seen, databases = len(audit(caller)), postgres.sql("postgres", "SELECT string_agg(datname, ' ' ORDER BY 1) FROM pg_database")
+    variables = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "dbops_environment": "development",
+        "dbops_name": "backups",
+        "dbops_state_dir": str(caller.directory / "state"),
+        "dbops_backup_dir": str(caller.backups),
+        "dbops_postgres_container": postgres.container,
+        "dbops_pg_url": postgres.url(stamped),
+        "dbops_allowed_servers": [servers],
+        "dbops_swap": True,
+    }
+    inventory = caller.directory / "hosts.json"
+    inventory.write_text(json.dumps({"all": {"hosts": {"here": variables}}}), encoding="utf-8")
+    for options, recorded in (["--check"], 0), (["-e", f"dbops_confirm={STACK}"], 1):
+        outcome = play("restore", "--inventory", str(inventory), *options)
+        assert "refused: [server-not-allowed]" in outcome.last_line, outcome.out
+        assert [line["slug"] for line in audit(caller)[seen:]] == ["server-not-allowed"] * recorded
+    assert audit(caller)[-1]["by"]["user"]
+    assert postgres.sql("postgres", "SELECT string_agg(datname, ' ' ORDER BY 1) FROM pg_database") == databases
 
 
 # -- what is left over -------------------------------------------------------------------------------------------------

@@ -52,11 +52,15 @@ def test_what_is_wrong_in_itself_is_not(tmp_path: Path, slug: str) -> None:
     assert log(module) == []
 
 
-def test_check_mode_records_nothing(tmp_path: Path) -> None:
-    module = a_module(tmp_path, check=True)
+@pytest.mark.parametrize(
+    ("check", "audited", "recorded"),
+    [(True, None, False), (True, True, True), (True, False, False), (False, None, True), (False, True, True)],
+)
+def test_check_mode_records_nothing_but_where_a_run_looks_ahead(tmp_path: Path, check: bool, audited: bool | None, recorded: bool) -> None:
+    module = a_module(tmp_path, check=check, audited=audited)
     with pytest.raises(Failed):
         main_of(module, lambda _: refuse("server-changed"))
-    assert log(module) == []
+    assert bool(log(module)) == recorded
 
 
 def test_a_stack_without_a_name_has_no_log(tmp_path: Path) -> None:
