@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
@@ -22,7 +23,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._redis_line import Re
 
 from tests.integration.plays import ROOT, engine
 
-from .conftest import KEYS, SECRET, Server
+from .conftest import KEYS, SECRET, STACK, Server
 
 Own = Callable[..., Server]
 
@@ -110,6 +111,18 @@ def test_a_login_that_fails_is_told_before_anything_is_answered(redis: Server) -
         assert {refusal(wrong).slug for _time in range(10)} == {"redis-login-failed"}
     finally:
         redis.ask("ACL", "SETUSER", "default", "resetpass", f">{SECRET}")
+
+
+def test_a_deployed_server_is_operated_as_it_was_started(own: Own, tmp_path: Path) -> None:
+    """The inventory has the next password already, which waits for a restart."""
+    config = tmp_path / STACK / "redis/config"
+    config.mkdir(parents=True)
+    (config / "user").write_text("\n", encoding="utf-8")
+    (config / "password").write_text(f"{SECRET}\n", encoding="utf-8")
+    server = own("redis", options=("--volume", f"{config}:/usr/local/etc/redis"))
+    next_one = {"redis_password": "the next one", "state": "released"}
+    assert server.run("redis_hold", state_dir=str(tmp_path), **next_one)["serves"]
+    server.refused("redis_hold", "redis-login-failed", state_dir=str(tmp_path / "other"), **next_one)
 
 
 def test_a_server_that_is_not_there(valkey8: Server) -> None:
