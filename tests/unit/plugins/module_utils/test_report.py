@@ -311,7 +311,7 @@ journals = some(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(journals)
 def test_every_journal_renders(journal: dict[str, Any]) -> None:
     page(journal)

@@ -199,7 +199,7 @@ KEYS = st.sampled_from([*OWN_KEYS, "services", "backup", "error"])
 RECORDS = st.dictionaries(KEYS, st.just({"message": "x"}) | st.just({}), max_size=2)
 
 
-@settings(max_examples=200, stateful_step_count=20, deadline=None)
+@settings(max_examples=200, stateful_step_count=20)
 class Windows(RuleBasedStateMachine):
     """Whatever is asked for in whatever order, the journal is one that a window can have."""
 
