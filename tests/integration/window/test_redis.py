@@ -94,7 +94,7 @@ def waits(stack: Stack) -> bool:
 
 def test_who_waits_for_a_failed_window_is_let_go_when_it_is_acknowledged(docker: Stack, operator: dict[str, Any], tmp_path: Path) -> None:
     """Without its rollback point nobody can say what the data are."""
-    gone = run_sql(docker, "DROP DATABASE {{ __maintenance_window_point.name }}", url(docker, "postgres"))
+    gone = run_sql(docker, 'DROP DATABASE "{{ __maintenance_window_point.name }}"', url(docker, "postgres"))
     tasks = write_tasks(tmp_path / "tasks.yml", gone, {"name": "Fail", "ansible.builtin.fail": {"msg": "half done"}})
     outcome = docker.play("maintenance", dbops_operation="custom", dbops_tasks=tasks, **operator)
     assert " needs_a_person: window " in outcome.last_line, outcome.out
