@@ -151,7 +151,7 @@ def test_without_a_server_the_file_gets_it_all(redis: Server, config: Path) -> N
 
 
 def test_a_user_without_the_right_is_told_so(redis: Server) -> None:
-    redis.ask("ACL", "SETUSER", "reader", "on", ">" + SECRET, "~*", "+ping", "+config|get", "+info")
+    redis.ask("ACL", "SETUSER", "reader", "on", ">" + SECRET, "~*", "+ping", "+config|get", "+info", "+select", "+type", "+get")
     message = redis.refused(
         "redis_config", "redis-forbidden", redis_url="redis://reader@redis", settings={"maxmemory": "100mb"}, keep=False
     )
