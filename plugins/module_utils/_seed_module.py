@@ -80,6 +80,6 @@ def reach_from(module: AnsibleModule, program: Program) -> str:
     if url:
         redis = redis_of(module)
         with redis.session() as session:
-            require_redis_stamp(module, session)
+            require_redis_stamp(module, redis, session)
             require_redis(program, url, redis, session, image)
     return url
