@@ -30,7 +30,7 @@ Make = Callable[..., str]
 # What zstd cannot make small, so that a dump takes a moment and room.
 BULK = (
     SOME_DATA
-    + "CREATE TABLE bulk AS SELECT n, gen_random_uuid()::text AS a, gen_random_uuid()::text AS b FROM generate_series(1, 100000) n;"
+    + "CREATE TABLE bulk AS SELECT n, gen_random_uuid()::text AS a, gen_random_uuid()::text AS b FROM generate_series(1, 500000) n;"
 )
 
 
@@ -256,7 +256,7 @@ def test_a_table_is_changed_during_the_dump(caller: Caller, make_database: Make,
         assert caller.names() == []
     else:
         held = {table["table"]: table["rows"] for table in caller.manifest(result["name"])["tables"]}
-        assert held == {"bulk": 100000, "payments": 2000, "users": 500}
+        assert held == {"bulk": 500000, "payments": 2000, "users": 500}
 
 
 @pytest.mark.faults
@@ -271,7 +271,7 @@ def test_a_table_is_created_and_rows_are_written_during_the_dump(caller: Caller,
         result = running.go_on()
     assert not result.get("failed"), result
     manifest = caller.manifest(result["name"])
-    assert {table["table"]: table["rows"] for table in manifest["tables"]} == {"bulk": 100000, "payments": 2000, "users": 500}
+    assert {table["table"]: table["rows"] for table in manifest["tables"]} == {"bulk": 500000, "payments": 2000, "users": 500}
     (sequence,) = manifest["sequences"]
     assert sequence["last_value"] == 2000
     assert sequence["last_value_after"] in (2000, 2009)
