@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
+from ._pg_url import with_settings
+
 
 def timeouts(lock: float, statement: float) -> dict[str, str]:
     """Settings of a session, of seconds; in milliseconds, as the server counts them."""
@@ -26,5 +28,5 @@ def environment(url: str, name: str, settings: dict[str, str], addressed_by: Ite
     query = parse_qsl(parts.query, keep_blank_values=True)
     own = " ".join(value for key, value in query if key == "options")
     kept = urlencode([(key, value) for key, value in query if key not in ("options", "application_name")], quote_via=quote)
-    options = " ".join([own, *(f"-c {key}={value}" for key, value in sorted(settings.items()))]).strip()
+    options = with_settings(own, settings)
     return {**dict.fromkeys([*addressed_by, "PG_URL"], urlunsplit(parts._replace(query=kept))), "PGAPPNAME": name, "PGOPTIONS": options}

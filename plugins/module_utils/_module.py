@@ -237,6 +237,12 @@ def require_redis_stamp(module: AnsibleModule, redis: Redis, session: Session) -
     return _redis_stamp.check(session, stack_of(module), redis.database, lambda: _stamp.read(server_of(module)))
 
 
+def require_whole_redis(module: AnsibleModule, redis: Redis, session: Session, state: str, **facts: Any) -> None:
+    """No database of the server is another stack's; a refusal is recorded as one of `state`. facts: to be remembered with it."""
+    with refusals_recorded(module, service="redis", state=state, **facts):
+        _redis_stamp.require_whole(session, stack_of(module), redis.database)
+
+
 def redis_series_of(module: AnsibleModule) -> str:
     """The series that is meant: by default that of the stack, since a Redis has no name of its own."""
     return _series(module.params["series"] or f"{stack_of(module).name}_redis")

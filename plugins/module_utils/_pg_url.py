@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -34,6 +35,11 @@ def _malformed(why: str) -> OperationError:
         "Nothing was changed.",
         "Set dbops_pg_url to postgres://<user>:<password>@<host>:<port>/<database>, special characters percent-encoded.",
     )
+
+
+def with_settings(options: str, settings: Mapping[str, str]) -> str:
+    """PGOPTIONS that ask for these settings on top of what they ask for already."""
+    return " ".join([options, *(f"-c {name}={value}" for name, value in sorted(settings.items()))]).strip()
 
 
 @dataclass(frozen=True)

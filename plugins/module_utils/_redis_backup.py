@@ -54,7 +54,8 @@ case $to in
   *.aof.tar*)
     words=$(LC_ALL=C tar -cf "$to" -- "$@" 2>&1) || {
       code=$?
-      others=$(printf '%s\n' "$words" | grep -v 'file changed as we read it$') || true
+      # 1: nothing else was said
+      others=$(printf '%s\n' "$words" | grep -v 'file changed as we read it$') || [ $? = 1 ]
       [ $code = 1 ] && [ "$words" ] && [ -z "$others" ] || {
         printf '%s\n' "${others:-tar ended with exit code $code}" >&2
         exit 1

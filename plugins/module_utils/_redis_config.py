@@ -18,7 +18,7 @@ from ._errors import OperationError
 from ._files import write_text
 from ._place import Place
 from ._redis_errors import failure
-from ._redis_info import configuration, info
+from ._redis_info import configuration, databases, info
 from ._redis_line import Refusal
 from ._redis_session import Session
 from ._redis_settings import Plan, Setting, hidden, is_told, parse, plan, render, show, size, wishes
@@ -222,7 +222,7 @@ def _require_databases(session: Session, planned: Plan) -> None:
     for setting in planned.differing:
         if setting.name == "databases":
             wish = size((setting.wish or _DATABASES)[-1])
-            used = [int(name[2:]) for name in info(session, "keyspace") if name.startswith("db") and name[2:].isdigit()]
+            used = databases(info(session, "keyspace"))
             if wish is not None and max(used, default=-1) >= wish:
                 raise OperationError(
                     "databases-too-few",

@@ -208,8 +208,7 @@ class Restore:
 
     def _require_room_for_copy(self, client: Client, swap: Swap) -> bool:
         """Whether there is room for the backup beside the data, or the copy is there; else there would be, were they given up."""
-        there = {leftover.name for leftover in swap.leftovers()}
-        if {f"dbops__new_{self.plan.moment}", swap.old} & there:
+        if {swap.new, swap.old} & swap.names():
             return True
         needed = self.plan.manifest["bytes"]
         free = self._free(client, needed)
@@ -249,7 +248,7 @@ class Restore:
             fits = self._require_room_for_copy(client, swap)
             if fits:
                 self._copy(swap, progress)
-            swapped = fits and f"dbops__new_{plan.moment}" not in {leftover.name for leftover in swap.leftovers()}
+            swapped = fits and swap.new not in swap.names()
             self._save(progress)
             self._stop(progress)
             if not fits:
@@ -325,7 +324,7 @@ class Restore:
         clock = time.monotonic()
         stored = None
         with self._files() as (client, swap):
-            there = {leftover.name for leftover in swap.leftovers()}
+            there = swap.names()
             moved = bool({swap.old, f"{swap.old}.partial", f"{swap.failed}.partial"} & there)
             if moved:
                 self._stop(progress)

@@ -111,6 +111,10 @@ class Swap:
     moment: str
 
     @property
+    def new(self) -> str:
+        return f"dbops__new_{self.moment}"
+
+    @property
     def old(self) -> str:
         return f"dbops__old_{self.moment}"
 
@@ -144,6 +148,9 @@ class Swap:
                 moment = datetime.strptime(parsed[2], STAMP).replace(tzinfo=timezone.utc)
                 found.append(Leftover(name, parsed[1], moment, int(size) << 10))
         return found
+
+    def names(self) -> set[str]:
+        return {leftover.name for leftover in self.leftovers()}
 
     def _do(self, verb: str, *more: str) -> str:
         layout = self.layout

@@ -28,16 +28,18 @@ class Seat:
     @classmethod
     def of_application(cls, place: Place) -> Seat:
         """Beside the server, in its own image: where its clients are, as far as anybody knows."""
-        if not place.container:
-            return cls(place)
-        return cls(place, str(place.engine.container(place.container)["Image"]), (place.engine.network(place.container),))
+        return cls._of_server(place, place.engine.network(place.container) if place.container else "")
 
     @classmethod
     def of_target(cls, place: Place) -> Seat:
         """On the target itself, with its resolver, by the programs of the server's image."""
+        return cls._of_server(place, _HOST)
+
+    @classmethod
+    def _of_server(cls, place: Place, network: str) -> Seat:
         if not place.container:
             return cls(place)
-        return cls(place, str(place.engine.container(place.container)["Image"]), (_HOST,))
+        return cls(place, str(place.engine.container(place.container)["Image"]), (network,))
 
     @property
     def where(self) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from ._errors import OperationError
 from ._image_files import files_of, opened
+from ._pg_url import with_settings
 from ._place import Engine
 from ._seed import Seed, hints
 from ._seed_env import addresses, open_part
@@ -47,13 +48,8 @@ class Program:
 
     def given(self, env: dict[str, str]) -> dict[str, str]:
         """What the image does not say already, and that the server is to end the statement of a client that is gone."""
-        told = {**env, "PGOPTIONS": with_settings(env.get("PGOPTIONS", ""))}
+        told = {**env, "PGOPTIONS": with_settings(env.get("PGOPTIONS", ""), GUARDING)}
         return {name: value for name, value in told.items() if self.inherited.get(name) != value}
-
-
-def with_settings(options: str) -> str:
-    """PGOPTIONS of a seed's sessions: what they are asked for by others, and by us."""
-    return " ".join([options, *(f"-c {name}={value}" for name, value in GUARDING.items())]).strip()
 
 
 def program_of(seed: Seed, specs: list[dict[str, Any]], context: Context) -> Program:

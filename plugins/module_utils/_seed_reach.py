@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from ._errors import OperationError
 from ._pg_login import require_same
-from ._pg_url import PgUrl
+from ._pg_url import PgUrl, with_settings
 from ._place import Place
 from ._psql import Server
 from ._redis_cli import Redis
@@ -20,14 +20,14 @@ from ._redis_info import info
 from ._redis_session import Session
 from ._seat import Seat
 from ._seed_env import elsewhere, redis_addresses, redis_hosts
-from ._seed_program import GUARDING, Program, with_settings
+from ._seed_program import GUARDING, Program
 from ._throwaway import image_here
 
 
 def require_database(program: Program, url: PgUrl, server: Server, image: str) -> None:
     """PG_URL, from the networks of the program, means the database of `server`. image: of PostgreSQL, where no container has one."""
     seat = Seat(server.place, image_here(server.place, "" if server.place.container else image), program.networks)
-    require_same(seat, url, server, GUARDING, PGOPTIONS=with_settings(url.environ().get("PGOPTIONS", "")))
+    require_same(seat, url, server, GUARDING, PGOPTIONS=with_settings(url.environ().get("PGOPTIONS", ""), GUARDING))
 
 
 def require_led(program: Program, pg_url: str, redis_url: str) -> None:

@@ -210,13 +210,15 @@ def _redis_read(module: AnsibleModule) -> dict[str, Any]:
 
 
 def _redis_check(module: AnsibleModule) -> dict[str, Any]:
-    redis = redis_of(module)
+    stack, redis = stack_of(module), redis_of(module)
     with redis.session() as session:
-        stamp = _redis_stamp.own_stamp(session, stack_of(module), redis.database)
-    found = None if stamp else _stamp.find(server_of(module))
-    # A new database says nothing, and must not lock recovery out.
-    if found is None or not found.is_new:
-        _stamp.check(stack_of(module), found.stamp if found else stamp)
+        stamp = _redis_stamp.own_stamp(session, stack, redis.database)
+    if stamp:
+        _stamp.check(stack, stamp)
+    else:
+        found = _stamp.find(server_of(module))
+        if not found.is_new:  # a new database says nothing, and must not lock recovery out
+            _stamp.check(stack, found.stamp)
     _require_confirmation(module)
     return {"changed": False, "old": stamp, "stamp": stamp}
 

@@ -79,7 +79,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _leftovers, _redis_stamp
+from ansible_collections.amanat.dbops.plugins.module_utils import _leftovers
 from ansible_collections.amanat.dbops.plugins.module_utils._journals import named_by_windows
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
@@ -87,8 +87,8 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     TARGET_OPTIONS,
     main_of,
     redis_of,
-    refusals_recorded,
     removal_recorded,
+    require_whole_redis,
     stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_files import beside_server, layout_of, require_reach
@@ -119,13 +119,12 @@ def _told(swap: Swap, named: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
-    params, redis, stack = module.params, redis_of(module), stack_of(module)
+    params, redis = module.params, redis_of(module)
     with redis.session() as session:
-        with refusals_recorded(module, service="redis", state="cleanup", names=params["names"]):
-            _redis_stamp.require_whole(session, stack, redis.database)
+        require_whole_redis(module, redis, session, "cleanup", names=params["names"])
         layout = layout_of(session)
         require_reach(redis, layout, info(session, "server"))
-    labels = {"stack": str(stack), "run": "cleanup"}
+    labels = {"stack": str(stack_of(module)), "run": "cleanup"}
     with beside_server(redis, "", labels, writable=True) as client:
         swap = Swap(client, layout, "")
         leftovers = _told(swap, named_by_windows(params["state_dir"]))

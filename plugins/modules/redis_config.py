@@ -126,7 +126,6 @@ switching:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _redis_stamp
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
@@ -134,7 +133,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     TARGET_OPTIONS,
     main_of,
     redis_of,
-    refusals_recorded,
+    require_whole_redis,
     stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_config import ManagedFile, OwnFile, configure, require_read
@@ -170,8 +169,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     session = redis.session() if redis else None
     try:
         if redis and session:
-            with refusals_recorded(module, service="redis", state="settings"):
-                _redis_stamp.require_whole(session, stack, redis.database)
+            require_whole_redis(module, redis, session, "settings")
         if redis and session and params["path"]:
             require_read(redis.place, session, params["path"])
         done = configure(session, file, params["settings"], only=frozenset(params["only"]), force=params["force"], check=module.check_mode)

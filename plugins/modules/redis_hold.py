@@ -77,7 +77,6 @@ serves:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _redis_stamp
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Unheard
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
@@ -86,8 +85,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     TARGET_OPTIONS,
     main_of,
     redis_of,
-    refusals_recorded,
-    stack_of,
+    require_whole_redis,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_hold import LONGEST, hold, hold_saved, release
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_session import LOADING
@@ -111,8 +109,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     try:
         with redis.session(loading=0.0 if down_ok else LOADING) as session:
             if params["state"] == "held":
-                with refusals_recorded(module, service="redis", state="held"):
-                    _redis_stamp.require_whole(session, stack_of(module), redis.database)
+                require_whole_redis(module, redis, session, "held")
             if module.check_mode:
                 pass
             elif params["state"] == "held" and params["save"]:

@@ -97,7 +97,6 @@ keys:
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _redis_stamp
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
@@ -106,7 +105,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     TARGET_OPTIONS,
     main_of,
     redis_of,
-    refusals_recorded,
+    require_whole_redis,
     run_as_job,
     stack_of,
 )
@@ -147,8 +146,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         """Everything that can be found wrong beforehand, and what is to be done."""
         switch = _switch(module)
         with switch.redis.session(switch.start) as session:
-            with refusals_recorded(module, service="redis", state="persistence"):
-                _redis_stamp.require_whole(session, stack, switch.redis.database)
+            require_whole_redis(module, switch.redis, session, "persistence")
             if params["path"]:
                 require_read(switch.redis.place, session, params["path"])
             steps = switch.check(session)

@@ -263,7 +263,7 @@ def test_where_there_is_no_room_for_a_copy_what_failed_is_given_up(own: Own, pla
     server.ask("EVAL", "redis.call('SET', 'cache:page:big', string.rep('x', 2500000))", "0")
     made = server.run("redis_backup", format="rdb", verify=False, **places)
     server.ask("UNLINK", "auth:refresh:1")
-    engine("exec", server.container, "sh", "-c", "cat /dev/zero > /data/filled 2> /dev/null || true")
+    engine("exec", server.container, "sh", "-c", "! cat /dev/zero > /data/filled 2> /dev/null")
     back = {"state": "swapped", "backup": made["name"], "moment": MOMENT, **places}
     server.refused("redis_restore", "restore-no-space", **back)
     assert killed("redis_restore", "starting the server", server.arguments(returning=True, **back))["slug"] == "job-died"
