@@ -229,6 +229,8 @@ def test_systemd(site: Site) -> None:
         f"{site.directory}:{site.directory}",
         "/var/run/docker.sock:/var/run/docker.sock",
         f"{docker}:/usr/bin/docker:ro",
+        # what the environment's interpreter is a link to
+        *([f"{sys.base_prefix}:{sys.base_prefix}:ro"] if sys.base_prefix != "/usr" else []),
     ]
     flags = [part for mount in mounts for part in ("--volume", mount)]
 
