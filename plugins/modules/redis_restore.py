@@ -271,15 +271,17 @@ def _plan(module: AnsibleModule) -> tuple[Plan, dict[str, Any]]:
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
+    recorded = refusals_recorded(module, service="redis", state=module.params["state"])
     if module.check_mode:
-        plan, now = _plan(module)
-        restore = Restore(plan)
-        if module.params["room"]:
-            restore.require_room(module.params["room"])
+        with recorded:
+            plan, now = _plan(module)
+            restore = Restore(plan)
+            if module.params["room"]:
+                restore.require_room(module.params["room"])
         return {**restore.result(), **now, "failed_directory": ""}
 
     def prepare() -> Callable[[Progress], dict[str, Any]]:
-        with refusals_recorded(module, service="redis", state=module.params["state"]):
+        with recorded:
             restore = Restore(_plan(module)[0])
         return {"staged": restore.stage, "swapped": restore.swap, "returned": restore.put_back}[module.params["state"]]
 

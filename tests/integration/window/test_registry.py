@@ -78,7 +78,7 @@ def test_a_drill_restores_by_the_digest_of_the_server_that_was_backed_up(docker:
     engine("pull", "--quiet", name)
     backup = docker.play("backup")
     assert backup.code == 0, backup.out
-    newest = max(docker.backups.glob("*.manifest.json"))
+    newest = max(docker.backups.glob("*_pg_*.manifest.json"))
     assert json.loads(newest.read_text(encoding="utf-8"))["image_digest"].startswith(f"{registry}/postgres@sha256:")
     drilled = docker.play("drill", dbops_report_dir=str(tmp_path))
     assert drilled.code == 0, drilled.out
