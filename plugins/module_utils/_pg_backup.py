@@ -125,7 +125,6 @@ class Backup:
             with self._client() as client:
                 facts = self._snapshot(client)
                 files, counts = self._read(client, partial)
-                facts["tools"] = {"pg_dump": run(client.command(["pg_dump", "--version"], {})).out.strip()}
             globals_text = facts.pop("globals_text")
             if plan.verify:
                 self._require_equal(facts, counts)
@@ -193,13 +192,17 @@ class Backup:
         return {"tables": tables, "large_objects": _pg_digest.large_objects(snapshot)}
 
     def _surroundings(self, client: Client, snapshot: str) -> dict[str, Any]:
-        """The schema's digest, and the roles and tablespaces of the server."""
+        """The schema's digest, the roles and tablespaces of the server, and which pg_dump this is."""
         env = self.plan.environ()
         schema = self._said(client.command([*_pg_digest.SCHEMA, f"--snapshot={snapshot}", f"--lock-wait-timeout={LOCK_TIMEOUT}"], env))
         dumpall = ["pg_dumpall", "--globals-only", "--no-password"]
         if not self.plan.password_hashes:
             dumpall.append("--no-role-passwords")
-        return {"schema_sha256": _pg_digest.schema_digest(schema), "globals_text": self._said(client.command(dumpall, env))}
+        return {
+            "schema_sha256": _pg_digest.schema_digest(schema),
+            "globals_text": self._said(client.command(dumpall, env)),
+            "tools": {"pg_dump": self._said(client.command(["pg_dump", "--version"], {})).strip()},
+        }
 
     def _said(self, command: Command) -> str:
         answer = run(command, tied=True)

@@ -81,8 +81,11 @@ class Engine:
         facts = self.container(name)
         return next(iter(sorted(facts["NetworkSettings"]["Networks"])), f"container:{facts['Id']}")
 
-    def rootless(self) -> bool:
-        return "name=rootless" in self.run("info", "--format", "{{.SecurityOptions}}").out
+    def caller(self) -> str:
+        """User and group in a container whose files are this process' own: in a rootless engine that is its root."""
+        owner = f"{os.getuid()}:{os.getgid()}"
+        # Root is root in both, and needs not ask.
+        return "0:0" if os.getuid() and "name=rootless" in self.run("info", "--format", "{{.SecurityOptions}}").out else owner
 
 
 def cores(host: int, limits: dict[str, Any]) -> int:
@@ -158,7 +161,7 @@ class Place:
         """
         flags = ["run", "--rm", "--interactive", *(["--init"] if init else []), "--pull", "never", "--name", name, "--network", network]
         if as_caller:
-            flags += ["--user", "0:0" if self.engine.rootless() else f"{os.getuid()}:{os.getgid()}"]
+            flags += ["--user", self.engine.caller()]
         protection = ["readonly"] if read_only else []
         for source, destination in sorted((mounts or {}).items()):
             flags += ["--mount", ",".join(["type=bind", _field(f"source={source}"), f"destination={destination}", *protection])]

@@ -261,7 +261,8 @@ class Backup:
         )
 
     def _copy(self, client: Client, layout: Layout, names: list[str]) -> None:
-        owner = "0:0" if self.plan.redis.place.container and self.plan.redis.place.engine.rootless() else f"{os.getuid()}:{os.getgid()}"
+        place = self.plan.redis.place
+        owner = place.engine.caller() if place.container else f"{os.getuid()}:{os.getgid()}"
         self._said(client, ["sh", "-c", COPY, "copy", client.path(self._partial), owner, layout.directory, *names])
 
     def _said(self, client: Client, argv: list[str]) -> str:

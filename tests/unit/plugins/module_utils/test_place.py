@@ -75,9 +75,16 @@ def test_a_client_container_never_pulls_and_removes_itself(engine: Callable[[str
     ]
 
 
-@pytest.mark.parametrize(("options", "user"), [("[name=seccomp name=rootless]", "0:0"), ("[]", f"{os.getuid()}:{os.getgid()}")])
-def test_files_get_the_owner_of_the_caller_in_a_rootless_engine_too(engine: Callable[[str], Engine], options: str, user: str) -> None:
-    argv = Place(engine(f"echo '{options}'")).client("c", ["true"], {}, image="i", network="none").argv
+@pytest.mark.parametrize(
+    ("uid", "answer", "user"),
+    [(1000, "echo '[name=seccomp name=rootless]'", "0:0"), (1000, "echo '[]'", "1000:1000"), (0, "echo it was asked >&2; exit 1", "0:0")],
+)
+def test_files_get_the_owner_of_the_caller_in_a_rootless_engine_too(
+    engine: Callable[[str], Engine], monkeypatch: pytest.MonkeyPatch, uid: int, answer: str, user: str
+) -> None:
+    monkeypatch.setattr("os.getuid", lambda: uid)
+    monkeypatch.setattr("os.getgid", lambda: uid)
+    argv = Place(engine(answer)).client("c", ["true"], {}, image="i", network="none").argv
     assert argv[argv.index("--user") + 1] == user
 
 
