@@ -270,19 +270,22 @@ def _plan(module: AnsibleModule) -> tuple[Plan, dict[str, Any]]:
     return plan, {"keys_now": keys(told) if told else None}
 
 
+def _planned(module: AnsibleModule) -> tuple[Restore, dict[str, Any]]:
+    """What is to be done, and what the server holds now; a refusal is recorded as one of Redis."""
+    with refusals_recorded(module, service="redis", state=module.params["state"]):
+        plan, now = _plan(module)
+        return Restore(plan), now
+
+
 def body(module: AnsibleModule) -> dict[str, Any]:
-    recorded = refusals_recorded(module, service="redis", state=module.params["state"])
     if module.check_mode:
-        with recorded:
-            plan, now = _plan(module)
-            restore = Restore(plan)
-            if module.params["room"]:
-                restore.require_room(module.params["room"])
+        restore, now = _planned(module)
+        if module.params["room"]:
+            restore.require_room(module.params["room"])
         return {**restore.result(), **now, "failed_directory": ""}
 
     def prepare() -> Callable[[Progress], dict[str, Any]]:
-        with recorded:
-            restore = Restore(_plan(module)[0])
+        restore, _now = _planned(module)
         return {"staged": restore.stage, "swapped": restore.swap, "returned": restore.put_back}[module.params["state"]]
 
     return run_as_job(module, prepare)

@@ -160,14 +160,14 @@ def test_nothing_is_done_to_the_redis_of_another_stack(docker: Stack, tmp_path: 
     redis(docker, "MSET", "auth:refresh:1", "not ours", "dbops:environment", "staging/other")
     content = redis(docker, "EVAL", CONTENT, "0")
     tasks = write_tasks(tmp_path / "tasks.yml", command(docker, "DEL", "auth:refresh:1"))
-    for verb, variables in {
-        "maintenance": {"dbops_operation": "custom", "dbops_tasks": tasks, "dbops_writes_redis": True},
-        "restore": {"dbops_backup": name, "dbops_confirm": docker.key},
-    }.items():
+    custom = {"dbops_operation": "custom", "dbops_tasks": tasks, "dbops_writes_redis": True}
+    for verb, variables, stamp in [
+        ("maintenance", custom, "the stamp"),
+        ("restore", {"dbops_backup": name, "dbops_confirm": docker.key}, "the stamp in database 0 of the same Redis"),
+    ]:
         outcome = docker.play(verb, **variables, **connection(docker))
         assert outcome.code == 2, outcome.out
-        assert f"refused: [stamp-mismatch] The inventory says {docker.key}, the stamp " in outcome.last_line
-        assert " says staging/other" in outcome.last_line
+        assert f"refused: [stamp-mismatch] The inventory says {docker.key}, {stamp} says staging/other" in outcome.last_line
         assert "changed=0" in outcome.recap
         assert not docker.journal.exists()
         assert redis(docker, "EVAL", CONTENT, "0") == content
