@@ -18,8 +18,11 @@ import urllib.request
 from datetime import datetime, timezone
 from typing import Any, Callable
 
+from ._files import write_text
+from ._job import Job
 from ._window import stamp
 
+STOP_WAIT = 10.0  # seconds; the probe looks for its stop file after each request
 INTERVAL = 0.2  # seconds between two requests: five times a second
 
 
@@ -117,3 +120,13 @@ def samples(path: str) -> list[tuple[float, bool]]:
     except FileNotFoundError:
         return []
     return [(float(moment), ok == "1") for moment, ok in lines]
+
+
+def stop(job: Job) -> dict[str, Any]:
+    """End the probe; what clients saw, {} where none ran."""
+    if not job.exists():
+        return {}
+    write_text(os.path.join(job.directory, "stop"), "")
+    job.wait(STOP_WAIT)
+    measured = samples(os.path.join(job.directory, "samples"))
+    return downtime(measured) if measured else {}

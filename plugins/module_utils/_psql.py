@@ -15,6 +15,7 @@ from typing import Any
 
 from ._command import Answer, Command, run
 from ._errors import OperationError
+from ._pg_url import PgUrl
 from ._place import Place
 
 CONNECT_TIMEOUT = 10  # seconds
@@ -104,6 +105,18 @@ class Server:
     def value(self, query: str) -> Any:
         """The one value of a query that returns one row of one column."""
         return next(iter(self.rows(query)[0].values()))
+
+
+def server_at(place: Place, url: PgUrl, login_user: str = "", login_password: str = "") -> Server:
+    """The server as the operator reaches it: by the container's own socket, else by the URL's host and port."""
+    env = url.environ()
+    if login_user:
+        env.update(PGUSER=login_user, PGPASSWORD=login_password)
+    if place.container:
+        place.engine.container(place.container)
+        del env["PGHOST"], env["PGPORT"]
+        env.pop("PGSSLMODE", None)
+    return Server(place, env)
 
 
 # psql's exit codes: https://www.postgresql.org/docs/18/app-psql.html#APP-PSQL-EXIT-STATUS

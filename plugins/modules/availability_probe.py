@@ -87,11 +87,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _probe
-from ansible_collections.amanat.dbops.plugins.module_utils._files import write_text
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Job, Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import TARGET_OPTIONS, main_of, stack_of
-
-STOP_WAIT = 10.0  # seconds; the probe looks for its stop file after each request
 
 
 def _start(module: AnsibleModule, job: Job) -> dict[str, Any]:
@@ -116,12 +113,7 @@ def _start(module: AnsibleModule, job: Job) -> dict[str, Any]:
 def _stop(module: AnsibleModule, job: Job) -> dict[str, Any]:
     if module.check_mode or not job.exists():
         return {"changed": False, "downtime": {}}
-    write_text(os.path.join(job.directory, "stop"), "")
-    ended = job.wait(STOP_WAIT)
-    samples = _probe.samples(os.path.join(job.directory, "samples"))
-    if ended:
-        module.warn("The probe did not end as it should; its downtime may not be the whole.")
-    return {"changed": True, "downtime": _probe.downtime(samples) if samples else {}}
+    return {"changed": True, "downtime": _probe.stop(job)}
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:

@@ -75,41 +75,19 @@ answer:
       type: str
 """
 
-import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
-from ansible_collections.amanat.dbops.plugins.module_utils._health import describe
+from ansible_collections.amanat.dbops.plugins.module_utils._gate import Gate
 from ansible_collections.amanat.dbops.plugins.module_utils._module import main_of
-from ansible_collections.amanat.dbops.plugins.module_utils._probe import ask
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
-    params = module.params
-    if not params["url"].startswith(("http://", "https://")):
-        raise OperationError(
-            "health-url-malformed",
-            f"{params['url']!r} is no URL of http or https.",
-            "Nothing was changed.",
-            "Correct dbops_health_url.",
-        )
-    until = time.monotonic() + params["timeout"]
-    in_a_row = 0
-    while True:
-        answer = ask(params["url"], params["request_timeout"])
-        in_a_row = in_a_row + 1 if answer["ok"] else 0
-        if in_a_row >= params["successes"]:
-            return {"changed": False, "answer": answer}
-        if time.monotonic() >= until:
-            error = OperationError(
-                "health-gate",
-                f"{params['url']} is not healthy: {describe(answer)}, asked for {params['timeout']:g} s.",
-                "",
-                "Read the application's log.",
-            )
-            return {"failed": True, **error.as_result(), "answer": answer}
-        time.sleep(params["interval"])
+    gate = Gate(**module.params)
+    passed, answer = gate.wait()
+    if passed:
+        return {"changed": False, "answer": answer}
+    return {"failed": True, **gate.failure(answer).as_result(), "answer": answer}
 
 
 def main() -> None:

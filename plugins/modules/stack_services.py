@@ -77,84 +77,14 @@ services:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     TARGET_OPTIONS,
     engine_of,
     main_of,
     stack_of,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._services import (
-    SERVICES_OPTIONS,
-    ContainerService,
-    Context,
-    Facts,
-    Service,
-    services_of,
-)
-
-
-def _stop(services: list[Service], check_mode: bool) -> list[str]:
-    running = [service for service in services if service.look()["running"]]
-    for service in running:
-        if check_mode:
-            continue
-        service.stop()
-        if service.look()["running"]:
-            raise OperationError(
-                "service-failed",
-                f"Service {service.name!r} was told to stop, did not complain, and runs.",
-                "It may still write.",
-                "Look at what starts it, or correct its stop command.",
-            )
-    return [service.name for service in running]
-
-
-def _wanted(service: Service, facts: Facts, params: dict[str, Any]) -> tuple[str, str]:
-    """What to start, empty for what stands there, and the image_id that runs then."""
-    if params["state"] == "restored":
-        return service.reference(facts["release"], facts["image_id"]), facts["image_id"]
-    release = service.spec["image"]
-    if not release:
-        return "", facts["image_id"]
-    if release in params["images"]:
-        release = service.reference(release, params["images"][release])
-    return release, service.identity(release)
-
-
-def _start(services: list[Service], params: dict[str, Any], check_mode: bool) -> dict[str, str]:
-    """The services that were started, and the image_id that each of them is to run."""
-    before = {facts["name"]: facts for facts in params["before"]}
-    started = {}
-    for service in reversed(services):
-        facts = before.get(service.name, {"running": False})
-        if not facts["running"]:
-            continue
-        release, identity = _wanted(service, facts, params)
-        now = service.look()
-        if now["running"] and now["image_id"] == identity:
-            if not check_mode:
-                service.keep(facts["restart_policy"])
-            continue
-        if not check_mode:
-            if now["running"]:
-                service.stop()  # another release than the one that is wanted
-            service.start(release, facts["restart_policy"])
-        started[service.name] = identity
-    return started
-
-
-def _see_images(services: list[Service], looked: list[Facts], started: dict[str, str]) -> None:
-    """A tag that moved just now, or a project that builds or pulls, gave a service another image than the one prepared."""
-    for service, facts in zip(services, looked):
-        wanted = started.get(service.name, facts["image_id"])
-        if isinstance(service, ContainerService) and facts["image_id"] != wanted:
-            raise OperationError(
-                "service-failed",
-                f"Service {service.name!r} was to run image {wanted}, and runs {facts['image_id']}.",
-                "It was started with another image than the one that was prepared.",
-                "Look at what moves its tag, or at build and pull_policy of its Compose project.",
-            )
+from ansible_collections.amanat.dbops.plugins.module_utils._services import SERVICES_OPTIONS, Context, services_of
+from ansible_collections.amanat.dbops.plugins.module_utils._services_run import see_images, start, stop
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
@@ -162,13 +92,14 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     services = services_of(params["services"], Context(engine_of(module), stack_of(module).directory))
     started: dict[str, str] = {}
     if params["state"] == "stopped":
-        touched = _stop(services, module.check_mode)
+        touched = stop(services, check_mode=module.check_mode)
     else:
-        started = _start(services, params, module.check_mode)
+        images = params["images"] if params["state"] == "started" else None
+        started = start(services, params["before"], images, check_mode=module.check_mode)
         touched = list(started)
     looked = [service.look() for service in services]
     if not module.check_mode:
-        _see_images(services, looked, started)
+        see_images(services, looked, started)
     # One that had to be started by its identity is still known by the name that was asked for.
     names = {identity: name for name, identity in params["images"].items()}
     return {

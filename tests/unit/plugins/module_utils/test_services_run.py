@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils import _services_run
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine
 from ansible_collections.amanat.dbops.plugins.module_utils._services import Context, Service, service_of
-from ansible_collections.amanat.dbops.plugins.modules import stack_services
 
 # An engine on which the tag nickapp:1 means image one, and nickapp:2 image two.
 ENGINE = """#!/bin/sh
@@ -52,8 +52,7 @@ def test_a_new_release_is_the_image_that_was_prepared(
     context: Context, kind: str, image: str, images: dict[str, str], wanted: tuple[str, str]
 ) -> None:
     facts = {"release": "nickapp:1", "image_id": "one"}
-    params = {"state": "started", "images": images}
-    assert stack_services._wanted(service(context, kind, image), facts, params) == wanted
+    assert _services_run._wanted(service(context, kind, image), facts, images) == wanted
 
 
 @pytest.mark.parametrize(
@@ -66,19 +65,18 @@ def test_a_new_release_is_the_image_that_was_prepared(
     ],
 )
 def test_what_ran_before_is_restored_to_the_image(context: Context, kind: str, facts: dict[str, Any], wanted: tuple[str, str]) -> None:
-    params = {"state": "restored", "images": {"nickapp:2": "two"}}
-    assert stack_services._wanted(service(context, kind, "nickapp:2"), facts, params) == wanted
+    assert _services_run._wanted(service(context, kind, "nickapp:2"), facts, None) == wanted
 
 
 def test_a_service_that_runs_another_image_than_the_one_prepared_is_a_failure(context: Context) -> None:
     services = [service(context, "container")]
-    stack_services._see_images(services, [{"image_id": "two"}], {})
-    stack_services._see_images(services, [{"image_id": "two"}], {"api": "two"})
+    _services_run.see_images(services, [{"image_id": "two"}], {})
+    _services_run.see_images(services, [{"image_id": "two"}], {"api": "two"})
     with pytest.raises(OperationError) as caught:
-        stack_services._see_images(services, [{"image_id": "two"}], {"api": "one"})
+        _services_run.see_images(services, [{"image_id": "two"}], {"api": "one"})
     assert caught.value.slug == "service-failed"
     assert "was to run image one, and runs two" in caught.value.what
 
 
 def test_what_a_command_says_that_it_runs_is_its_own_affair(context: Context) -> None:
-    stack_services._see_images([service(context, "command")], [{"image_id": "2.0"}], {"api": "/srv/2"})
+    _services_run.see_images([service(context, "command")], [{"image_id": "2.0"}], {"api": "/srv/2"})

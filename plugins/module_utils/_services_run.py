@@ -1,0 +1,80 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""All services of a stack, stopped in their order and started in the reverse."""
+
+from __future__ import annotations
+
+from ._errors import OperationError
+from ._services import ContainerService, Facts, Service
+
+
+def stop(services: list[Service], *, check_mode: bool = False) -> list[str]:
+    """Stop those that run, each proved to be down; their names."""
+    running = [service for service in services if service.look()["running"]]
+    for service in running:
+        if check_mode:
+            continue
+        service.stop()
+        if service.look()["running"]:
+            raise OperationError(
+                "service-failed",
+                f"Service {service.name!r} was told to stop, did not complain, and runs.",
+                "It may still write.",
+                "Look at what starts it, or correct its stop command.",
+            )
+    return [service.name for service in running]
+
+
+def _wanted(service: Service, facts: Facts, images: dict[str, str] | None) -> tuple[str, str]:
+    """What to start, empty for what stands there, and the image_id that runs then."""
+    if images is None:
+        return service.reference(facts["release"], facts["image_id"]), facts["image_id"]
+    release = service.spec["image"]
+    if not release:
+        return "", facts["image_id"]
+    if release in images:
+        release = service.reference(release, images[release])
+    return release, service.identity(release)
+
+
+def start(services: list[Service], before: list[Facts], images: dict[str, str] | None, *, check_mode: bool = False) -> dict[str, str]:
+    """The services that were started, and the image_id that each of them is to run.
+
+    before: what ran before the stop; only that is started. images: the image_id of each release that was prepared; None for what
+    ran before.
+    """
+    known = {facts["name"]: facts for facts in before}
+    started = {}
+    for service in reversed(services):
+        facts = known.get(service.name, {"running": False})
+        if not facts["running"]:
+            continue
+        release, identity = _wanted(service, facts, images)
+        now = service.look()
+        if now["running"] and now["image_id"] == identity:
+            if not check_mode:
+                service.keep(facts["restart_policy"])
+            continue
+        if not check_mode:
+            if now["running"]:
+                service.stop()  # another release than the one that is wanted
+            service.start(release, facts["restart_policy"])
+        started[service.name] = identity
+    return started
+
+
+def see_images(services: list[Service], looked: list[Facts], started: dict[str, str]) -> None:
+    """A tag that moved just now, or a project that builds or pulls, gave a service another image than the one prepared."""
+    for service, facts in zip(services, looked):
+        wanted = started.get(service.name, facts["image_id"])
+        if isinstance(service, ContainerService) and facts["image_id"] != wanted:
+            raise OperationError(
+                "service-failed",
+                f"Service {service.name!r} was to run image {wanted}, and runs {facts['image_id']}.",
+                "It was started with another image than the one that was prepared.",
+                "Look at what moves its tag, or at build and pull_policy of its Compose project.",
+            )
