@@ -32,4 +32,11 @@ options:
       - Empty for the client's own default.
     type: str
     default: ''
+  fence:
+    description:
+      - The open window that this step belongs to, V(<its identity>/<its epoch>). The step is refused once somebody else, as the dead
+        man's switch, has taken the window over.
+      - Empty outside a window.
+    type: str
+    default: ''
 """

@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Callable
 
 from . import _door
 from ._command import run
@@ -108,14 +108,27 @@ class Door:
         """Nobody is connected to the database afterwards, and only the window's role can connect by TCP."""
         clock = time.monotonic()
         self._make_role(password)
+        changed, ended = self.bar()
+        return {"changed": changed, "role": self.role, "ended": ended, "seconds": round(time.monotonic() - clock, 3)}
+
+    def bar(self) -> tuple[bool, int]:
+        """Nobody can connect, and nobody is connected. Whether that is new, and how many sessions were ended.
+
+        It writes nothing in the server, so that `written_since` still tells.
+        """
         was_shut = self._write(self._rules) == self._rules
         ended = terminate(self.server, [self.database], also=_AUTHENTICATING)
-        return {
-            "changed": bool(ended) or not was_shut,
-            "role": self.role,
-            "ended": ended,
-            "seconds": round(time.monotonic() - clock, 3),
-        }
+        return bool(ended) or not was_shut, ended
+
+    # -- what was written --------------------------------------------------------------------------------------------
+
+    def mark(self) -> str:
+        """The server's next transaction id: whoever writes takes one, whoever reads does not."""
+        return str(self.server.value("SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS next"))
+
+    def written_since(self, mark: str) -> bool:
+        """Whether anybody may have written in any database of the server; autovacuum counts, so that it is never falsely denied."""
+        return self.mark() != mark
 
     def _make_role(self, password: str) -> None:
         """A role that works as the application's: what it makes belongs to that one, and the same settings apply."""
@@ -175,16 +188,21 @@ class Door:
 
     # -- open ----------------------------------------------------------------------------------------------------
 
-    def open(self) -> dict[str, Any]:
-        """The rules are out, the database takes sessions, and the window's role is gone with its own; whatever was done before."""
+    def open(self, note: Callable[[str], None] | None = None) -> dict[str, Any]:
+        """The window's role is gone, the database takes sessions, and the rules are out; whatever was done before.
+
+        note: told the mark of the moment before anybody can write again; by then all writes of our own are done.
+        """
         was_shut = bool(self._on_file("show", self._path()))
-        if was_shut:
-            self._write("")
         left = self._left()
-        if left["barred"]:
-            self.server.execute(allow(self.database))
         if left["role"]:
             self._remove_role()
+        if left["barred"]:
+            self.server.execute(allow(self.database))
+        if was_shut:
+            if note:
+                note(self.mark())
+            self._write("")
         return {"changed": was_shut or any(left.values()), "role": self.role}
 
     def _remove_role(self) -> None:

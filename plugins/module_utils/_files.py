@@ -27,13 +27,13 @@ def sync_directory(path: str) -> None:
         os.close(descriptor)
 
 
-def _write_beside(path: str, text: str, mode: int, uid: int = -1) -> str:
+def _write_beside(path: str, content: bytes, mode: int, uid: int = -1) -> str:
     beside = f"{path}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        with os.fdopen(descriptor, "wb") as stream:
             os.fchown(descriptor, uid, -1)
-            stream.write(text)
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
     except BaseException:
@@ -81,8 +81,12 @@ def make_private_directory(path: str) -> None:
 
 
 def write_text(path: str, text: str, mode: int = 0o600, uid: int = -1) -> None:
-    """Replace a file in one step; readers see the old text or the new one, never a part. uid: of its owner, -1 for the writer."""
-    beside = _write_beside(path, text, mode, uid)
+    write_bytes(path, text.encode(), mode, uid)
+
+
+def write_bytes(path: str, content: bytes, mode: int = 0o600, uid: int = -1) -> None:
+    """Replace a file in one step; readers see the old content or the new one, never a part. uid: of its owner, -1 for the writer."""
+    beside = _write_beside(path, content, mode, uid)
     os.rename(beside, path)
     sync_directory(os.path.dirname(path))
 
@@ -97,7 +101,7 @@ def write_json(path: str, data: Any, mode: int = 0o600) -> None:
 
 def create_json(path: str, data: Any, mode: int = 0o600) -> bool:
     """Create a file that must not exist yet, whole or not at all; False when it exists."""
-    beside = _write_beside(path, to_json(data), mode)
+    beside = _write_beside(path, to_json(data).encode(), mode)
     try:
         os.link(beside, path)  # fails where the name exists, unlike rename
     except FileExistsError:

@@ -25,10 +25,12 @@ import traceback
 from dataclasses import dataclass
 from typing import Any, Callable
 
+from . import _processes
 from ._errors import OperationError
 from ._files import make_private_directory, read_json, write_json
 
 POLL = 0.05  # seconds between two looks at a job that may end at any moment
+END_WAIT = 10.0  # seconds that an ended job's process is given to be gone
 PROGRESS_INTERVAL = 0.5  # seconds; more often nobody reads it
 
 
@@ -166,6 +168,21 @@ class Job:
                 ).as_result(),
             }
         write_json(self._exit, result)
+
+    def end(self) -> None:
+        """End its process and all that it started. Afterwards it is gone: nobody holds its lock."""
+        until = time.monotonic() + END_WAIT
+        while self.is_alive():
+            for pid in _processes.holding(self._lock):
+                _processes.end(pid)
+            if time.monotonic() > until:
+                raise OperationError(
+                    "job-stays",
+                    f"The job {os.path.basename(self.directory)} was told to end, and is at work.",
+                    "What it works on is not known to be free.",
+                    f"End its process: it holds {self._lock} open.",
+                )
+            time.sleep(POLL)
 
     def wait(self, seconds: float) -> dict[str, Any]:
         """The job's result, or `job.running` with its status when it is still at work after `seconds`."""

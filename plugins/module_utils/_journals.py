@@ -13,39 +13,15 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from . import _window
+from . import _journal, _window
 from ._errors import OperationError
 from ._files import read_json
 from ._stack import ENVIRONMENTS, Stack
 
 
-def read_journal(path: str) -> dict[str, Any]:
-    """{} where there is none."""
-    try:
-        journal = read_json(path)
-    except ValueError as error:
-        raise _not_readable(path, str(error)) from None
-    if journal is None and not os.path.exists(path):
-        return {}
-    if not isinstance(journal, dict) or not journal.get("id"):
-        raise _not_readable(path, "it is no journal")
-    if journal.get("version", 0) > _window.JOURNAL_VERSION:
-        raise _not_readable(path, f"a newer release of the collection wrote it (version {journal['version']})")
-    return journal
-
-
-def _not_readable(path: str, why: str) -> OperationError:
-    return OperationError(
-        "journal-unreadable",
-        f"The journal {path} is not readable: {why}.",
-        "It still holds the lock; whether services are stopped is not known here.",
-        f"Look at it and at the services, then move it aside: mv {path} {path}.unreadable",
-    )
-
-
 def require_closed(stack: Stack, waits: str) -> None:
     """No window is open on the stack. What a person typed may work where one failed. waits: what does not happen meanwhile."""
-    journal = read_journal(stack.journal)
+    journal = _journal.read(stack.journal)
     if journal.get("state") == "open":
         raise OperationError(
             "window-open",

@@ -18,13 +18,13 @@ from typing import Any, Callable, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import _audit, _identity, _manifest, _redis_stamp, _stamp
+from . import _audit, _fence, _identity, _manifest, _redis_stamp, _stamp
 from ._errors import OperationError
 from ._files import require_absolute
 from ._job import Job, Progress, clean
 from ._pg_url import PgUrl
 from ._place import Engine, Place, cores
-from ._psql import Server
+from ._psql import Server, server_at
 from ._redis_cli import Redis
 from ._redis_login import in_force
 from ._redis_session import Session
@@ -38,6 +38,7 @@ TARGET_OPTIONS: dict[str, Any] = {
     "state_dir": {"type": "path", "default": "/var/lib/dbops"},
     "engine": {"type": "str", "default": "docker"},
     "engine_socket": {"type": "str", "default": ""},
+    "fence": {"type": "str", "default": ""},
 }
 
 # Options of the doc fragment `_postgres`.
@@ -84,7 +85,7 @@ def main_of(module: AnsibleModule, body: Callable[[AnsibleModule], dict[str, Any
     secrets_in_options: False where no option is a secret, so that a result, however large, is not searched for any.
     """
     try:
-        with _guards_recorded(module):
+        with _guards_recorded(module), _fenced(module):
             result = body(module)
     except OperationError as error:
         result = {"failed": True, **error.as_result()}
@@ -150,6 +151,12 @@ def removal_recorded(module: AnsibleModule, event: str, **facts: Any) -> Iterato
         _audit.record(stack_of(module), event, module.params["by"], **facts)
 
 
+def _fenced(module: AnsibleModule) -> contextlib.AbstractContextManager[None]:
+    """A step of a window works only while the window is its controller's."""
+    fence = module.params.get("fence", "")
+    return _fence.held(stack_of(module), fence) if fence else contextlib.nullcontext()
+
+
 def file_failure(error: OSError) -> OperationError:
     return OperationError(
         "target-file",
@@ -188,18 +195,8 @@ def url_of(module: AnsibleModule) -> PgUrl:
 
 
 def server_of(module: AnsibleModule) -> Server:
-    """The server as the operator reaches it: by the container's own socket, else by the URL's host and port."""
-    url = url_of(module)
-    env = url.environ()
-    if module.params["login_user"]:
-        env["PGUSER"] = module.params["login_user"]
-        env["PGPASSWORD"] = module.params["login_password"] or ""
-    place = place_of(module)
-    if place.container:
-        place.engine.container(place.container)
-        del env["PGHOST"], env["PGPORT"]
-        env.pop("PGSSLMODE", None)
-    return Server(place, env)
+    """The server as the operator reaches it."""
+    return server_at(place_of(module), url_of(module), module.params["login_user"] or "", module.params["login_password"] or "")
 
 
 def backup_dir_of(module: AnsibleModule, option: str = "backup_dir") -> str:

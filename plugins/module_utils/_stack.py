@@ -66,3 +66,8 @@ class Stack:
     @property
     def jobs(self) -> str:
         return os.path.join(self.directory, "jobs")
+
+    @property
+    def script(self) -> str:
+        """What brings an interrupted window to an end without Ansible."""
+        return os.path.join(self.directory, "dbops-window")

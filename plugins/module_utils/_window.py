@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from ._errors import OperationError
 
@@ -34,15 +34,29 @@ LEGAL_ENDS: dict[str, frozenset[str]] = {
     "closed": frozenset({"closed", "failed"}),
 }
 
+# By when a phase has to have ended, as a share of the window's length: most of it is the backup's and the operation's.
+SHARES = {"opened": 0.05, "backed_up": 0.5, "stopped": 0.6, "operated": 0.9, "started": 0.95, "verified": 1.0, "closed": 1.0}
+
+# A window that overruns before its services are started is undone, so that the time that was announced is kept. From
+# the start on, what the application has written decides, and no clock.
+BUDGETED = ("opened", "backed_up", "stopped", "operated")
+
 Journal = dict[str, Any]
 
 # What only this machine writes; everything else in a journal is the record of whoever runs the window.
 _OWN = frozenset(
     {
         *("version", "id", "stack", "operation", "epoch", "state", "opened_by", "opened", "deadline"),
-        *("phase", "phases", "ended", "acknowledged"),
+        *("phase", "phases", "ended", "acknowledged", "clock", "seconds", "taken_over"),
     }
 )
+
+
+class Clock(NamedTuple):
+    """A moment that nobody sets: seconds since the target was started, and which start that was."""
+
+    boot: str
+    seconds: float
 
 
 def stamp(moment: datetime) -> str:
@@ -62,9 +76,13 @@ def new(
     minutes: int,
     preflight_began: str,
     now: datetime,
+    clock: Clock,
     record: Journal,
 ) -> Journal:
-    """A journal whose preflight is done and whose `opened` phase begins."""
+    """A journal whose preflight is done and whose `opened` phase begins.
+
+    clock: the target's own, by which the budget is kept, whatever becomes of the time of day.
+    """
     _check(record)
     began = preflight_began or stamp(now)
     return {
@@ -77,6 +95,8 @@ def new(
         "opened_by": opened_by,
         "opened": stamp(now),
         "deadline": stamp(now + timedelta(minutes=minutes)),
+        "clock": dict(clock._asdict()),
+        "seconds": minutes * 60,
         "phase": "opened",
         "phases": [
             {"name": "preflight", "started": began, "ended": stamp(now), "result": "ok"},
@@ -103,7 +123,15 @@ def _leave(journal: Journal, now: datetime, result: str, detail: str = "") -> No
         phase["detail"] = detail
 
 
-def advance(journal: Journal, phase: str, now: datetime, record: Journal) -> Journal:
+def left(journal: Journal, clock: Clock) -> float:
+    """Seconds until the present phase has to have ended; negative when it is over, or when the target was started anew since."""
+    opened = Clock(**journal["clock"])
+    if opened.boot != clock.boot:
+        return -1.0
+    return opened.seconds + SHARES[journal["phase"]] * journal["seconds"] - clock.seconds
+
+
+def advance(journal: Journal, phase: str, now: datetime, clock: Clock, record: Journal) -> Journal:
     """The phase that was worked on is done, the next one begins."""
     expected = PHASES[PHASES.index(journal["phase"]) + 1 :][:1]
     if journal["state"] != "open" or expected != (phase,):
@@ -112,6 +140,13 @@ def advance(journal: Journal, phase: str, now: datetime, record: Journal) -> Jou
             f"Window {journal['id']} is {journal['state']} in phase {journal['phase']}; {phase} does not follow it.",
             "The journal was not changed.",
             "Look at it with status.yml.",
+        )
+    if journal["phase"] in BUDGETED and left(journal, clock) < 0:
+        raise OperationError(
+            "window-overrun",
+            f"Phase {journal['phase']} of window {journal['id']} took longer than its share of {journal['seconds'] / 60:g} minutes.",
+            "The journal was not changed.",
+            "Give the next window more time: -e dbops_window_minutes=<minutes>",
         )
     _check(record)
     journal = {**copy.deepcopy(journal), **record}
@@ -138,6 +173,49 @@ def close(journal: Journal, state: str, now: datetime, record: Journal) -> Journ
     _leave(journal, now, "ok" if state == "closed" else "failed", error.get("message", ""))
     journal.update(state=state, ended=stamp(now))
     return journal
+
+
+def take_over(journal: Journal, by: dict[str, str], why: str, now: datetime) -> Journal:
+    """Whoever acts from now on knows the new epoch; a step of before, wherever it still runs, does not.
+
+    A failed window is under way again: somebody tries to bring it to a better end.
+    """
+    if journal["state"] not in ("open", "failed") or journal.get("acknowledged"):
+        raise OperationError(
+            "window-ended",
+            f"Window {journal['id']} has ended as {journal['state']}.",
+            "The journal was not changed.",
+            "Look at it with status.yml.",
+        )
+    journal = copy.deepcopy(journal)
+    journal.pop("ended", None)
+    for key in ("ended", "result", "detail"):
+        journal["phases"][-1].pop(key, None)
+    journal.update(state="open", epoch=journal["epoch"] + 1)
+    journal.setdefault("taken_over", []).append({"at": stamp(now), "by": by, "why": why, "epoch": journal["epoch"]})
+    return journal
+
+
+def extend(journal: Journal, minutes: int, now: datetime) -> Journal:
+    """The window, and the share of every phase, is longer."""
+    if journal["state"] != "open":
+        raise OperationError(
+            "window-ended",
+            f"Window {journal['id']} is {journal['state']}; only an open one is extended.",
+            "The journal was not changed.",
+            "Look at it with status.yml.",
+        )
+    deadline = datetime.strptime(journal["deadline"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
+    journal = copy.deepcopy(journal)
+    journal.update(deadline=stamp(deadline + timedelta(minutes=minutes)), seconds=journal["seconds"] + minutes * 60)
+    journal.setdefault("extended", []).append({"at": stamp(now), "minutes": minutes})
+    return journal
+
+
+def annotate(journal: Journal, record: Journal) -> Journal:
+    """What is known of a window besides its steps."""
+    _check(record)
+    return {**copy.deepcopy(journal), **record}
 
 
 def acknowledge(journal: Journal, by: dict[str, str], now: datetime) -> Journal:

@@ -67,6 +67,11 @@ services:
       description: Names, and only the names, of a container's environment variables.
       type: list
       elements: str
+specs:
+  description: What O(services) says of each, with the defaults of what it does not say.
+  returned: success
+  type: list
+  elements: dict
 """
 
 from typing import Any
@@ -83,7 +88,8 @@ from ansible_collections.amanat.dbops.plugins.module_utils._services import SERV
 
 def body(module: AnsibleModule) -> dict[str, Any]:
     context = Context(engine_of(module), stack_of(module).directory)
-    return {"changed": False, "services": [service.look() for service in services_of(module.params["services"], context)]}
+    services = services_of(module.params["services"], context)
+    return {"changed": False, "services": [service.look() for service in services], "specs": [service.spec for service in services]}
 
 
 def main() -> None:

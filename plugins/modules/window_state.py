@@ -29,10 +29,12 @@ options:
       - V(open) creates the journal and so takes the lock; it is refused while another window holds it.
       - V(advance) ends the phase that is worked on and begins O(phase), which has to be the next one.
       - V(close) ends the window as O(result) and frees the lock, except as V(failed).
+      - V(extend) makes an open window O(minutes) longer.
+      - V(annotate) adds O(record) to the journal of a window, also of one that has ended.
       - V(acknowledge) frees the lock of a failed window.
       - V(show) only reads.
     type: str
-    choices: [open, advance, close, acknowledge, show]
+    choices: [open, advance, close, extend, annotate, acknowledge, show]
     required: true
   window:
     description:
@@ -52,7 +54,9 @@ options:
     type: str
     choices: [closed, rolled_back, aborted, failed]
   minutes:
-    description: The length of the window, in minutes, from which its deadline follows.
+    description:
+      - The length of the window, in minutes, from which its deadline follows. Each phase has to end by its share of it.
+      - With O(state=extend) by how much it becomes longer.
     type: int
     default: 60
   preflight_began:
@@ -61,6 +65,12 @@ options:
     default: ''
   record:
     description: What the journal shall say from now on; its keys replace those of the journal.
+    type: dict
+    default: {}
+  private:
+    description:
+      - What the dead man's switch and C(dbops-window) log in with when the controller is gone, C(pg_url), C(login_user) and
+        C(login_password). It is kept in a file of its own (0600) while the window is open, and never in the journal.
     type: dict
     default: {}
 """
@@ -102,19 +112,16 @@ last:
 import os
 import secrets
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _window
+from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _journal, _private, _script, _switch, _window
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
-from ansible_collections.amanat.dbops.plugins.module_utils._files import (
-    create_json,
-    make_private_directory,
-    write_json,
-)
-from ansible_collections.amanat.dbops.plugins.module_utils._journals import read_journal
+from ansible_collections.amanat.dbops.plugins.module_utils._files import create_json, make_private_directory, write_json
 from ansible_collections.amanat.dbops.plugins.module_utils._module import AUDIT_OPTIONS, TARGET_OPTIONS, file_failure, main_of, stack_of
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import NAME, Stack
+
+Journal = dict[str, Any]
 
 
 def _open(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
@@ -133,79 +140,95 @@ def _open(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
         params["minutes"],
         params["preflight_began"],
         now,
+        _clock.read(),
         params["record"],
     )
     if module.check_mode:
         if os.path.exists(stack.journal):
-            raise _window.refusal(read_journal(stack.journal))
+            raise _window.refusal(_journal.read(stack.journal))
     else:
         make_private_directory(stack.windows)
         if not create_json(stack.journal, journal):
-            raise _window.refusal(read_journal(stack.journal))
+            raise _window.refusal(_journal.read(stack.journal))
+        # From here on whoever finds the journal can bring the window to an end.
+        _private.write(stack, params["private"])
+        _script.install(stack)
     return {"changed": True, "journal": journal, "path": stack.journal}
 
 
-def _held(module: AnsibleModule, stack: Stack) -> dict[str, Any]:
-    """The open journal, which has to be this window's."""
-    journal = read_journal(stack.journal)
-    if journal.get("id") != module.params["window"]:
-        raise OperationError(
-            "window-lost",
-            f"Window {module.params['window']} does not hold the lock of {stack}"
-            f" ({_window.describe(journal) if journal else 'no window is open'}).",
-            "This step changed nothing.",
-            "Look at it: ansible-playbook playbooks/status.yml",
-        )
-    return journal
+def _change(module: AnsibleModule, stack: Stack, how: Callable[[Journal], Journal]) -> dict[str, Any]:
+    """What a step makes of the journal of the window that holds the lock."""
+    window = module.params["window"]
+    journal = how(_journal.held(stack, window)) if module.check_mode else _journal.change(stack, window, how)
+    return {"changed": True, "journal": journal, "path": _journal.path_of(stack, journal)}
 
 
 def _advance(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
-    journal = _window.advance(_held(module, stack), module.params["phase"], now, module.params["record"])
-    if not module.check_mode:
-        write_json(stack.journal, journal)
-    return {"changed": True, "journal": journal, "path": stack.journal}
+    params, clock = module.params, _clock.read()
+
+    def how(before: Journal) -> Journal:
+        journal = _window.advance(before, params["phase"], now, clock, params["record"])
+        if params["phase"] == "stopped" and not module.check_mode:
+            journal["switch"] = _switch.arm(stack, journal["id"], _window.left(journal, clock))
+        return journal
+
+    return _change(module, stack, how)
 
 
-def _archive(module: AnsibleModule, stack: Stack, journal: dict[str, Any]) -> dict[str, Any]:
-    """Write the last word, then free the lock: a reader finds the journal at one of the two places."""
-    path = os.path.join(stack.windows, f"{journal['id']}.json")
-    if not module.check_mode:
-        make_private_directory(stack.windows)
-        write_json(stack.journal, journal)
-        os.rename(stack.journal, path)
-    return {"changed": True, "journal": journal, "path": path}
+def _extend(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
+    return _change(module, stack, lambda before: _window.extend(before, module.params["minutes"], now))
 
 
 def _close(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
-    journal = _window.close(_held(module, stack), module.params["result"], now, module.params["record"])
-    if journal["state"] != "failed":
-        return _archive(module, stack, journal)
+    params = module.params
+    return _end(module, stack, lambda before: _window.close(before, params["result"], now, params["record"]))
+
+
+def _annotate(module: AnsibleModule, stack: Stack, _now: datetime) -> dict[str, Any]:
+    """What could only be known after the end, as how people were told of it."""
+    if _journal.read(stack.journal).get("id") == module.params["window"]:
+        return _change(module, stack, lambda before: _window.annotate(before, module.params["record"]))
+    path = os.path.join(stack.windows, f"{module.params['window']}.json")
+    journal = _window.annotate(_journal.read(path), module.params["record"])
     if not module.check_mode:
-        write_json(stack.journal, journal)
-    return {"changed": True, "journal": journal, "path": stack.journal}
+        write_json(path, journal)
+    return {"changed": True, "journal": journal, "path": path}
 
 
 def _acknowledge(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
     by = {key: value for key, value in module.params["by"].items() if value}
-    return _archive(module, stack, _window.acknowledge(_held(module, stack), by, now))
+    return _end(module, stack, lambda before: _window.acknowledge(before, by, now))
+
+
+def _end(module: AnsibleModule, stack: Stack, how: Callable[[Journal], Journal]) -> dict[str, Any]:
+    """Nothing of the window is left but its journal. One that failed keeps what somebody may need to bring it to a better end."""
+    result = _change(module, stack, how)
+    if not module.check_mode:
+        _switch.disarm(stack)
+        if result["path"] != stack.journal:
+            _private.forget(stack)
+    return result
 
 
 def _show(_module: AnsibleModule, stack: Stack, _now: datetime) -> dict[str, Any]:
-    try:
-        ended = sorted(name for name in os.listdir(stack.windows) if name.endswith(".json"))
-    except FileNotFoundError:
-        ended = []
-    last = read_journal(os.path.join(stack.windows, ended[-1])) if ended else {}
-    return {"changed": False, "journal": read_journal(stack.journal), "path": stack.journal, "last": last}
+    return {"changed": False, "journal": _journal.read(stack.journal), "path": stack.journal, "last": _journal.last(stack)}
 
 
-_ACTIONS = {"open": _open, "advance": _advance, "close": _close, "acknowledge": _acknowledge, "show": _show}
+_ACTIONS = {
+    "open": _open,
+    "advance": _advance,
+    "close": _close,
+    "extend": _extend,
+    "annotate": _annotate,
+    "acknowledge": _acknowledge,
+    "show": _show,
+}
 
 
 def _with_journal(module: AnsibleModule, stack: Stack, error: OperationError | OSError) -> dict[str, Any]:
     """A step that failed, and the journal as it stands: whoever has to undo goes by it."""
     try:
-        journal = read_journal(stack.journal)
+        journal = _journal.read(stack.journal)
     except (OperationError, OSError):
         raise error from None
     if module.params["state"] not in ("advance", "close") or journal.get("id") != module.params["window"]:
@@ -228,7 +251,11 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **TARGET_OPTIONS,
-            "state": {"type": "str", "required": True, "choices": ["open", "advance", "close", "acknowledge", "show"]},
+            "state": {
+                "type": "str",
+                "required": True,
+                "choices": ["open", "advance", "close", "extend", "annotate", "acknowledge", "show"],
+            },
             "window": {"type": "str"},
             "operation": {"type": "str", "choices": list(_window.OPERATIONS)},
             "phase": {"type": "str", "choices": list(_window.PHASES[2:])},
@@ -237,11 +264,14 @@ def main() -> None:
             "preflight_began": {"type": "str", "default": ""},
             **AUDIT_OPTIONS,
             "record": {"type": "dict", "default": {}},
+            "private": {"type": "dict", "default": {}, "no_log": True},
         },
         required_if=[
             ("state", "open", ("operation",)),
             ("state", "advance", ("window", "phase")),
             ("state", "close", ("window", "result")),
+            ("state", "extend", ("window",)),
+            ("state", "annotate", ("window",)),
             ("state", "acknowledge", ("window",)),
         ],
         supports_check_mode=True,

@@ -19,22 +19,24 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 NOW = datetime(2026, 11, 22, 17, 1, 2, 345678, timezone.utc)
 BY = {"user": "mo", "controller": "laptop"}
+CLOCK = _window.Clock("this start", 1000.0)
 AFTER_PREFLIGHT = _window.PHASES[1:]
 ENDS = ("closed", "rolled_back", "aborted", "failed")
 BEFORE_THE_STOP = {"opened", "backed_up"}
 OWN_KEYS = ("version", "id", "stack", "operation", "epoch", "state", "opened_by", "opened", "deadline", "phase", "phases", "acknowledged")
+OWN_KEYS += ("clock", "seconds", "taken_over")
 
 Journal = dict[str, Any]
 
 
 def opened(**record: Any) -> Journal:
-    return _window.new("w1", "production/nickapp", "migrate", BY, 60, "", NOW, record)
+    return _window.new("w1", "production/nickapp", "migrate", BY, 60, "", NOW, CLOCK, record)
 
 
 def at(phase: str) -> Journal:
     journal = opened()
     for following in AFTER_PREFLIGHT[1 : AFTER_PREFLIGHT.index(phase) + 1]:
-        journal = _window.advance(journal, following, NOW, {})
+        journal = _window.advance(journal, following, NOW, CLOCK, {})
     return journal
 
 
@@ -52,7 +54,7 @@ def slug_of(step: Any, *arguments: Any) -> str:
 
 
 def test_a_new_window_has_its_preflight_behind_it() -> None:
-    journal = _window.new("w1", "production/nickapp", "migrate", BY, 90, "2026-11-22T17:00:59.000Z", NOW, {"services": [1]})
+    journal = _window.new("w1", "production/nickapp", "migrate", BY, 90, "2026-11-22T17:00:59.000Z", NOW, CLOCK, {"services": [1]})
     assert journal == {
         "version": 1,
         "id": "w1",
@@ -63,6 +65,8 @@ def test_a_new_window_has_its_preflight_behind_it() -> None:
         "opened_by": BY,
         "opened": "2026-11-22T17:01:02.345Z",
         "deadline": "2026-11-22T18:31:02.345Z",
+        "clock": {"boot": "this start", "seconds": 1000.0},
+        "seconds": 5400,
         "phase": "opened",
         "phases": [
             {"name": "preflight", "started": "2026-11-22T17:00:59.000Z", "ended": "2026-11-22T17:01:02.345Z", "result": "ok"},
@@ -76,9 +80,9 @@ def test_a_new_window_has_its_preflight_behind_it() -> None:
 def test_a_phase_is_followed_by_the_next_one_only(phase: str, following: str) -> None:
     journal = at(phase)
     if _window.PHASES.index(following) != _window.PHASES.index(phase) + 1:
-        assert slug_of(_window.advance, journal, following, NOW, {}) == "window-order"
+        assert slug_of(_window.advance, journal, following, NOW, CLOCK, {}) == "window-order"
         return
-    after = _window.advance(journal, following, NOW + timedelta(seconds=3), {"backup": {"name": "b"}})
+    after = _window.advance(journal, following, NOW + timedelta(seconds=3), CLOCK, {"backup": {"name": "b"}})
     assert after["phase"] == following
     assert after["phases"][-2] == {**journal["phases"][-1], "ended": "2026-11-22T17:01:05.345Z", "result": "ok"}
     assert after["phases"][-1] == {"name": following, "started": "2026-11-22T17:01:05.345Z"}
@@ -108,9 +112,56 @@ def test_a_window_ends_as_its_phase_allows(phase: str, state: str) -> None:
 def test_nothing_follows_the_end(state: str) -> None:
     journal = ended(state)
     for phase in _window.PHASES:
-        assert slug_of(_window.advance, journal, phase, NOW, {}) == "window-order"
+        assert slug_of(_window.advance, journal, phase, NOW, CLOCK, {}) == "window-order"
     for other in ENDS:
         assert slug_of(_window.close, journal, other, NOW, {}) == "window-order"
+
+
+# -- time ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", AFTER_PREFLIGHT)
+def test_each_phase_has_its_share(phase: str) -> None:
+    """60 minutes from second 1000 on."""
+    assert _window.left(at(phase), _window.Clock("this start", 1000.0)) == pytest.approx(_window.SHARES[phase] * 3600)
+    assert _window.left(at(phase), _window.Clock("this start", 4601.0)) < 0
+    assert _window.left(at(phase), _window.Clock("another start", 1000.0)) < 0
+
+
+def test_the_shares_grow() -> None:
+    """So that a phase which begins can only put the switch off."""
+    shares = [_window.SHARES[phase] for phase in AFTER_PREFLIGHT]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+@pytest.mark.parametrize("phase", AFTER_PREFLIGHT[:-1])
+def test_an_overrun_ends_the_window_unless_the_application_runs_again(phase: str) -> None:
+    late = _window.Clock("this start", 1000.0 + 3601)
+    following = _window.PHASES[_window.PHASES.index(phase) + 1]
+    if phase in _window.BUDGETED:
+        assert slug_of(_window.advance, at(phase), following, NOW, late, {}) == "window-overrun"
+    else:
+        assert _window.advance(at(phase), following, NOW, late, {})["phase"] == following
+
+
+def test_more_time_is_more_for_every_phase() -> None:
+    longer = _window.extend(opened(), 30, NOW)
+    assert (longer["deadline"], longer["seconds"]) == ("2026-11-22T18:31:02.345Z", 5400)
+    assert longer["extended"] == [{"at": "2026-11-22T17:01:02.345Z", "minutes": 30}]
+    assert _window.left(longer, CLOCK) == pytest.approx(_window.SHARES["opened"] * 5400)
+    assert slug_of(_window.extend, ended("failed"), 30, NOW) == "window-ended"
+
+
+@pytest.mark.parametrize("state", ["open", "closed", "rolled_back", "aborted", "failed"])
+def test_who_takes_over_raises_the_epoch(state: str) -> None:
+    journal = opened() if state == "open" else ended(state)
+    if state not in ("open", "failed"):
+        assert slug_of(_window.take_over, journal, BY, "it broke", NOW) == "window-ended"
+        return
+    taken = _window.take_over(journal, BY, "it broke", NOW)
+    assert (taken["state"], taken["epoch"], "ended" in taken) == ("open", 2, False)
+    assert taken["taken_over"] == [{"at": "2026-11-22T17:01:02.345Z", "by": BY, "why": "it broke", "epoch": 2}]
 
 
 def test_a_failed_window_is_acknowledged() -> None:
@@ -127,20 +178,20 @@ def test_no_other_window_is_acknowledged(journal: Journal) -> None:
 @pytest.mark.parametrize("key", OWN_KEYS)
 def test_a_record_cannot_change_what_the_machine_says(key: str) -> None:
     record = {key: "anything"}
-    assert slug_of(_window.new, "w1", "production/nickapp", "none", BY, 60, "", NOW, record) == "window-record"
-    assert slug_of(_window.advance, opened(), "backed_up", NOW, record) == "window-record"
+    assert slug_of(_window.new, "w1", "production/nickapp", "none", BY, 60, "", NOW, CLOCK, record) == "window-record"
+    assert slug_of(_window.advance, opened(), "backed_up", NOW, CLOCK, record) == "window-record"
     assert slug_of(_window.close, opened(), "aborted", NOW, record) == "window-record"
 
 
 def test_a_record_replaces_what_an_earlier_one_said() -> None:
-    journal = _window.advance(opened(services=["before"], kept=1), "backed_up", NOW, {"services": ["after"]})
+    journal = _window.advance(opened(services=["before"], kept=1), "backed_up", NOW, CLOCK, {"services": ["after"]})
     assert (journal["services"], journal["kept"]) == (["after"], 1)
 
 
 @pytest.mark.parametrize(
     ("step", "arguments"),
     [
-        (_window.advance, (at("opened"), "backed_up", NOW, {"x": 1})),
+        (_window.advance, (at("opened"), "backed_up", NOW, CLOCK, {"x": 1})),
         (_window.close, (at("opened"), "failed", NOW, {"error": {"message": "x"}})),
         (_window.acknowledge, (ended("failed"), BY, NOW)),
     ],
@@ -174,7 +225,7 @@ def test_a_time_is_utc(moment: datetime, text: str) -> None:
     ],
 )
 def test_who_is_met_is_described(by: dict[str, str], text: str) -> None:
-    described = _window.describe(_window.new("w1", "production/nickapp", "none", by, 60, "", NOW, {}))
+    described = _window.describe(_window.new("w1", "production/nickapp", "none", by, 60, "", NOW, CLOCK, {}))
     assert described == f"window w1 (none) on production/nickapp, open in phase opened, {text}"
 
 
@@ -208,7 +259,7 @@ class Windows(RuleBasedStateMachine):
     @initialize(minutes=st.integers(0, 1440))
     def open(self, minutes: int) -> None:
         self.now = NOW
-        self.journal = _window.new("w1", "production/nickapp", "none", BY, minutes, "", self.now, {})
+        self.journal = _window.new("w1", "production/nickapp", "none", BY, minutes, "", self.now, CLOCK, {})
 
     def _try(self, step: Any, *arguments: Any) -> None:
         before = copy.deepcopy(self.journal)
@@ -220,16 +271,24 @@ class Windows(RuleBasedStateMachine):
         else:
             # The past is never rewritten: a step completes the last phase, or adds one, or adds a key.
             assert after["phases"][: len(before["phases"]) - 1] == before["phases"][:-1]
-            assert before["state"] == "open" or step is _window.acknowledge
+            assert before["state"] == "open" or step in (_window.acknowledge, _window.take_over)
             self.journal = after
 
     @rule(phase=st.sampled_from(_window.PHASES), record=RECORDS)
     def advance(self, phase: str, record: Journal) -> None:
-        self._try(lambda journal: _window.advance(journal, phase, self.now, record))
+        self._try(lambda journal: _window.advance(journal, phase, self.now, CLOCK, record))
 
     @rule(state=st.sampled_from([*ENDS, "open", "nonsense"]), record=RECORDS)
     def close(self, state: str, record: Journal) -> None:
         self._try(lambda journal: _window.close(journal, state, self.now, record))
+
+    @rule()
+    def take_over(self) -> None:
+        self._try(_window.take_over, BY, "the controller is gone", self.now)
+
+    @rule(minutes=st.integers(1, 600))
+    def extend(self, minutes: int) -> None:
+        self._try(lambda journal: _window.extend(journal, minutes, self.now))
 
     @rule()
     def acknowledge(self) -> None:
@@ -241,7 +300,8 @@ class Windows(RuleBasedStateMachine):
         names = tuple(phase["name"] for phase in journal["phases"])
         assert names == _window.PHASES[: len(names)]
         assert names[-1] == journal["phase"]
-        assert (journal["version"], journal["id"], journal["epoch"]) == (1, "w1", 1)
+        assert (journal["version"], journal["id"]) == (1, "w1")
+        assert journal["epoch"] == 1 + len(journal.get("taken_over", []))
         assert all(phase["result"] == "ok" for phase in journal["phases"][:-1])
         times = [time for phase in journal["phases"] for time in (phase["started"], phase.get("ended")) if time]
         assert times == sorted(times)

@@ -1,0 +1,112 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Two never act on one window: every step holds the fence while it works, and whoever takes over clears it first.
+
+A step holds it shared, by a lock of the kernel on a file beside the journal, and works only in the epoch that it was
+told. Whoever takes over raises the epoch, so that no other step begins, then waits for those at work, ends what does not
+end, and ends the window's jobs: afterwards nothing of before is left that could act.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from datetime import datetime
+
+from . import _journal, _processes, _window
+from ._errors import OperationError
+from ._files import write_json
+from ._job import Job
+from ._stack import Stack
+
+PATIENCE = 10.0  # seconds that a step at work is given before it is ended
+_POLL = 0.05
+
+# Jobs of a window that change nothing: the probe of what clients see, the switch, and who takes over.
+WATCHERS = ("probe", "switch", "recovery")
+
+
+def _path(stack: Stack) -> str:
+    return os.path.join(stack.directory, "window.lock")
+
+
+@contextlib.contextmanager
+def held(stack: Stack, fence: str) -> Iterator[None]:
+    """Work as a step of a window. fence: `<window id>/<epoch>`; empty outside a window, where there is nothing to hold."""
+    if not fence:
+        yield
+        return
+    window, _slash, epoch = fence.rpartition("/")
+    descriptor = os.open(_path(stack), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _journal.lost(stack, window, _journal.read(stack.journal)) from None
+        _journal.held(stack, window, int(epoch))
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def take_over(stack: Stack, window: str, by: dict[str, str], why: str, now: datetime) -> tuple[_window.Journal, int]:
+    """Raise the epoch and clear the fence. The journal as it is then, and a descriptor that keeps others off while it is open."""
+    with _journal.alone(stack):
+        journal = _window.take_over(_journal.held(stack, window), by, why, now)
+        write_json(stack.journal, journal)
+    descriptor = os.open(_path(stack), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _clear(stack, descriptor)
+        _end_jobs(stack, window)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return _journal.held(stack, window, journal["epoch"]), descriptor
+
+
+def _clear(stack: Stack, descriptor: int) -> None:
+    """Nobody else holds the lock any more, and we do."""
+    begun = time.monotonic()
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            elapsed = time.monotonic() - begun
+        at_work = _processes.holding(_path(stack)) if elapsed > PATIENCE else []
+        if elapsed > 2 * PATIENCE:
+            raise OperationError(
+                "window-busy",
+                f"A step of the window is at work and does not end (process {', '.join(map(str, at_work)) or 'of another user'}).",
+                "The window is taken over, and nothing was undone yet.",
+                "End that process, then run it again.",
+            )
+        for pid in at_work:
+            _processes.end(pid)
+        time.sleep(_POLL)
+
+
+def _jobs(stack: Stack, window: str) -> list[Job]:
+    """The jobs of the window, but for those that only watch."""
+    names: list[str] = []
+    with contextlib.suppress(FileNotFoundError):
+        names = sorted(name for name in os.listdir(stack.jobs) if name.startswith(f"{window}-"))
+    return [Job(os.path.join(stack.jobs, name)) for name in names if name[len(window) + 1 :].partition("-")[0] not in WATCHERS]
+
+
+def _end_jobs(stack: Stack, window: str) -> None:
+    for job in _jobs(stack, window):
+        job.end()
+
+
+def at_work(stack: Stack, window: str) -> list[str]:
+    """What of the window is at work now, in words."""
+    jobs = [f"job {os.path.basename(job.directory)}" for job in _jobs(stack, window) if job.is_alive()]
+    return jobs + [f"process {pid}" for pid in _processes.holding(_path(stack))]

@@ -1,0 +1,113 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""The journal of a window on disk: read, held, changed by one at a time, and kept when the window has ended."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from typing import Any, Callable
+
+from . import _window
+from ._errors import OperationError
+from ._files import make_private_directory, read_json, write_json
+from ._stack import Stack
+
+Journal = _window.Journal
+
+
+def read(path: str) -> Journal:
+    """{} where there is none."""
+    try:
+        journal = read_json(path)
+    except ValueError as error:
+        raise _unreadable(path, str(error)) from None
+    if journal is None and not os.path.exists(path):
+        return {}
+    if not isinstance(journal, dict) or not journal.get("id"):
+        raise _unreadable(path, "it is no journal")
+    if journal.get("version", 0) > _window.JOURNAL_VERSION:
+        raise _unreadable(path, f"a newer release of the collection wrote it (version {journal['version']})")
+    return journal
+
+
+def _unreadable(path: str, why: str) -> OperationError:
+    return OperationError(
+        "journal-unreadable",
+        f"The journal {path} is not readable: {why}.",
+        "It still holds the lock; whether services are stopped is not known here.",
+        f"Look at it and at the services, then move it aside: mv {path} {path}.unreadable",
+    )
+
+
+@contextlib.contextmanager
+def alone(stack: Stack) -> Iterator[None]:
+    """Nobody else changes the journal meanwhile. The kernel lets go however we end."""
+    make_private_directory(stack.directory)
+    descriptor = os.open(stack.directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def held(stack: Stack, window: str, epoch: int = 0) -> Journal:
+    """The journal of the window that holds the lock, which has to be this one, and in this epoch where one is given."""
+    journal = read(stack.journal)
+    if journal.get("id") != window or (epoch and journal["epoch"] != epoch):
+        raise lost(stack, window, journal)
+    return journal
+
+
+def lost(stack: Stack, window: str, journal: Journal) -> OperationError:
+    taken = (journal.get("taken_over") or [{}])[-1] if journal.get("id") == window else {}
+    if taken:
+        why = f"it was taken over at {taken['at']} by {taken['by'].get('user') or 'somebody'}: {taken['why']}"
+    else:
+        why = _window.describe(journal) if journal else "no window is open"
+    return OperationError(
+        "window-lost",
+        f"Window {window} is no longer this run's on {stack} ({why}).",
+        "This step changed nothing.",
+        "Look at it: ansible-playbook playbooks/status.yml",
+    )
+
+
+def path_of(stack: Stack, journal: Journal) -> str:
+    """Where a journal belongs. One that has ended frees the lock, but one that failed keeps it until a person has read it."""
+    if journal["state"] in ("open", "failed") and not journal.get("acknowledged"):
+        return stack.journal
+    return os.path.join(stack.windows, f"{journal['id']}.json")
+
+
+def put(stack: Stack, journal: Journal) -> None:
+    """Write the last word, then free the lock: a reader finds the journal at one of the two places."""
+    write_json(stack.journal, journal)
+    path = path_of(stack, journal)
+    if path != stack.journal:
+        make_private_directory(stack.windows)
+        os.rename(stack.journal, path)
+
+
+def change(stack: Stack, window: str, how: Callable[[Journal], Journal], epoch: int = 0) -> Journal:
+    """Read, change and put the journal of the window that holds the lock, with nobody between."""
+    with alone(stack):
+        journal = how(held(stack, window, epoch))
+        put(stack, journal)
+        return journal
+
+
+def last(stack: Stack) -> dict[str, Any]:
+    """The journal of the window that ended last; {} where there was none."""
+    with contextlib.suppress(FileNotFoundError):
+        ended = sorted(name for name in os.listdir(stack.windows) if name.endswith(".json"))
+        if ended:
+            return read(os.path.join(stack.windows, ended[-1]))
+    return {}

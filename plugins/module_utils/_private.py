@@ -1,0 +1,46 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""The secrets that whoever brings a window back needs, on the target for as long as the window is open.
+
+Its controller may be dead by then, and the person at the target's shell has no Vault. The file is this user's alone (0600 in a
+directory of 0700), beside the journal, which holds none of it; it goes when the window frees the lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any
+
+from ._errors import OperationError
+from ._files import read_json, write_json
+from ._stack import Stack
+
+
+def _path(stack: Stack) -> str:
+    return os.path.join(stack.directory, "window.private.json")
+
+
+def write(stack: Stack, secrets: dict[str, Any]) -> None:
+    write_json(_path(stack), secrets)
+
+
+def read(stack: Stack) -> dict[str, Any]:
+    secrets = read_json(_path(stack))
+    if not isinstance(secrets, dict):
+        raise OperationError(
+            "window-private",
+            f"{_path(stack)} is missing: without it nobody can log in to the database.",
+            "Nothing was undone.",
+            "Bring the services back by hand, then acknowledge the window.",
+        )
+    return secrets
+
+
+def forget(stack: Stack) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(_path(stack))

@@ -1,0 +1,45 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Who holds a file of ours open, and how such a process is ended with all that it started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+
+
+def holding(path: str) -> list[int]:
+    """The other processes that have a file open, as far as we may look: those of our own user, or as root all."""
+    found = []
+    for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
+        with contextlib.suppress(OSError):  # it ended meanwhile, or belongs to somebody else
+            if pid != os.getpid() and any(_leads(f"/proc/{pid}/fd/{name}", path) for name in os.listdir(f"/proc/{pid}/fd")):
+                found.append(pid)
+    return sorted(found)
+
+
+def _leads(link: str, path: str) -> bool:
+    with contextlib.suppress(OSError):
+        return os.path.samefile(link, path)
+    return False
+
+
+def end(pid: int) -> None:
+    """A process and whatever it started. It is stopped before its children are counted, so that it starts no more."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+        children = _children(pid)
+        os.kill(pid, signal.SIGKILL)
+        for child in children:
+            end(child)
+
+
+def _children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as stream:
+        return [int(child) for child in stream.read().split()]
+    return []

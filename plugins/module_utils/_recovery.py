@@ -1,0 +1,289 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Bring a window that was interrupted to an end that is true: the one undo there is.
+
+The rescue of the controller, the dead man's switch, recover.yml, abort.yml and a person with a shell all come here. Every step
+asks what is true and may be repeated, so that whoever is killed in the middle is followed by somebody who goes on.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import cached_property
+from typing import Any, Callable, NamedTuple
+
+from . import _clock, _fence, _journal, _pg_clone, _private, _probe, _services_run, _verdict, _window
+from ._door_run import Door
+from ._errors import OperationError
+from ._gate import Gate
+from ._job import Job, Progress
+from ._migration_lock import SESSIONS
+from ._pg_sessions import end_sessions
+from ._pg_url import PgUrl
+from ._place import Engine, Place
+from ._psql import quote_literal, server_at
+from ._rollback import Point
+from ._services import Context, Service, services_of
+from ._stack import Stack
+
+Journal = _window.Journal
+Say = Callable[[str], None]
+
+MOMENT = "%Y%m%dT%H%M%SZ"  # of the window's databases, see `_pg_clone.beside`
+
+
+class Told(NamedTuple):
+    """Who ends a window, and why.
+
+    why: in words, for the journal; error: what failed (`slug`, `message`, `state`, `next`), as the report shows it; record: what
+    else a controller has to say to the journal.
+    """
+
+    by: dict[str, str]
+    why: str
+    error: dict[str, str]
+    record: dict[str, Any]
+
+
+def carry_out(stack: Stack, window: str, told: Told, say: Say) -> Journal:
+    """Take the window over and end it. The journal as it is then: closed, rolled_back, aborted or failed."""
+    journal, fence = _fence.take_over(stack, window, told.by, told.why, _now())
+    try:
+        ending = _Ending(stack, journal, _private.read(stack), say)
+        result = ending.result()
+        record = {**told.record, **ending.record(told.error if result != "closed" else {})}
+        journal = _journal.change(stack, window, lambda held: _closed(held, result, record), journal["epoch"])
+        if result != "failed":
+            _private.forget(stack)
+        return journal
+    finally:
+        os.close(fence)
+
+
+def _closed(journal: Journal, result: str, record: dict[str, Any]) -> Journal:
+    """A window that comes to its proper end has gone through all of its phases."""
+    while result == "closed" and journal["phase"] != "closed":
+        following = _window.PHASES[_window.PHASES.index(journal["phase"]) + 1]
+        journal = _window.advance(journal, following, _now(), _clock.read(), {})
+    return _window.close(journal, result, _now(), record)
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+@dataclass
+class _Ending:
+    """One window, and the way to its end. journal["undo"] is what `window_state` was told when it was opened."""
+
+    stack: Stack
+    journal: Journal
+    secrets: dict[str, Any] = field(repr=False)
+    say: Say
+    truth: list[str] = field(default_factory=list)
+    seen: dict[str, Any] = field(default_factory=dict)
+
+    # -- what there is -------------------------------------------------------------------------------------------------
+
+    @property
+    def undo(self) -> dict[str, Any]:
+        return dict(self.journal["undo"])
+
+    @property
+    def guarded(self) -> bool:
+        return bool(self.undo["guarded"])
+
+    @property
+    def operation(self) -> str:
+        destructive = (self.journal.get("migrations") or {}).get("destructive")
+        return "destructive" if destructive else str(self.journal["operation"])
+
+    @cached_property
+    def services(self) -> list[Service]:
+        return services_of(self.undo["services"], Context(Engine(**self.undo["engine"]), self.stack.directory))
+
+    @cached_property
+    def before(self) -> list[dict[str, Any]]:
+        """What ran before the stop, as the services' own `look` says it."""
+        return [
+            {
+                "name": facts["name"],
+                "running": facts["running_before"],
+                "release": facts["release_before"],
+                "image_id": facts["image_before"],
+                "restart_policy": facts["restart_policy"],
+            }
+            for facts in self.journal["services"]
+        ]
+
+    @cached_property
+    def server(self) -> Any:
+        place = Place(Engine(**self.undo["engine"]), self.undo["postgres_container"], self.undo["postgres_bin_dir"])
+        url = PgUrl.parse(self.secrets["pg_url"])
+        return server_at(place, url, self.secrets["login_user"], self.secrets["login_password"])
+
+    @cached_property
+    def door(self) -> Door:
+        return Door.of(self.stack, self.server, PgUrl.parse(self.secrets["pg_url"]).user)
+
+    def point(self) -> Point:
+        moment = datetime.strptime(self.undo["moment"], MOMENT).replace(tzinfo=timezone.utc)
+        return Point.of(self.stack, self.server, moment)
+
+    # -- the way -------------------------------------------------------------------------------------------------------
+
+    def result(self) -> str:
+        """What the window ended as; `truth` says what is true then."""
+        try:
+            if self.journal["phase"] not in ("opened",):
+                self._end_sessions()
+            row = self._row(written=self._written())
+            return self._follow(row)
+        except OperationError as error:
+            self.truth.append(f"It did not come to its end: {error.what} {error.state}")
+            return "failed"
+
+    def _row(self, *, written: bool) -> _verdict.Row:
+        return _verdict.row(self.journal["phase"], self.operation, point=self.guarded, written=written)
+
+    def _follow(self, row: _verdict.Row) -> str:
+        self.say(f"{row.verdict.replace('_', ' ')}: {row.why}")
+        self._do(row.verdict)
+        if row.verdict in (_verdict.ABORT, _verdict.HOLD) or self._healthy():
+            self._tidy(row.verdict)
+            return _verdict.ENDS[row.verdict]
+        if row.unhealthy == row.verdict:
+            return "failed"
+        # Whoever was let in since the look may have written: the row is looked up again, with nobody there.
+        if row.unhealthy == _verdict.RETURN and not self._alone_and_unwritten():
+            row = self._row(written=True)
+        self.say(f"not healthy, so {row.unhealthy.replace('_', ' ')}")
+        self._do(row.unhealthy)
+        if row.unhealthy == _verdict.HOLD or not self._healthy():
+            return "failed"
+        return _verdict.ENDS[row.unhealthy]
+
+    def _do(self, verdict: str) -> None:
+        {
+            _verdict.ABORT: self._abort,
+            _verdict.START_AGAIN: self._start_again,
+            _verdict.RETURN: self._return,
+            _verdict.FINISH: self._finish,
+            _verdict.HOLD: self._hold,
+        }[verdict]()
+
+    def _abort(self) -> None:
+        self.truth.append("Nothing was stopped.")
+
+    def _start_again(self) -> None:
+        self._open_the_door()
+        _services_run.start(self.services, self.before, None)
+        if self.journal["phase"] in ("operated", "started", "verified") and self.journal["operation"] != "none":
+            applied = (self.journal.get("migrations") or {}).get("applied") or []
+            self.truth.append(f"Migrations {', '.join(applied)} stay applied." if applied else "The database is as the operation left it.")
+
+    def _return(self) -> None:
+        _services_run.stop(self.services)
+        result = self.point().go_back(Progress(os.devnull))
+        self.seen["rollback_point"] = {"name": result["name"], "state": "returned", "failed_database": result["failed_database"]}
+        if result["failed_database"]:
+            self.truth.append(
+                f"The database is as it was before the operation; what the operation left is kept as {result['failed_database']}."
+            )
+        self._open_the_door()
+        _services_run.start(self.services, self.before, None)
+
+    def _finish(self) -> None:
+        self._open_the_door()
+        started = _services_run.start(self.services, self.before, self.journal["images"])
+        _services_run.see_images(self.services, [service.look() for service in self.services], started)
+
+    def _hold(self) -> None:
+        _services_run.stop(self.services)
+        self.truth.append("The services are stopped, and the database is as the operation left it: a person has to decide.")
+
+    def _open_the_door(self) -> None:
+        if self.guarded:
+            self.door.open(self._note)
+            self.seen["door"] = {**(self.journal.get("door") or {}), "state": "open"}
+
+    def _note(self, mark: str) -> None:
+        self.journal = _journal.change(self.stack, self.journal["id"], lambda held: {**held, "mark": mark}, self.journal["epoch"])
+
+    # -- what is asked -------------------------------------------------------------------------------------------------
+
+    def _end_sessions(self) -> None:
+        """What the window's own programs left behind in the server: their clients are gone with its jobs."""
+        elsewhere = _pg_clone.maintenance(self.server)
+        names = [f"amanat.dbops {self.journal['id']}%", f"{SESSIONS}%"]
+        if left := end_sessions(elsewhere, " OR ".join(f"application_name LIKE {quote_literal(name)}" for name in names)):
+            raise OperationError(
+                "database-in-use",
+                f"{left} of the window's own sessions do not end.",
+                "The database was left as it is.",
+                "End them, then run it again.",
+            )
+
+    def _written(self) -> bool:
+        """Whether the application may have written since it was let in again; not known counts as yes."""
+        if not self.guarded:
+            return True
+        mark = self.journal.get("mark")
+        return self.door.written_since(mark) if mark else not self.door.is_shut()
+
+    def _alone_and_unwritten(self) -> bool:
+        """With the services stopped and the door shut, nothing was written; else the door is as it was."""
+        _services_run.stop(self.services)
+        self.door.bar()
+        return not self.door.written_since(self.journal["mark"])
+
+    def _healthy(self) -> bool:
+        passed, answer = Gate(**self.undo["health"]).wait()
+        self.seen["health"] = {**self.journal["health"], "after": answer}
+        down = [service.name for service in self.services if self._should_run(service.name) and not service.look()["running"]]
+        if not passed:
+            self.truth.append("The application is not healthy.")
+        if down:
+            self.truth.append(f"{', '.join(down)} ran before, was started, and does not run now.")
+        return passed and not down
+
+    def _should_run(self, name: str) -> bool:
+        return any(facts["running"] for facts in self.before if facts["name"] == name)
+
+    # -- afterwards ----------------------------------------------------------------------------------------------------
+
+    def _tidy(self, verdict: str) -> None:
+        """Drop the copies that nobody will return to. One too many is no reason to call somebody."""
+        if verdict not in (_verdict.HOLD, _verdict.RETURN) and self.guarded:
+            try:
+                self._drop_copies(verdict)
+            except OperationError as error:
+                self.seen.setdefault("warnings", list(self.journal.get("warnings") or [])).append(
+                    f"A database beside the application's could not be dropped: {error.what} Name it to cleanup.yml."
+                )
+        if verdict in (_verdict.START_AGAIN, _verdict.RETURN):
+            self.truth.insert(0, "The services run again with what they ran before, and are healthy.")
+
+    def _drop_copies(self, verdict: str) -> None:
+        point = self.point()
+        if self.journal["operation"] == "restore":
+            # What it replaced stays until cleanup names it; what never took its place is of no use.
+            if not point.is_swapped:
+                _pg_clone.drop(point.server, point.restored)
+            return
+        differs = verdict == _verdict.START_AGAIN and self.journal["phase"] != "stopped"
+        if not differs and _pg_clone.drop(point.server, point.clone):
+            self.seen["rollback_point"] = {**(self.journal.get("rollback_point") or {}), "name": point.clone, "state": "dropped"}
+
+    def record(self, error: dict[str, Any]) -> dict[str, Any]:
+        """What the journal says from now on."""
+        record = {**self.seen, "downtime": _probe.stop(Job(os.path.join(self.stack.jobs, f"{self.journal['id']}-probe")))}
+        if error:
+            record["error"] = {**error, "state": " ".join(filter(None, [error.get("state", ""), *self.truth]))}
+        return record

@@ -1,0 +1,192 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""`dbops-window`, the script that stands on the target beside the journal: for the switch, for recover.yml, for a person.
+
+It is made of the very files that opened the window, so that whatever release is installed by then, the journal is read by the one
+that wrote it. It needs Python's standard library, and no Ansible, no Vault and no inventory: its folder says which stack it is of.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib.util
+import io
+import json
+import os
+import sys
+import zipfile
+from typing import Any
+
+from . import _clock, _fence, _journal, _recovery, _switch, _window
+from ._errors import OperationError
+from ._files import write_bytes
+from ._job import Job, Progress
+from ._stack import Stack
+
+_PACKAGE = "dbops"  # what our own files are called in there
+_MAIN = f"import sys\nfrom {_PACKAGE}._script import main\nsys.exit(main(sys.argv))\n"
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same files make the same script
+
+
+# -- made ----------------------------------------------------------------------------------------------------------------
+
+
+def _source(name: str) -> str:
+    """The text of one of our files, wherever it was loaded from: a folder, or the archive that Ansible sends to a target."""
+    spec = importlib.util.find_spec(f"{__package__}.{name}")
+    if spec is None or spec.loader is None:
+        raise ImportError(name)
+    return str(spec.loader.get_source(spec.name))  # type: ignore[attr-defined]
+
+
+def needed(name: str, known: dict[str, str] | None = None) -> dict[str, str]:
+    """A file of ours and all that it imports, by name."""
+    known = {} if known is None else known
+    if name in known:
+        return known
+    known[name] = _source(name)
+    for node in ast.walk(ast.parse(known[name])):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            for each in [node.module] if node.module else [alias.name for alias in node.names]:
+                needed(each, known)
+    return known
+
+
+def archive() -> bytes:
+    """The script: a zip archive that the interpreter of this moment runs."""
+    files = {"__main__.py": _MAIN, f"{_PACKAGE}/__init__.py": ""}
+    files.update({f"{_PACKAGE}/{name}.py": text for name, text in needed("_script").items()})
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as out:
+        for name in sorted(files):
+            out.writestr(zipfile.ZipInfo(name, _EPOCH), files[name], zipfile.ZIP_DEFLATED)
+    return f"#!{sys.executable}\n".encode() + packed.getvalue()
+
+
+def install(stack: Stack) -> None:
+    write_bytes(stack.script, archive(), 0o700)
+
+
+FAILED = 2  # exit code, as ansible-playbook's
+
+_ENDINGS = {
+    "recover": "end a window whose time is over and whose work has ended",
+    "abort": "end a window that is under way, now",
+}
+
+# -- run -----------------------------------------------------------------------------------------------------------------
+
+
+def require_stale(stack: Stack, window: str) -> None:
+    """A window is not taken from somebody who may be at work: its time is over, and nothing of it is at work."""
+    journal = _journal.held(stack, window)
+    if journal["state"] == "failed":
+        return
+    clock, opened = _clock.read(), _window.Clock(**journal["clock"])
+    rest = opened.seconds + journal["seconds"] - clock.seconds if opened.boot == clock.boot else -1.0
+    busy = _fence.at_work(stack, window)
+    if rest > 0 or busy:
+        raise OperationError(
+            "window-alive",
+            f"{_window.describe(journal)} is under way: "
+            + (f"{', '.join(busy)} is at work." if busy else f"its time ends in {rest / 60:.0f} minutes."),
+            "Nothing was changed.",
+            f"Wait for it; or where its controller is gone, or it has to end now: ansible-playbook playbooks/abort.yml"
+            f" -e dbops_window={window}",
+        )
+
+
+def _told(options: argparse.Namespace) -> _recovery.Told:
+    """By a program on standard input, else by a person at this shell."""
+    if options.told:
+        return _recovery.Told(**json.load(sys.stdin))
+    user = os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.getuid())
+    return _by_hand({"user": user, "controller": os.uname().nodename}, f"{options.verb} on the target")
+
+
+def _by_hand(by: dict[str, str], why: str) -> _recovery.Told:
+    error = {"slug": "window-taken-over", "message": f"The window was ended: {why}.", "state": "", "next": "Read its journal."}
+    return _recovery.Told(by, why, error, {})
+
+
+def _end(stack: Stack, window: str, told: _recovery.Told) -> int:
+    """Work as a job, so that a lost shell ends nothing; the exit code."""
+
+    def work(progress: Progress) -> dict[str, Any]:
+        journal = _recovery.carry_out(stack, window, told, lambda doing: progress.say(doing, now=True))
+        _switch.disarm(stack)
+        return {"journal": journal}
+
+    # Whoever asks for the same twice attaches to it.
+    job = Job(os.path.join(stack.jobs, f"{window}-recovery-{_journal.held(stack, window)['epoch']}"))
+    job.start(work)
+    said = ""
+    while True:
+        result = job.wait(1.0)
+        if "job" not in result:
+            break
+        if result["job"]["doing"] != said:
+            said = result["job"]["doing"]
+            print(said, flush=True)
+    if result.get("failed"):
+        print(result["msg"], file=sys.stderr)
+        return FAILED
+    journal = result["journal"]
+    print(f"window {window} ended as {journal['state']}: {(journal.get('error') or {}).get('state') or 'the operation is done.'}")
+    return FAILED if journal["state"] == "failed" else 0
+
+
+def _status(stack: Stack) -> int:
+    journal = _journal.read(stack.journal)
+    if journal:
+        print(f"{_window.describe(journal)}; its time ends {journal['deadline']}")
+        return 0
+    last = _journal.last(stack)
+    print(f"no window is open on {stack}" + (f"; the last one: {_window.describe(last)}" if last else ""))
+    return 0
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="dbops-window", description="Look at this stack's maintenance window, or bring it to an end.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("status", help="which window is open, in which phase, since when")
+    for verb, about in _ENDINGS.items():
+        ending = verbs.add_parser(verb, help=about)
+        ending.add_argument("window", help="its id, as `status` says it")
+        ending.add_argument("--told", action="store_true", help="who acts and why is on standard input, as JSON")
+    verbs.add_parser("switch", help="what the dead man's switch runs: recover when the time of the phase is over")
+    options = parser.parse_args(argv[1:])
+    folder = os.path.dirname(os.path.abspath(argv[0]))
+    rest, name = os.path.split(folder)
+    state_dir, environment = os.path.split(rest)
+    stack = Stack.parse(f"{environment}/{name}", state_dir)
+    try:
+        if options.verb == "status":
+            return _status(stack)
+        if options.verb == "switch":
+            return _fire(stack)
+        if options.verb == "recover":
+            require_stale(stack, options.window)
+        return _end(stack, options.window, _told(options))
+    except OperationError as error:
+        print(error.as_result()["msg"], file=sys.stderr)
+        return FAILED
+
+
+def _fire(stack: Stack) -> int:
+    """Recover when the time of the phase is over; else look again when it will be."""
+    journal = _journal.read(stack.journal)
+    if not journal or journal["state"] != "open":
+        _switch.disarm(stack)
+        return 0
+    rest = _window.left(journal, _clock.read())
+    if rest > 0:
+        _switch.again(stack, rest)
+        return 0
+    why = f"the time of phase {journal['phase']} was over, and the dead man's switch fired"
+    return _end(stack, journal["id"], _by_hand({"user": "dead man's switch", "controller": os.uname().nodename}, why))

@@ -1,0 +1,172 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: window_recovery
+short_description: Bring an interrupted maintenance window to an end
+version_added: 0.1.0
+description:
+  - Takes the window over, ends what of it is at work, and brings the services back, as the table in C(docs/windows.md) says.
+  - It has the target's own C(dbops-window) do so, which the release of the collection that opened the window left there, on what the
+    journal says. It needs no inventory but the stack, and no Vault.
+author:
+  - amanat.dbops contributors (@amanat)
+extends_documentation_fragment:
+  - amanat.dbops._target
+  - amanat.dbops._audit
+  - amanat.dbops._job
+attributes:
+  check_mode:
+    support: full
+    description: Says what would be done, and does nothing.
+  diff_mode:
+    support: none
+    description: The journal is returned instead.
+options:
+  state:
+    description:
+      - V(recovered) ends a window whose time is over and whose work has ended, or one that failed.
+      - V(aborted) ends one that is under way. Whatever of it is at work is ended first.
+    type: str
+    choices: [recovered, aborted]
+    required: true
+  window:
+    description: The window's identity. It has to be the one that holds the lock.
+    type: str
+    required: true
+  why:
+    description: Why it is ended, for the journal.
+    type: str
+    required: true
+  error:
+    description: What failed, for journal and report, C(slug), C(message), C(state) and C(next).
+    type: dict
+    required: true
+  record:
+    description: What else the journal shall say; its keys replace those of the journal.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: End a window whose controller is gone
+  amanat.dbops.window_recovery:
+    stack: production/nickapp
+    state: aborted
+    window: 2026-11-22T170102Z-3fa9
+    why: the controller was switched off
+    error:
+      slug: window-aborted
+      message: The window was ended by hand.
+      state: ''
+      next: Read the journal.
+"""
+
+RETURN = r"""
+journal:
+  description: The journal as it is then; its C(state) is V(closed), V(rolled_back), V(aborted) or V(failed).
+  returned: success
+  type: dict
+verdict:
+  description: What is done, or would be, and why.
+  returned: in check mode
+  type: dict
+path:
+  description: Where the journal lies on the target.
+  returned: success
+  type: str
+reports:
+  description: Directory on the target for the reports of this stack's windows.
+  returned: success
+  type: str
+"""
+
+import json
+import os
+from typing import Any, Callable
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils import _journal, _verdict
+from ansible_collections.amanat.dbops.plugins.module_utils._command import Command, run
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
+from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    AUDIT_OPTIONS,
+    JOB_OPTIONS,
+    TARGET_OPTIONS,
+    main_of,
+    run_as_job,
+    stack_of,
+)
+from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
+
+_VERBS = {"recovered": "recover", "aborted": "abort"}
+
+
+def _predict(stack: Stack, params: dict[str, Any]) -> dict[str, Any]:
+    journal = _journal.held(stack, params["window"])
+    point = bool(journal["undo"]["guarded"])
+    row = _verdict.row(journal["phase"], journal["operation"], point=point, written=True)
+    return {
+        "changed": True,
+        "journal": journal,
+        "path": stack.journal,
+        "verdict": {"what": row.verdict, "why": row.why, "end": _verdict.ENDS[row.verdict], "unhealthy": row.unhealthy},
+    }
+
+
+def _prepare(stack: Stack, params: dict[str, Any]) -> Callable[[Progress], dict[str, Any]]:
+    _journal.held(stack, params["window"])
+    if not os.path.exists(stack.script):
+        raise OperationError(
+            "script-missing",
+            f"{stack.script} is gone, by which a window is brought to an end.",
+            "Nothing was undone.",
+            "Bring the services back by hand, then acknowledge the window.",
+        )
+    verb = _VERBS[params["state"]]
+    by = {key: value for key, value in params["by"].items() if value}
+    told = json.dumps({"by": by, "why": params["why"], "error": params["error"], "record": params["record"]})
+
+    def work(progress: Progress) -> dict[str, Any]:
+        progress.say(f"{verb} window {params['window']}", now=True)
+        answer = run(Command([stack.script, verb, params["window"], "--told"]), stdin=told)
+        ended = os.path.join(stack.windows, f"{params['window']}.json")
+        path = ended if os.path.exists(ended) else stack.journal
+        journal = _journal.read(path)
+        if not answer.ok and journal.get("state") != "failed":
+            return {"failed": True, "msg": answer.err.strip() or answer.reason}
+        return {"changed": True, "journal": journal, "path": path}
+
+    return work
+
+
+def body(module: AnsibleModule) -> dict[str, Any]:
+    stack = stack_of(module)
+    if module.check_mode:
+        return {**_predict(stack, module.params), "reports": stack.reports}
+    return {**run_as_job(module, lambda: _prepare(stack, module.params)), "reports": stack.reports}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **TARGET_OPTIONS,
+            **AUDIT_OPTIONS,
+            **JOB_OPTIONS,
+            "state": {"type": "str", "required": True, "choices": sorted(_VERBS)},
+            "window": {"type": "str", "required": True},
+            "why": {"type": "str", "required": True},
+            "error": {"type": "dict", "required": True},
+            "record": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
+    main_of(module, body)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whoever takes a window over finds nobody at work: steps and jobs of real processes, also those that do not want to end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _fence, _journal, _processes, _window
+from ansible_collections.amanat.dbops.plugins.module_utils._job import Job, Progress
+from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
+
+NOW = datetime(2026, 11, 22, 17, 1, 2, 0, timezone.utc)
+
+# A step that holds the fence, starts a program of its own, says so, and goes on for a minute whatever it is told.
+STEP = """
+import signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+from ansible_collections.amanat.dbops.plugins.module_utils import _fence
+from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
+with _fence.held(Stack.parse("production/shop", sys.argv[1]), "w1/1"):
+    child = subprocess.Popen(["sleep", "61"], start_new_session=True)
+    print(child.pid, flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    monkeypatch.setattr(_fence, "PATIENCE", 0.5)
+    stack = Stack.parse("production/shop", str(tmp_path))
+    with _journal.alone(stack):
+        _journal.put(stack, _window.new("w1", str(stack), "none", {"user": "mo"}, 60, "", NOW, _clock.read(), {}))
+    return stack
+
+
+@pytest.fixture
+def step(stack: Stack, request: pytest.FixtureRequest) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A step at work for as many seconds as the test says, and the program that it started."""
+    command = [sys.executable, "-c", STEP, stack.state_dir, str(request.param)]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
+        assert process.stdout
+        yield process, int(process.stdout.readline())
+        process.kill()
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def take_over(stack: Stack) -> float:
+    begun = time.monotonic()
+    _journal_of_it, descriptor = _fence.take_over(stack, "w1", {"user": "switch"}, "it took too long", NOW)
+    os.close(descriptor)
+    return time.monotonic() - begun
+
+
+@pytest.mark.parametrize("step", [0.2], indirect=True)
+def test_a_step_that_ends_by_itself_is_waited_for(stack: Stack, step: tuple[subprocess.Popen[str], int]) -> None:
+    assert _fence.at_work(stack, "w1") == [f"process {step[0].pid}"]
+    take_over(stack)
+    assert step[0].wait(5) == 0
+
+
+@pytest.mark.parametrize("step", [60], indirect=True)
+def test_a_step_that_does_not_end_is_ended_with_what_it_started(stack: Stack, step: tuple[subprocess.Popen[str], int]) -> None:
+    assert take_over(stack) < 30
+    assert step[0].wait(5) == -9
+    assert not is_alive(step[1])
+
+
+def test_jobs_of_the_window_are_ended_and_no_others(stack: Stack) -> None:
+    def work(progress: Progress) -> dict[str, bool]:
+        progress.say("working", now=True)
+        with subprocess.Popen(["sleep", "61"]):
+            return {"changed": True}
+
+    names = ("w1-migrate", "w1-probe", "drill-1")
+    jobs = {name: Job(f"{stack.jobs}/{name}") for name in names}
+    for job in jobs.values():
+        job.start(work)
+    try:
+        assert _fence.at_work(stack, "w1") == ["job w1-migrate"]
+        take_over(stack)
+        assert {name: job.is_alive() for name, job in jobs.items()} == {"w1-migrate": False, "w1-probe": True, "drill-1": True}
+        assert not _processes.holding(f"{stack.jobs}/w1-migrate/lock")
+    finally:
+        for job in jobs.values():
+            job.end()
+
+
+def test_two_that_take_over_follow_each_other(stack: Stack) -> None:
+    take_over(stack)
+    take_over(stack)
+    assert [taken["epoch"] for taken in _journal.read(stack.journal)["taken_over"]] == [2, 3]

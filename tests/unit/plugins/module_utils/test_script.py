@@ -1,0 +1,117 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The script on the target: it is whole, it needs nothing but Python, and it takes no window from who may be at work."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _fence, _journal, _script, _window
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._files import make_private_directory
+from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
+
+from tests.gates import pythons
+
+NOW = datetime(2026, 11, 22, 17, 1, 2, 0, timezone.utc)
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Stack:
+    stack = Stack.parse("production/shop", str(tmp_path))
+    make_private_directory(stack.directory)
+    _script.install(stack)
+    return stack
+
+
+def open_window(stack: Stack, age: float = 0.0) -> None:
+    """A window of an hour that was opened `age` seconds ago."""
+    clock = _clock.read()
+    clock = _window.Clock(clock.boot, clock.seconds - age)
+    _journal.put(stack, _window.new("w1", str(stack), "none", {"user": "mo"}, 60, "", NOW, clock, {}))
+
+
+def script(stack: Stack, *arguments: str, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
+    # Isolated, without site-packages: what is not in the script or in the standard library is not there.
+    return subprocess.run([python, "-I", "-S", stack.script, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_it_holds_whatever_it_imports() -> None:
+    files = _script.needed("_script")
+    assert {"_recovery", "_door_run", "_rollback", "_services_run"} <= files.keys()
+    assert not [name for name, text in files.items() if "from ansible" in text or "import ansible" in text]
+    assert _script.archive() == _script.archive(), "the same files make the same script"
+
+
+@pytest.mark.parametrize("version", [(3, 9), sys.version_info[:2]], ids=str)
+def test_it_runs_on_a_bare_python(stack: Stack, version: tuple[int, int]) -> None:
+    python = pythons.find(version)
+    assert python, f"Python {version} is not here"
+    none = script(stack, "status", python=python)
+    assert (none.returncode, none.stdout) == (0, "no window is open on production/shop\n"), none.stderr
+    open_window(stack)
+    some = script(stack, "status", python=python)
+    assert "window w1 (none) on production/shop, open in phase opened" in some.stdout
+
+
+@pytest.mark.parametrize("verb", ["recover", "abort"])
+def test_another_window_is_not_ended(stack: Stack, verb: str) -> None:
+    open_window(stack)
+    outcome = script(stack, verb, "w2")
+    assert (outcome.returncode, outcome.stderr[:13]) == (2, "[window-lost]")
+    assert _journal.read(stack.journal)["epoch"] == 1
+
+
+def test_a_window_whose_time_is_not_over_is_not_recovered(stack: Stack) -> None:
+    open_window(stack, age=3500)
+    outcome = script(stack, "recover", "w1")
+    assert outcome.stderr.startswith("[window-alive]")
+    assert "abort.yml -e dbops_window=w1" in outcome.stderr
+    assert _journal.read(stack.journal)["epoch"] == 1
+
+
+def test_a_window_that_is_at_work_is_not_recovered(stack: Stack) -> None:
+    open_window(stack, age=3700)
+    _script.require_stale(stack, "w1")
+    with _fence.held(stack, "w1/1"), subprocess.Popen(["sleep", "60"], pass_fds=[]) as sleeper:
+        outcome = script(stack, "recover", "w1")
+        sleeper.kill()
+    assert outcome.stderr.startswith("[window-alive]")
+    assert "is at work" in outcome.stderr
+
+
+def test_a_recovery_without_its_secrets_changes_nothing(stack: Stack) -> None:
+    open_window(stack, age=3700)
+    outcome = script(stack, "recover", "w1")
+    assert "[window-private]" in outcome.stderr
+    journal = _journal.read(stack.journal)
+    assert (journal["state"], journal["epoch"]) == ("open", 2)
+
+
+def test_the_switch_lets_a_window_be_whose_phase_has_time(stack: Stack) -> None:
+    open_window(stack)
+    assert script(stack, "switch").returncode == 0
+    assert _journal.read(stack.journal)["epoch"] == 1
+
+
+def test_a_step_of_an_older_epoch_does_not_begin(stack: Stack) -> None:
+    open_window(stack)
+    with _fence.held(stack, "w1/1"):
+        pass
+    journal, descriptor = _fence.take_over(stack, "w1", {"user": "switch"}, "it took too long", NOW)
+    assert journal["epoch"] == 2
+    with pytest.raises(OperationError) as caught, _fence.held(stack, "w1/1"):
+        pass
+    assert caught.value.slug == "window-lost"
+    assert "taken over at 2026-11-22T17:01:02.000Z by switch: it took too long" in caught.value.what
+    assert json.loads(Path(stack.journal).read_text(encoding="utf-8"))["epoch"] == 2
+    os.close(descriptor)
+    with _fence.held(stack, "w1/2"):
+        pass

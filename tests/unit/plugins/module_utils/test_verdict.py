@@ -1,0 +1,66 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How an interrupted window ends: every phase with every operation, and the rules that no row may break."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils import _verdict, _window
+
+PHASES = _window.PHASES[1:]
+OPERATIONS = (*_window.OPERATIONS, "destructive")
+EVERYTHING = list(itertools.product(PHASES, OPERATIONS, (True, False), (True, False)))
+
+NOT_TO_THE_DATABASE = (_verdict.ABORT, _verdict.START_AGAIN, _verdict.FINISH, _verdict.HOLD)
+
+
+@pytest.mark.parametrize(("phase", "operation", "point", "written"), EVERYTHING)
+def test_every_case_has_a_row(phase: str, operation: str, point: bool, written: bool) -> None:
+    row = _verdict.row(phase, operation, point=point, written=written)
+    assert {row.verdict, row.unhealthy} <= set(_verdict.ENDS)
+
+
+@pytest.mark.parametrize(("phase", "operation", "point", "written"), EVERYTHING)
+def test_no_acknowledged_write_is_lost(phase: str, operation: str, point: bool, written: bool) -> None:
+    """A return is legal only while nobody could write, or while it is proved that nobody has."""
+    row = _verdict.row(phase, operation, point=point, written=written)
+    for done in (row.verdict, row.unhealthy):
+        if done == _verdict.RETURN:
+            assert point
+            assert phase == "operated" or not written
+
+
+@pytest.mark.parametrize(("phase", "operation", "point", "written"), EVERYTHING)
+def test_the_end_is_one_that_the_window_can_have(phase: str, operation: str, point: bool, written: bool) -> None:
+    row = _verdict.row(phase, operation, point=point, written=written)
+    # One that is finished goes through the phases that are left, and is closed in the last of them.
+    last = "closed" if row.verdict == _verdict.FINISH else phase
+    assert _verdict.ENDS[row.verdict] in _window.LEGAL_ENDS[last]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("phase", ["opened", "backed_up"])
+def test_nothing_is_touched_before_the_stop(phase: str, operation: str) -> None:
+    assert _verdict.row(phase, operation, point=True, written=False).verdict == _verdict.ABORT
+
+
+@pytest.mark.parametrize("operation", ["migrate", "restore", "custom", "destructive"])
+def test_an_operation_that_was_interrupted_is_undone(operation: str) -> None:
+    assert _verdict.row("operated", operation, point=True, written=False).verdict == _verdict.RETURN
+
+
+@pytest.mark.parametrize("operation", ["restore", "custom", "destructive"])
+def test_what_cannot_be_undone_waits_for_a_person(operation: str) -> None:
+    assert _verdict.row("operated", operation, point=False, written=False).verdict == _verdict.HOLD
+    assert _verdict.row("started", operation, point=True, written=True).unhealthy == _verdict.HOLD
+
+
+def test_the_table_of_the_docs_is_this_one() -> None:
+    text = (Path(__file__).resolve().parents[4] / "docs/windows.md").read_text(encoding="utf-8")
+    for row in _verdict.TABLE:
+        cells = [row.phases or "any", row.operations or "any", row.point or "either", row.written or "either", row.verdict, row.unhealthy]
+        assert f"| {' | '.join(cells)} | {row.why} |" in text
