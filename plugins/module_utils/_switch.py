@@ -18,7 +18,7 @@ import contextlib
 import os
 import time
 
-from . import _journal
+from . import _clock, _journal, _window
 from ._command import Command, run
 from ._errors import OperationError
 from ._files import write_text
@@ -86,7 +86,7 @@ def arm(stack: Stack, window: str, seconds: float) -> str:
         _systemctl("enable", "--quiet", f"{_name(stack)}.service")
         _systemctl("restart", f"{_name(stack)}.timer")
         return "systemd"
-    Job(os.path.join(stack.jobs, f"{window}-switch")).start(lambda progress: _sleep(stack, window, seconds, progress))
+    Job(os.path.join(stack.jobs, f"{window}-switch")).start(lambda progress: _sleep(stack, window, progress))
     return "process"
 
 
@@ -103,24 +103,19 @@ def again(stack: Stack, seconds: float) -> None:
         _systemctl("restart", f"{_name(stack)}.timer")
 
 
-_LOOK = 1.0  # seconds between two looks at whether the window still needs it
+_LOOK = 1.0  # seconds between two looks at the journal
 
 
-def _sleep(stack: Stack, window: str, seconds: float, progress: Progress) -> dict[str, bool]:
-    """What the process does: it has no manager, so it sleeps in short pieces and ends with its window."""
-    until = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
+def _sleep(stack: Stack, window: str, progress: Progress) -> dict[str, bool]:
+    """What the process does: it has no manager, so it looks at the journal again and again, and ends with its window."""
     progress.say("waiting", now=True)
-    while _is_open(stack, window):
-        if time.clock_gettime(time.CLOCK_BOOTTIME) >= until:
+    while True:
+        journal = _journal.read(stack.journal)
+        if journal.get("id") != window or journal["state"] != "open":
+            return {"changed": False}
+        if _window.left(journal, _clock.read()) <= 0:
             run(Command([stack.script, "switch"]))
-            until = time.clock_gettime(time.CLOCK_BOOTTIME) + _LOOK
         time.sleep(_LOOK)
-    return {"changed": False}
-
-
-def _is_open(stack: Stack, window: str) -> bool:
-    journal = _journal.read(stack.journal)
-    return bool(journal.get("id") == window and journal["state"] == "open")
 
 
 def disarm(stack: Stack) -> None:

@@ -1,0 +1,99 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Windows whose controller is killed: what on the target, or a person, brings the service back."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.integration.plays import ROOT
+
+from .conftest import Stack
+from .guarded import ask, run_sql, write_tasks
+
+LONG = 120  # seconds; a test that waits for so long has failed
+
+
+def until(is_true: Callable[[], Any]) -> None:
+    end = time.monotonic() + LONG
+    while not is_true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@contextmanager
+def killed_in_mid_operation(stack: Stack, tmp_path: Path, by: signal.Signals = signal.SIGKILL) -> Iterator[dict[str, Any]]:
+    """A window whose operation has changed the database when its controller is killed; its journal."""
+    begun, goes_on = tmp_path / "begun", tmp_path / "goes-on"
+    tasks = write_tasks(
+        tmp_path / "tasks.yml",
+        run_sql(stack, "CREATE TABLE half_done ()", "{{ maintenance_window_pg_url }}"),
+        {"ansible.builtin.file": {"path": str(begun), "state": "touch", "mode": "0600"}},
+        {"ansible.builtin.wait_for": {"path": str(goes_on), "timeout": LONG}},
+    )
+    extra = {"demo_name": stack.name, "dbops_report_dir": str(stack.reports), "dbops_operation": "custom", "dbops_tasks": tasks}
+    command = ["ansible-playbook", "-i", "inventories/demo", "--limit", stack.kind, "playbooks/maintenance.yml", "-e", json.dumps(extra)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as controller:
+        until(begun.exists)
+        controller.send_signal(by)
+    try:
+        yield json.loads(stack.journal.read_text(encoding="utf-8"))
+    finally:
+        goes_on.touch()
+
+
+def is_undone(stack: Stack) -> bool:
+    """The operation is, the application runs, and of the window there is only what its journal names."""
+    left = [name for name in ("window.json", "window.private.json") if (stack.journal.parent / name).exists()]
+    tables = ask(stack, "SELECT count(*) FROM pg_tables WHERE tablename = 'half_done'")
+    roles = ask(stack, "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'dbops_window%'")
+    return (left, tables, roles, stack.health()["release"]) == ([], "0", "0", "1")
+
+
+def test_a_killed_window_is_aborted_and_its_operation_undone(embedded: Stack, tmp_path: Path) -> None:
+    with killed_in_mid_operation(embedded, tmp_path) as journal:
+        refused = embedded.play("recover", dbops_window=journal["id"])
+        assert "[window-alive]" in refused.last_line, refused.out
+        foreseen = embedded.play("abort", "--check", dbops_window=journal["id"])
+        assert "would end as rolled_back" in foreseen.last_line, foreseen.out
+        outcome = embedded.play("abort", dbops_window=journal["id"])
+    assert outcome.code == 0, outcome.out
+    assert f"dbops abort {embedded.key} changed: window {journal['id']} ended as rolled_back." in outcome.last_line
+    assert is_undone(embedded)
+    report = embedded.report()
+    assert (report["state"], report["epoch"], report["rollback_point"]["state"]) == ("rolled_back", 2, "returned")
+    assert report["taken_over"][0]["why"] == "abort.yml"
+    again = embedded.play("abort", dbops_window=journal["id"])
+    assert (again.code, "[window-lost]" in again.last_line) == (2, True)
+
+
+def test_the_switch_brings_the_service_back(embedded: Stack, tmp_path: Path) -> None:
+    with killed_in_mid_operation(embedded, tmp_path) as journal:
+        assert journal["switch"] == "process"
+        # As if the window's hour were over.
+        embedded.journal.write_text(json.dumps({**journal, "seconds": 1}), encoding="utf-8")
+        until(lambda: not embedded.journal.exists())
+    ended = json.loads((embedded.journal.parent / f"windows/{journal['id']}.json").read_text(encoding="utf-8"))
+    assert (ended["state"], ended["taken_over"][0]["by"]["user"]) == ("rolled_back", "dead man's switch")
+    assert is_undone(embedded)
+
+
+def test_a_person_at_the_targets_shell_needs_nothing_else(embedded: Stack, tmp_path: Path) -> None:
+    script = embedded.journal.parent / "dbops-window"
+    with killed_in_mid_operation(embedded, tmp_path, signal.SIGTERM) as journal:
+        status = subprocess.run([script, "status"], capture_output=True, text=True, check=True, env={})
+        assert f"window {journal['id']} (custom)" in status.stdout
+        outcome = subprocess.run(
+            [script, "abort", journal["id"]], capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin"}
+        )
+    assert outcome.returncode == 0, outcome.stderr
+    assert "ended as rolled_back: The services run again with what they ran before, and are healthy." in outcome.stdout
+    assert is_undone(embedded)
