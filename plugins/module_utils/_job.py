@@ -50,7 +50,7 @@ class Progress:
 
 
 class Unheard(Progress):
-    """For work that is no job: nobody asks how far it is."""
+    """For work that is no job: nobody asks how far it is. There is no file to replace: of a device not even the name would stay."""
 
     def __init__(self) -> None:
         super().__init__("")

@@ -22,7 +22,7 @@ from . import _clock, _fence, _journal, _pg_clone, _private, _probe, _services_r
 from ._door_run import Door
 from ._errors import OperationError
 from ._gate import Gate
-from ._job import Job, Progress
+from ._job import Job, Unheard
 from ._migration_lock import SESSIONS
 from ._pg_sessions import end_sessions
 from ._pg_url import PgUrl
@@ -190,7 +190,7 @@ class _Ending:
 
     def _return(self) -> None:
         _services_run.stop(self.services)
-        result = self.point().go_back(Progress(os.devnull))
+        result = self.point().go_back(Unheard())
         self.seen["rollback_point"] = {"name": result["name"], "state": "returned", "failed_database": result["failed_database"]}
         if result["failed_database"]:
             self.truth.append(

@@ -95,31 +95,56 @@ def test_a_failed_return_leaves_the_door_shut_until_a_person_acknowledges(embedd
     subprocess.run(start, check=True)
 
 
-@pytest.mark.slow
-def test_an_operation_that_was_started_on_keeps_its_rollback_point(embedded: Stack, tmp_path: Path) -> None:
-    """Somebody may have written since the start, so nothing leads back by itself; and what the operation dropped is nowhere else."""
-    ask(embedded, "CREATE TABLE legacy (n int)")
-    tasks = write_tasks(tmp_path / "tasks.yml", run_sql(embedded, "DROP TABLE legacy", "{{ maintenance_window_pg_url }}"))
-    runs, tried = tmp_path / "runs", tmp_path / "tried"
+def worker(stack: Stack, tmp_path: Path, fails: int, before_it: str = "") -> list[dict[str, Any]]:
+    """The stack's services, and a worker that comes up only after `fails` attempts, each of which does `before_it`."""
+    runs, tries = tmp_path / "runs", tmp_path / "tries"
     runs.touch()
-    start = f"test -e {tried} && touch {runs}; touch {tried}"  # only the second one brings it up
-    worker = {"status": ["sh", "-c", f"test -e {runs} || exit 3"], "stop": ["rm", str(runs)], "start": ["sh", "-c", start]}
-    backend = {verb: embedded.state["backend"][verb] for verb in ("start", "stop", "status")}
-    services = [{"name": "backend", "kind": "command", **backend}, {"name": "worker", "kind": "command", **worker}]
+    start = f"{before_it or ':'}; echo >> {tries}; test $(wc -l < {tries}) -le {fails} || touch {runs}"
+    worker = {"status": ["sh", "-c", f"test -e {runs} || exit 3"], "stop": ["rm", "-f", str(runs)], "start": ["sh", "-c", start]}
+    backend = {verb: stack.state["backend"][verb] for verb in ("start", "stop", "status")}
+    return [{"name": "backend", "kind": "command", **backend}, {"name": "worker", "kind": "command", **worker}]
+
+
+def drop_legacy(stack: Stack, tmp_path: Path) -> str:
+    """An operation that destroys data and succeeds."""
+    ask(stack, "CREATE TABLE legacy (n int)")
+    return write_tasks(tmp_path / "tasks.yml", run_sql(stack, "DROP TABLE legacy", "{{ maintenance_window_pg_url }}"))
+
+
+@pytest.mark.slow
+def test_an_operation_after_which_the_application_does_not_come_up_is_undone(embedded: Stack, tmp_path: Path) -> None:
+    """It is tried once more; then, as nobody has written, the database is as it was and the services run on that."""
+    tasks = drop_legacy(embedded, tmp_path)
+    services = worker(embedded, tmp_path, fails=2)
     outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks=tasks, dbops_services=services)
     assert outcome.code == 2, outcome.out
     assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} rolled_back: window ")
+    assert ask(embedded, "SELECT to_regclass('legacy') IS NOT NULL") == "t"
+    (failed,) = beside(embedded)
+    assert f"what the operation left is kept as {failed}." in outcome.last_line
+    assert embedded.report()["rollback_point"]["state"] == "returned"
+    ask(embedded, "DROP TABLE legacy")
+    ask(embedded, f'DROP DATABASE "{failed}"', "postgres")
+
+
+def test_what_was_written_since_the_start_is_never_undone(embedded: Stack, tmp_path: Path) -> None:
+    tasks = drop_legacy(embedded, tmp_path)
+    write = shlex.join(argv_of_psql(embedded, "-c", "CREATE TABLE IF NOT EXISTS written ()", url(embedded)))
+    services = worker(embedded, tmp_path, fails=2, before_it=write)
+    outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks=tasks, dbops_services=services)
+    assert outcome.code == 2, outcome.out
+    assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} needs_a_person: window ")
+    assert "The services are stopped, and the database is as the operation left it: a person has to decide." in outcome.last_line
+    assert ask(embedded, "SELECT to_regclass('written') IS NOT NULL, to_regclass('legacy') IS NULL") == "t|t"
     (point,) = beside(embedded)
-    kept = f"What operation custom changed in the database stays. The database of before the operation is kept as {point}, "
-    assert kept in outcome.last_line
-    assert kept in embedded.report()["error"]["state"]
-    assert (embedded.report()["rollback_point"]["name"], embedded.report()["rollback_point"]["state"]) == (point, "kept")
-    assert ask(embedded, "SELECT to_regclass('legacy') IS NULL") == "t"
-    assert embedded.health()["release"] == "1"
-    assert point in embedded.play("cleanup").out
-    ask(embedded, f'ALTER DATABASE "{point}" ALLOW_CONNECTIONS true', "postgres")
-    assert ask(embedded, "SELECT to_regclass('legacy') IS NOT NULL", point) == "t"
-    ask(embedded, f'DROP DATABASE "{point}"', "postgres")
+    # What stood against it is mended: the worker would come up now.
+    window = embedded.report()["id"]
+    recovered = embedded.play("recover", dbops_window=window)
+    assert recovered.code == 0, recovered.out
+    assert f"window {window} ended as closed." in recovered.last_line
+    assert ask(embedded, "SELECT to_regclass('written') IS NOT NULL") == "t"
+    assert point not in beside(embedded)
+    ask(embedded, "DROP TABLE written")
 
 
 @pytest.mark.slow
