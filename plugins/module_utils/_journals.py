@@ -31,11 +31,10 @@ def require_closed(stack: Stack, waits: str) -> None:
         )
 
 
-def named_by_windows(state_dir: str, own: str = "") -> dict[str, str]:
+def named_by_windows(state_dir: str) -> dict[str, str]:
     """Every text, and the last part of every path, in the journals of all stacks' unfinished windows, and which window it is.
 
     A journal that holds the lock is unfinished, be the window open or failed and not acknowledged.
-    own: the window that asks. What it alone names is its own to remove.
     """
     named: dict[str, str] = {}
     for path in _journals(state_dir):
@@ -47,8 +46,6 @@ def named_by_windows(state_dir: str, own: str = "") -> dict[str, str]:
             continue
         if not isinstance(journal, dict):
             raise _unreadable(path)
-        if own and journal.get("id") == own:
-            continue
         for text in _texts(journal):
             named.setdefault(os.path.basename(text), f"window {journal.get('id')} names it")
     return named

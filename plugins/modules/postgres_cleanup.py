@@ -20,10 +20,6 @@ extends_documentation_fragment:
   - amanat.dbops._postgres
   - amanat.dbops._leftovers
   - amanat.dbops._audit
-options:
-  window:
-    description: The window that cleans up after itself. What no other unfinished window names is not refused to it.
-    type: str
 attributes:
   check_mode:
     support: full
@@ -127,8 +123,6 @@ def _leftovers_of(server: Server, database: str, named: dict[str, str]) -> list[
 
 def _is_lost(module: AnsibleModule, of_application: Server) -> bool:
     """There is no database of the application's that says whose the others are. Then the server has to be the one that is known."""
-    if module.params["window"]:  # which has compared them, and has shut the door
-        return False
     found = _stamp.find(of_application)
     if found.is_new:
         Record.of(stack_of(module)).require(found.identifier, module.params["allowed_servers"], has_database=found.exists)
@@ -155,7 +149,7 @@ def _require_own(module: AnsibleModule, server: Server, name: str, *, alone: boo
 
 def body(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    named = named_by_windows(params["state_dir"], params["window"] or "")
+    named = named_by_windows(params["state_dir"])
     of_application = server_of(module)
     server = _pg_clone.maintenance(of_application)
     leftovers = _leftovers_of(server, of_application.database, named)
@@ -173,7 +167,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**TARGET_OPTIONS, **POSTGRES_OPTIONS, **_leftovers.OPTIONS, **AUDIT_OPTIONS, "window": {"type": "str"}},
+        argument_spec={**TARGET_OPTIONS, **POSTGRES_OPTIONS, **_leftovers.OPTIONS, **AUDIT_OPTIONS},
         supports_check_mode=True,
     )
     main_of(module, body)
