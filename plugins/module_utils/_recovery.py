@@ -28,6 +28,7 @@ from ._pg_sessions import end_sessions
 from ._pg_url import PgUrl
 from ._place import Engine, Place
 from ._psql import quote_literal, server_at
+from ._recovery_redis import RedisEnding
 from ._rollback import Point
 from ._services import Context, Service, services_of
 from ._stack import Stack
@@ -100,6 +101,11 @@ class _Ending:
         return bool(self.undo["guarded"])
 
     @property
+    def _leads_back(self) -> bool:
+        """There is a rollback point; of Redis it is what a restore has set aside."""
+        return self.guarded or bool(self.redis and self.undo["redis"]["restores"])
+
+    @property
     def operation(self) -> str:
         destructive = (self.journal.get("migrations") or {}).get("destructive")
         return "destructive" if destructive else str(self.journal["operation"])
@@ -132,6 +138,16 @@ class _Ending:
     def door(self) -> Door:
         return Door.of(self.stack, self.server, PgUrl.parse(self.secrets["pg_url"]).user)
 
+    @cached_property
+    def redis(self) -> RedisEnding | None:
+        """None where Redis takes no part."""
+        if not self.undo["redis"]:
+            return None
+        undo = {**self.undo["redis"], "engine": self.undo["engine"]}
+        snapshot = (self.journal.get("redis") or {}).get("snapshot", "")
+        by = self.journal["taken_over"][-1]["by"]
+        return RedisEnding(self.stack, undo, snapshot, self.undo["moment"], by, self.secrets)
+
     def point(self) -> Point:
         moment = datetime.strptime(self.undo["moment"], MOMENT).replace(tzinfo=timezone.utc)
         return Point.of(self.stack, self.server, moment)
@@ -150,7 +166,7 @@ class _Ending:
             return "failed"
 
     def _row(self, *, written: bool) -> _verdict.Row:
-        return _verdict.row(self.journal["phase"], self.operation, point=self.guarded, written=written)
+        return _verdict.row(self.journal["phase"], self.operation, point=self._leads_back, written=written)
 
     def _follow(self, row: _verdict.Row) -> str:
         self.say(f"{row.verdict.replace('_', ' ')}: {row.why}")
@@ -182,6 +198,7 @@ class _Ending:
         self.truth.append("Nothing was stopped.")
 
     def _start_again(self) -> None:
+        self._return_redis()
         self._open_the_door()
         _services_run.start(self.services, self.before, None)
         if self.journal["phase"] in ("operated", "started", "verified") and self.journal["operation"] != "none":
@@ -190,25 +207,44 @@ class _Ending:
 
     def _return(self) -> None:
         _services_run.stop(self.services)
-        result = self.point().go_back(Unheard())
-        self.seen["rollback_point"] = {"name": result["name"], "state": "returned", "failed_database": result["failed_database"]}
-        if result["failed_database"]:
-            self.truth.append(
-                f"The database is as it was before the operation; what the operation left is kept as {result['failed_database']}."
-            )
+        if self.guarded:
+            self._return_database()
+        self._return_redis()
         self._open_the_door()
         _services_run.start(self.services, self.before, None)
+
+    def _return_database(self) -> None:
+        result = self.point().go_back(Unheard())
+        failed = result["failed_database"]
+        self.seen["rollback_point"] = {"name": result["name"], "state": "returned", "failed_database": failed}
+        if failed:
+            self.truth.append(f"The database is as it was before the operation; what the operation left is kept as {failed}.")
 
     def _finish(self) -> None:
         self._open_the_door()
         started = _services_run.start(self.services, self.before, self.journal["images"])
         _services_run.see_images(self.services, [service.look() for service in self.services], started)
 
+    def _return_redis(self) -> None:
+        """In the phase of the operation alone: before it there is nothing to undo, and afterwards the application may have written."""
+        if not self.redis:
+            return
+        if self.journal["phase"] == "operated":
+            failed, notes = self.redis.go_back()
+            for note in notes:
+                self._warn(note)
+            if failed:
+                self._saw_redis(failed_directory=failed)
+                self.truth.append(f"Redis has the data of before the operation again; what it had in between is kept beside, as {failed}.")
+        elif self.undo["redis"]["restores"] and self.journal["phase"] in ("started", "verified"):
+            self.truth.append("Redis keeps the restored data, to which the services have written since.")
+
     def _hold(self) -> None:
         _services_run.stop(self.services)
         self.truth.append("The services are stopped, and the database is as the operation left it: a person has to decide.")
 
     def _open_the_door(self) -> None:
+        self._let_writers_go()
         if self.guarded:
             self.door.open(self._note)
             self.seen["door"] = {**(self.journal.get("door") or {}), "state": "open"}
@@ -260,15 +296,18 @@ class _Ending:
 
     def _tidy(self, verdict: str) -> None:
         """Drop the copies that nobody will return to. One too many is no reason to call somebody."""
-        if verdict not in (_verdict.HOLD, _verdict.RETURN) and self.guarded:
-            try:
+        try:
+            if verdict not in (_verdict.HOLD, _verdict.RETURN) and self.guarded:
                 self._drop_copies(verdict)
-            except OperationError as error:
-                self.seen.setdefault("warnings", list(self.journal.get("warnings") or [])).append(
-                    f"A database beside the application's could not be dropped: {error.what} Name it to cleanup.yml."
-                )
+            if verdict == _verdict.ABORT and self.redis:
+                self.redis.drop_copy()
+        except OperationError as error:
+            self._warn(f"What was made for this window could not be dropped: {error.what} Name it to cleanup.yml.")
         if verdict in (_verdict.START_AGAIN, _verdict.RETURN):
             self.truth.insert(0, "The services run again with what they ran before, and are healthy.")
+
+    def _warn(self, warning: str) -> None:
+        self.seen.setdefault("warnings", list(self.journal.get("warnings") or [])).append(warning)
 
     def _drop_copies(self, verdict: str) -> None:
         point = self.point()

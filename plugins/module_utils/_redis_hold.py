@@ -18,6 +18,9 @@ from ._redis_session import Session
 # The server lets everybody go by itself then, whatever has become of who asked for it. It may come back without a hold, too.
 LONGEST = 24 * 3600  # seconds
 
+# Nobody waits in a server that has ended, nor in one that has just begun. One that merely does not answer holds whom it held.
+DOWN = ("redis-unreachable", "redis-loading")
+
 
 def hold(session: Session, seconds: int) -> None:
     session.ask("CLIENT", "PAUSE", seconds * 1000, "WRITE")

@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 from . import _audit, _redis_counts, _redis_stamp
@@ -22,7 +21,6 @@ from ._command import run
 from ._errors import OperationError
 from ._files import make_private_directory, read_json, write_json
 from ._job import Progress
-from ._place import LABEL
 from ._redis_backup import append_only_files, read_file
 from ._redis_check import read_snapshot
 from ._redis_cli import Redis
@@ -31,6 +29,7 @@ from ._redis_hold import hold, release
 from ._redis_save import persistence, save
 from ._redis_session import Session
 from ._redis_swap import Swap
+from ._redis_target import is_down, look
 from ._redis_verify import other_content
 from ._services import Service
 from ._stack import Stack
@@ -64,47 +63,6 @@ class Plan:
     @property
     def labels(self) -> dict[str, str]:
         return {"stack": str(self.stack), "run": self.run}
-
-
-# Seconds in which a server listens that was started.
-_LISTENS = 10
-
-
-def is_down(redis: Redis, error: OperationError) -> bool:
-    """Whether a server that could not be asked is one that ended, or cannot load what it has, and no one that serves others."""
-    if error.slug == "redis-loading":
-        return True
-    if not redis.place.container:
-        return error.slug == "redis-unreachable"
-    facts = redis.place.engine.inspect("container", redis.place.container)
-    if facts is None or error.slug not in ("redis-unreachable", "redis-no-answer", "redis-connection-lost"):
-        return False
-    return has_ended(facts, time.time(), listens=error.slug != "redis-unreachable")
-
-
-def has_ended(facts: dict[str, Any], now: float, *, listens: bool) -> bool:
-    """The same, by what an engine knows of the container. listens: whether something did; it may be one that ends time and again. Pure.
-
-    Where the container has run for long and nothing listens, the server does elsewhere: at another port, or by TLS alone.
-    """
-    state = facts["State"]
-    if not state["Running"] or state.get("Restarting"):
-        return True
-    begun = datetime.strptime(state["StartedAt"][:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc).timestamp()
-    return now - begun < _LISTENS and (not listens or facts.get("RestartCount", 0) > 0)
-
-
-def require_not_of_others(redis: Redis, stack: Stack) -> None:
-    """A server that cannot be asked for its stamp has that of its container, if any."""
-    facts = redis.place.engine.inspect("container", redis.place.container) or {}
-    of = facts.get("Config", {}).get("Labels", {}).get(f"{LABEL}.stack", "")
-    if of not in ("", str(stack)):
-        raise OperationError(
-            "container-foreign",
-            f"The inventory says {stack}, and {redis.place.container} was deployed for {of}.",
-            "Nothing was changed.",
-            "Correct dbops_redis_container, or the inventory.",
-        )
 
 
 def require_own(manifest: dict[str, Any], stack: Stack, old_stamp: str) -> None:
@@ -162,6 +120,18 @@ def remembered(stack: Stack, moment: str) -> tuple[Layout, str] | None:
     """Where the files are, and what the container's restart policy was."""
     known = read_json(_record(stack, moment))
     return (Layout(**known["layout"]), known["restart_policy"]) if known else None
+
+
+def known_of(stack: Stack, redis: Redis, service: Service, moment: str, *, replaced: bool = False) -> tuple[Layout, str, dict[str, Any]]:
+    """Where the files are, the restart policy of the container, and what the server says of itself: {} where it has said it before.
+
+    replaced: see `look`.
+    """
+    known = remembered(stack, moment)
+    if known:
+        return (*known, {})
+    layout, told = look(stack, redis, replaced=replaced)
+    return layout, service.look()["restart_policy"], told
 
 
 class Restore:

@@ -110,8 +110,9 @@ def _told(options: argparse.Namespace) -> _recovery.Told:
 
 
 def _by_hand(by: dict[str, str], why: str) -> _recovery.Told:
-    error = {"slug": "window-taken-over", "message": f"The window was ended: {why}.", "state": "", "next": "Read its journal."}
-    return _recovery.Told(by, why, error, {})
+    error = OperationError("window-taken-over", f"The window was ended: {why}.", "", "Read its journal.")
+    said = {"slug": error.slug, "message": error.what, "state": error.state, "next": error.next_step}
+    return _recovery.Told(by, why, said, {})
 
 
 def _end(stack: Stack, window: str, told: _recovery.Told) -> int:

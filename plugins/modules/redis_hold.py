@@ -87,11 +87,8 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     redis_of,
     require_whole_redis,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_hold import LONGEST, hold, hold_saved, release
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_hold import DOWN, LONGEST, hold, hold_saved, release
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_session import LOADING
-
-# Nobody waits in a server that has ended, nor in one that has just begun. One that merely does not answer holds whom it held.
-DOWN = ("redis-unreachable", "redis-loading")
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:

@@ -159,9 +159,7 @@ import re
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _redis_stamp
 from ansible_collections.amanat.dbops.plugins.module_utils._choice import choose
-from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._manifest import REDIS
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
@@ -178,74 +176,19 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     run_as_job,
     stack_of,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_cli import Redis
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_files import (
-    Layout,
-    layout_of,
-    require_kept,
-    require_reach,
-    usual_layout,
-)
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_image import product_of, require_major
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_info import info, keys, product
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_restore import (
-    Plan,
-    Restore,
-    is_down,
-    remembered,
-    require_form,
-    require_not_of_others,
-    require_own,
-)
-from ansible_collections.amanat.dbops.plugins.module_utils._services import Context, Service, service_of
-from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
-
-
-def _service(module: AnsibleModule, redis: Redis) -> Service:
-    context = Context(redis.place.engine, stack_of(module).directory)
-    if redis.place.container:
-        return service_of({"name": "redis", "kind": "container", "container": redis.place.container}, context)
-    if not module.params["service"]:
-        raise OperationError(
-            "restore-no-service",
-            "Redis runs without a container, and nobody knows what stops and starts it.",
-            "Nothing was changed.",
-            "Say it in dbops_redis_service: {kind: systemd, unit: redis-server}",
-        )
-    return service_of({"name": "redis", **module.params["service"]}, context)
-
-
-def _look(redis: Redis, stack: Stack, *, replaced: bool) -> tuple[Layout, dict[str, Any]]:
-    """Where the files are, and what the server says of itself, {} where it says nothing.
-
-    replaced: whether its data are to be, all of them, and by what it starts with.
-    """
-    try:
-        with redis.session() as session:
-            layout, told = layout_of(session), info(session, "server", "keyspace")
-            if replaced:
-                _redis_stamp.require_whole(session, stack, redis.database)
-    except OperationError as error:
-        if not redis.place.container or not is_down(redis, error):
-            raise
-        require_not_of_others(redis, stack)
-        return usual_layout(redis), {}
-    require_reach(redis, layout, told)
-    if replaced:
-        require_kept(redis, layout, told)
-    return layout, told
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_info import keys, product
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_restore import Plan, Restore, known_of, require_form, require_own
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_target import service_for
 
 
 def _plan(module: AnsibleModule) -> tuple[Plan, dict[str, Any]]:
     params, stack, directory, redis = module.params, stack_of(module), backup_dir_of(module), redis_of(module, runs=False)
     if not re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", params["moment"]):
         module.fail_json(msg=f"moment: {params['moment']!r} is no time as in 20261122T170102Z")
-    service, known = _service(module, redis), remembered(stack, params["moment"])
-    if known:
-        (layout, policy), told = known, {}
-    else:
-        layout, told = _look(redis, stack, replaced=module.check_mode or params["state"] != "returned")
-        policy = service.look()["restart_policy"]
+    service = service_for(stack, redis, params["service"])
+    replaced = module.check_mode or params["state"] != "returned"
+    layout, policy, told = known_of(stack, redis, service, params["moment"], replaced=replaced)
     manifest: dict[str, Any] = {}
     if params["state"] != "returned":
         manifest = choose(directory, redis_series_of(module), params["backup"], stack, REDIS)

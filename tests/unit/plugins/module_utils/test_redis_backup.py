@@ -20,8 +20,9 @@ from ansible_collections.amanat.dbops.plugins.module_utils._redis_files import L
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_image import announced, require_major
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_keys import beginning_with
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_line import decoded, shown, unshown
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_restore import has_ended, require_form, require_own, restored_wrongly
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_restore import require_form, require_own, restored_wrongly
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_save import reasons
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_target import has_ended
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_throwaway import last_words
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 from hypothesis import given

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""The part of Redis in the end of a window: it has the data of before again, and its writers are let go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ._backup_dir import require_complete
+from ._errors import OperationError
+from ._job import Unheard
+from ._place import Engine, Place
+from ._redis_cli import Redis
+from ._redis_hold import DOWN, release
+from ._redis_login import in_force
+from ._redis_restore import Plan, Restore, known_of
+from ._redis_target import service_for
+from ._stack import Stack
+
+
+@dataclass(frozen=True)
+class RedisEnding:
+    """undo: what the journal says of it; snapshot: the name of the backup that is its rollback point, "" where there is none."""
+
+    stack: Stack
+    undo: dict[str, Any]
+    snapshot: str
+    moment: str
+    by: dict[str, str]
+    secrets: dict[str, Any] = field(repr=False)
+
+    @property
+    def _redis(self) -> Redis:
+        place = Place(Engine(**self.undo["engine"]), self.undo["container"], self.undo["bin_dir"])
+        known = None
+        if place.container:
+            known = in_force(self.stack, place.engine.inspect("container", place.container) or {})
+        user, password = known or (self.undo["user"], self._password())
+        return Redis.of(place, self.secrets["redis_url"], password, user)
+
+    def _password(self) -> str:
+        password = str(self.secrets["redis_password"])
+        if self.undo["password_file"] and not password:
+            with open(self.undo["password_file"], encoding="utf-8") as stream:
+                password = stream.read().rstrip("\r\n")
+        return password
+
+    def let_go(self, until: str) -> str:
+        """What whoever writes to it has to know, "" where they were let go. A hold ends by itself: nothing stays stopped for it."""
+        try:
+            with self._redis.session(loading=0.0) as session:
+                release(session)
+        except OperationError as error:
+            if error.slug in DOWN:
+                return (
+                    "Redis did not answer when its writers were to be let go. One that is stopped holds nobody;"
+                    f" one that serves lets them go by itself by {until}."
+                )
+            return (
+                f"Who writes to Redis could not be let go: [{error.slug}] {error.what}"
+                f" Redis lets them go by itself by {until}, or by CLIENT UNPAUSE."
+            )
+        return ""
+
+    def drop_copy(self) -> None:
+        """What a restore copied beside its data, and never took their place."""
+        if self.undo["restores"]:
+            self._put_back()
+
+    def go_back(self) -> tuple[str, list[str]]:
+        """What the operation did to Redis is undone. Where its data of in between lie, "" where it did nothing; and what to tell."""
+        if self.undo["restores"]:
+            done = self._put_back()
+            return done["failed_directory"], done["notes"]
+        if self.undo["writes"] and self.snapshot:
+            done = self._restore(require_complete(self.undo["backup_dir"], self.snapshot)).swap(Unheard())
+            return done["old_directory"], done["notes"]
+        return "", []
+
+    def _put_back(self) -> dict[str, Any]:
+        return self._restore({}).put_back(Unheard())
+
+    def _restore(self, manifest: dict[str, Any]) -> Restore:
+        redis = self._redis
+        service = service_for(self.stack, redis, self.undo["service"])
+        layout, policy, _told = known_of(self.stack, redis, service, self.moment)
+        return Restore(
+            Plan(
+                stack=self.stack,
+                redis=redis,
+                layout=layout,
+                service=service,
+                restart_policy=policy,
+                directory=self.undo["backup_dir"],
+                moment=self.moment,
+                run="recovery",
+                manifest=manifest,
+                by=self.by,
+                returning=bool(manifest),
+            )
+        )
