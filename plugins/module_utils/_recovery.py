@@ -13,6 +13,7 @@ asks what is true and may be repeated, so that whoever is killed in the middle i
 from __future__ import annotations
 
 import os
+import traceback
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
@@ -89,6 +90,7 @@ class _Ending:
     say: Say
     truth: list[str] = field(default_factory=list)
     seen: dict[str, Any] = field(default_factory=dict)
+    raised: bool = False  # the last verdict could not be carried out
 
     # -- what there is -------------------------------------------------------------------------------------------------
 
@@ -99,6 +101,12 @@ class _Ending:
     @property
     def guarded(self) -> bool:
         return bool(self.undo["guarded"])
+
+    @property
+    def _returned(self) -> dict[str, Any]:
+        """The rollback point, where the database has returned to it; else {}."""
+        point = self.journal.get("rollback_point") or {}
+        return dict(point) if point.get("state") == "returned" else {}
 
     @property
     def _leads_back(self) -> bool:
@@ -159,31 +167,56 @@ class _Ending:
         try:
             if self.journal["phase"] not in ("opened",):
                 self._end_sessions()
-            row = self._row(written=self._written())
-            return self._follow(row)
+            return self._follow(self._judge())
         except OperationError as error:
             self.truth.append(f"It did not come to its end: {error.what} {error.state}")
-            return "failed"
+        except Exception as error:  # noqa: BLE001 - a window that nobody can end any more would be worse than one that failed
+            traceback.print_exc()
+            self.truth.append(f"It did not come to its end: {type(error).__name__}: {error}.")
+        return "failed"
+
+    def _judge(self) -> _verdict.Row:
+        if self._return_has_begun():
+            return _verdict.RESUMED
+        return self._row(written=self._written())
 
     def _row(self, *, written: bool) -> _verdict.Row:
         return _verdict.row(self.journal["phase"], self.operation, point=self._leads_back, written=written)
 
     def _follow(self, row: _verdict.Row) -> str:
-        self.say(f"{row.verdict.replace('_', ' ')}: {row.why}")
-        self._do(row.verdict)
-        if row.verdict in (_verdict.ABORT, _verdict.HOLD) or self._healthy():
-            self._tidy(row.verdict)
+        if self._comes_well(row.verdict, row.why):
             return _verdict.ENDS[row.verdict]
-        if row.unhealthy == row.verdict:
+        following = row.unhealthy
+        if following == row.verdict:
             return "failed"
-        # Whoever was let in since the look may have written: the row is looked up again, with nobody there.
-        if row.unhealthy == _verdict.RETURN and not self._alone_and_unwritten():
-            row = self._row(written=True)
-        self.say(f"not healthy, so {row.unhealthy.replace('_', ' ')}")
-        self._do(row.unhealthy)
-        if row.unhealthy == _verdict.HOLD or not self._healthy():
-            return "failed"
-        return _verdict.ENDS[row.unhealthy]
+        try:
+            # Whoever was let in since the look may have written: the row is looked up again, with nobody there.
+            if following == _verdict.RETURN and not self._alone_and_unwritten():
+                following = self._row(written=True).unhealthy
+        except OperationError as error:
+            self.truth.append(error.what)
+            following = _verdict.HOLD
+        if self._comes_well(following, "that did not come well"):
+            return _verdict.ENDS[following]
+        if self.raised and following != _verdict.HOLD:
+            self._comes_well(_verdict.HOLD, "nor did that")
+        return "failed"
+
+    def _comes_well(self, verdict: str, why: str) -> bool:
+        """Carry a verdict out, which the journal names from before its first step on. Whether the application is healthy then."""
+        self.say(f"{verdict.replace('_', ' ')}: {why}")
+        self._note(going=verdict)
+        self.raised = False
+        try:
+            self._do(verdict)
+            well = verdict in (_verdict.ABORT, _verdict.HOLD) or self._healthy(verdict)
+        except OperationError as error:
+            self.raised = True
+            self.truth.append(f"{error.what} {error.state}".strip())
+            return False
+        if well:
+            self._tidy(verdict)
+        return well
 
     def _do(self, verdict: str) -> None:
         {
@@ -210,13 +243,20 @@ class _Ending:
         if self.guarded:
             self._return_database()
         self._return_redis()
+        snapshot = (self.journal.get("redis") or {}).get("snapshot")
+        if self.journal["phase"] != "operated" and snapshot:
+            self.truth.append(f"Redis is as the application left it; what it held before the operation is in the backup {snapshot}.")
         self._open_the_door()
         _services_run.start(self.services, self.before, None)
 
     def _return_database(self) -> None:
-        result = self.point().go_back(Unheard())
-        failed = result["failed_database"]
-        self.seen["rollback_point"] = {"name": result["name"], "state": "returned", "failed_database": failed}
+        known = self._returned
+        if not known:
+            result = self.point().go_back(Unheard())
+            known = {"name": result["name"], "state": "returned", "failed_database": result["failed_database"]}
+            self._note(rollback_point=known)
+        self.seen["rollback_point"] = known
+        failed = known["failed_database"]
         if failed:
             self.truth.append(f"The database is as it was before the operation; what the operation left is kept as {failed}.")
 
@@ -241,16 +281,28 @@ class _Ending:
 
     def _hold(self) -> None:
         _services_run.stop(self.services)
-        self.truth.append("The services are stopped, and the database is as the operation left it: a person has to decide.")
+        if self.seen.get("rollback_point", {}).get("state") == "returned":
+            database = "the database is as it was before the operation"
+        elif self.journal["phase"] == "stopped":
+            database = "the database is as it was, since the operation had not begun"
+        else:
+            database = "the database is as the operation left it"
+        self.truth.append(f"The services are stopped, and {database}: a person has to decide.")
+        if self.guarded:
+            self._saw_door("shut" if self.door.is_shut() else "open")
 
     def _open_the_door(self) -> None:
         self._let_writers_go()
         if self.guarded:
-            self.door.open(self._note)
-            self.seen["door"] = {**(self.journal.get("door") or {}), "state": "open"}
+            self.door.open(lambda mark: self._note(mark=mark))
+            self._saw_door("open")
 
-    def _note(self, mark: str) -> None:
-        self.journal = _journal.change(self.stack, self.journal["id"], lambda held: {**held, "mark": mark}, self.journal["epoch"])
+    def _saw_door(self, state: str) -> None:
+        self.seen["door"] = {**(self.journal.get("door") or {}), "state": state}
+
+    def _note(self, **known: Any) -> None:
+        """The journal says it before anything follows from it."""
+        self.journal = _journal.change(self.stack, self.journal["id"], lambda held: {**held, **known}, self.journal["epoch"])
 
     # -- what is asked -------------------------------------------------------------------------------------------------
 
@@ -266,25 +318,56 @@ class _Ending:
                 "End them, then run it again.",
             )
 
-    def _written(self) -> bool:
-        """Whether the application may have written since it was let in again; not known counts as yes."""
+    def _return_has_begun(self) -> bool:
+        """The database has returned, or is about to: what the window brought does not fit it, and must not be started again."""
+        if not self._leads_back or self.journal["phase"] not in ("operated", "started", "verified"):
+            return False
+        going = self.journal.get("going") == _verdict.RETURN
         if not self.guarded:
+            return going
+        if self._returned:
+            return True
+        point = self.point()
+        return point.is_returned or point.is_untouched or (going and self.door.is_shut())
+
+    def _written(self) -> bool:
+        """Whether the application may have written since the rollback point; not known counts as yes, and once is for ever."""
+        if self.journal.get("written"):
             return True
         mark = self.journal.get("mark")
-        return self.door.written_since(mark) if mark else not self.door.is_shut()
+        if self.journal["phase"] == "operated":
+            written = self.guarded and not self.door.is_shut()
+        elif not self.guarded:
+            written = True
+        else:
+            written = self.door.written_since(mark) if mark else not self.door.is_shut()
+        if written:
+            self._note(written=True)  # whoever opens the door again sets another mark
+        return written
 
     def _alone_and_unwritten(self) -> bool:
-        """With the services stopped and the door shut, nothing was written; else the door is as it was."""
+        """With the services stopped and the door shut, nothing was written."""
         _services_run.stop(self.services)
         self.door.bar()
-        return not self.door.written_since(self.journal["mark"])
+        self._saw_door("shut")
+        return not self._written()
 
-    def _healthy(self) -> bool:
-        passed, answer = Gate(**self.undo["health"]).wait()
-        self.seen["health"] = {**self.journal["health"], "after": answer}
+    def _healthy(self, verdict: str) -> bool:
+        """Healthy, or, where what ran before runs again, no worse than it was."""
+        health = {**self.undo["health"]}
+        health.update({name: kind(health[name]) for name, kind in (("timeout", float), ("successes", int)) if name in health})
+        passed, answer = Gate(**health).wait()
+        known = self.journal.get("health") or {}
+        self.seen["health"] = {**known, "after": answer}
+        was_ill = (known.get("before") or {}).get("ok") is False
+        if not passed and was_ill and verdict in (_verdict.START_AGAIN, _verdict.RETURN):
+            self.truth.append("The application is not healthy, and it was not before the window.")
+            passed = True
+        elif not passed:
+            self.truth.append(
+                "What the window brought was not healthy." if verdict == _verdict.FINISH else "The application is not healthy."
+            )
         down = [service.name for service in self.services if self._should_run(service.name) and not service.look()["running"]]
-        if not passed:
-            self.truth.append("The application is not healthy.")
         if down:
             self.truth.append(f"{', '.join(down)} ran before, was started, and does not run now.")
         return passed and not down
@@ -304,7 +387,8 @@ class _Ending:
         except OperationError as error:
             self._warn(f"What was made for this window could not be dropped: {error.what} Name it to cleanup.yml.")
         if verdict in (_verdict.START_AGAIN, _verdict.RETURN):
-            self.truth.insert(0, "The services run again with what they ran before, and are healthy.")
+            healthy = (self.seen.get("health") or {}).get("after", {}).get("ok")
+            self.truth.insert(0, f"The services run again with what they ran before{', and are healthy' if healthy else ''}.")
 
     def _warn(self, warning: str) -> None:
         self.seen.setdefault("warnings", list(self.journal.get("warnings") or [])).append(warning)

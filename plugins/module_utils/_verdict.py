@@ -7,7 +7,7 @@
 """How a window that was interrupted has to end: one table, no I/O. docs/windows.md prints it.
 
 What decides is how far it came, what it was opened for, whether there is a rollback point, and whether the application
-has written since its start: a return would lose such a write.
+has written since the rollback point: a return would lose such a write.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Row(NamedTuple):
     """The first row that fits decides. ANY fits everything.
 
     operations: names, separated by spaces; point: whether there is a rollback point; written: whether the application may have
-    written since its start; unhealthy: what is done where the application is not healthy after `verdict`.
+    written since the rollback point; unhealthy: what is done where the application is not healthy after `verdict`.
     """
 
     phases: str
@@ -46,7 +46,8 @@ TABLE = (
     Row("opened backed_up", ANY, ANY, ANY, ABORT, ABORT, "Nothing was stopped."),
     Row("stopped", ANY, ANY, ANY, START_AGAIN, HOLD, "The operation had not begun: the database is as it was."),
     Row("operated", "none", ANY, ANY, START_AGAIN, HOLD, "There was nothing to do between stop and start."),
-    Row("operated", ANY, "yes", ANY, RETURN, HOLD, "Nobody but the operation could write since the rollback point."),
+    Row("operated", ANY, "yes", "no", RETURN, HOLD, "Nobody but the operation could write since the rollback point."),
+    Row("operated", ANY, "yes", "yes", HOLD, HOLD, "The door was opened, and a return would lose what came in."),
     Row("operated", "migrate", "no", ANY, START_AGAIN, HOLD, "A migration is one transaction, and destroys nothing without a point."),
     Row("operated", ANY, "no", ANY, HOLD, HOLD, "It may have changed anything, and nothing leads back but the backup."),
     Row("started verified", "none", ANY, ANY, FINISH, START_AGAIN, "The database was not touched, so either release fits it."),
@@ -55,6 +56,9 @@ TABLE = (
     Row("started verified", ANY, ANY, ANY, FINISH, HOLD, "A return would lose what the application has written since its start."),
     Row("closed", ANY, ANY, ANY, FINISH, FINISH, "The gate had passed."),
 )
+
+# Instead of the row that fits, where a return had begun when it was interrupted.
+RESUMED = Row("operated started verified", ANY, "yes", ANY, RETURN, HOLD, "A return had begun, and nothing but what ran before fits it.")
 
 
 def _fits(cell: str, value: str) -> bool:

@@ -1,0 +1,282 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The end of a window in a world of three facts: which data the database has, whether the door is shut, what runs.
+
+Whoever ends it is killed before any of its steps, and followed by another: no write is lost, and no release meets data that it does not fit.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Callable
+
+import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils import _recovery, _verdict
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
+
+NEW, OLD = "new", "old"
+FAILURE = OperationError("service-failed", "up failed", "", "")
+
+
+class Killed(BaseException):
+    """Whoever ended the window is gone, in the middle."""
+
+
+@dataclass
+class World:
+    """writes: before which steps of all the application writes, where it can; kill: before which of this one's he is killed, -1 for none."""
+
+    journal: dict[str, Any]
+    data: str = NEW
+    shut: bool = True
+    running: str = ""
+    xid: int = 7
+    written: bool = False
+    swapped: bool = False
+    healthy: tuple[str, ...] = (OLD, NEW)
+    broken: tuple[str, ...] = ()  # releases that cannot be started
+    writes: frozenset[int] = frozenset()
+    kill: int = -1
+    steps: int = 0
+    total: int = 0
+    did: list[str] = field(default_factory=list)
+
+    def step(self, name: str) -> None:
+        self.total += 1
+        if self.total in self.writes and self.running and not self.shut:
+            if self.running != self.data:
+                pytest.fail(f"{self.running} writes into the data of {self.data}: {self.did}")
+            self.written, self.xid = True, self.xid + 1
+        self.steps += 1
+        if self.steps - 1 == self.kill:
+            raise Killed
+        self.did.append(name)
+
+    # -- services --------------------------------------------------------------------------------------------------
+
+    def stop(self, _services: Any) -> None:
+        self.step("stop")
+        self.running = ""
+
+    def start(self, _services: Any, _before: Any, images: Any) -> dict[str, str]:
+        release = OLD if images is None else NEW
+        self.step(f"start {release}")
+        if release in self.broken:
+            raise FAILURE
+        self.running = release
+        return {}
+
+    # -- the door ----------------------------------------------------------------------------------------------------
+
+    def is_shut(self) -> bool:
+        return self.shut
+
+    def bar(self) -> None:
+        self.step("bar")
+        self.shut = True
+
+    def open(self, note: Callable[[str], None]) -> None:
+        self.step("open")
+        if self.shut:
+            note(str(self.xid))
+        self.shut = False
+
+    def written_since(self, mark: str) -> bool:
+        return str(self.xid) != mark
+
+    # -- the rollback point ------------------------------------------------------------------------------------------
+
+    @property
+    def is_returned(self) -> bool:
+        return self.swapped
+
+    is_untouched = False
+
+    def go_back(self, _progress: Any) -> dict[str, str]:
+        self.step("go back")
+        if not self.swapped:
+            if self.written or not self.shut:
+                pytest.fail(f"a return loses what the application has written: {self.did}")
+            self.data, self.swapped = OLD, True
+        return {"name": "shop__old", "failed_database": "shop__failed"}
+
+    # -- the gate ------------------------------------------------------------------------------------------------------
+
+    def passes(self) -> bool:
+        self.step("ask")
+        return self.running in self.healthy and self.running == self.data
+
+
+def journal(phase: str, **more: Any) -> dict[str, Any]:
+    undo = {"guarded": True, "redis": {}, "services": [], "health": {"url": "http://127.0.0.1:9/"}}
+    base = {"id": "w1", "phase": phase, "operation": "custom", "epoch": 2, "undo": undo, "services": [], "images": {}, "health": {}}
+    return {**base, "door": {"state": "shut"}, "migrations": {}, **more}
+
+
+@pytest.fixture
+def end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[World], tuple[str, Any]]:
+    """A function that ends a window in a world: as what, and whoever did it."""
+
+    def ending(world: World) -> tuple[str, Any]:
+        def change(_stack: Stack, _window: str, how: Callable[[Any], Any], _epoch: int) -> Any:
+            world.step("note")
+            world.journal = how(world.journal)
+            return world.journal
+
+        monkeypatch.setattr(_recovery._journal, "change", change)
+        monkeypatch.setattr(_recovery._services_run, "stop", world.stop)
+        monkeypatch.setattr(_recovery._services_run, "start", world.start)
+        monkeypatch.setattr(_recovery._services_run, "see_images", lambda *_: None)
+        monkeypatch.setattr(_recovery, "Gate", lambda **_: SimpleNamespace(wait=lambda: (ok := world.passes(), {"ok": ok})))
+        one = _recovery._Ending(Stack.parse("production/shop", str(tmp_path)), world.journal, {}, lambda _doing: None)
+        monkeypatch.setattr(one, "_end_sessions", lambda: None)
+        monkeypatch.setattr(one, "_drop_copies", lambda _verdict: None)
+        monkeypatch.setattr(one, "point", lambda: world)
+        vars(one).update(door=world, services=[], redis=None)
+        return one.result(), one
+
+    return ending
+
+
+def killed_and_followed(end: Callable[[World], Any], make: Callable[[], World], kills: tuple[int, ...], *, heals: bool) -> World:
+    """Each is killed before that step of its own; the last one is let do, and finds mended what made the application ill."""
+    world = make()
+    for kill in (*kills, -1):
+        world.kill, world.steps = kill, 0
+        world.healthy = (OLD, NEW) if heals and kill < 0 else world.healthy
+        try:
+            result, _who = end(world)
+        except Killed:
+            continue
+        if result != "failed":
+            break
+    return world
+
+
+STEPS = range(14)  # more than any end has
+
+
+@pytest.mark.parametrize("healthy", [(OLD, NEW), (OLD,), ()], ids=["both", "old", "none"])
+@pytest.mark.parametrize("phase", ["operated", "started", "verified"])
+@pytest.mark.parametrize("writes", [(), (1,), (3,), (4,), (7,), tuple(range(50))], ids=str)
+@pytest.mark.parametrize("heals", [False, True])
+def test_nobody_loses_a_write_or_meets_other_data(
+    end: Callable[[World], Any], phase: str, healthy: tuple[str, ...], writes: tuple[int, ...], heals: bool
+) -> None:
+    for kills in itertools.product(STEPS, (2, 7, 99)):
+        world = killed_and_followed(
+            end,
+            lambda: World(
+                journal(phase) if phase == "operated" else journal(phase, mark="7"),
+                shut=phase == "operated",
+                running="" if phase == "operated" else NEW,
+                healthy=healthy,
+                writes=frozenset(writes),
+            ),
+            kills,
+            heals=heals,
+        )
+        assert world.running in ("", world.data), (kills, world.did)
+
+
+def test_a_return_that_has_begun_is_never_followed_by_the_new_release(end: Callable[[World], Any]) -> None:
+    world = World(journal("started", mark="7"), shut=False, running=NEW, healthy=())
+    assert end(world)[0] == "failed"
+    assert world.data == OLD
+    world.healthy, world.did = (OLD, NEW), []
+    assert end(world)[0] == "rolled_back"
+    assert "start new" not in world.did
+    world.did.clear()
+    assert world.journal["rollback_point"]["state"] == "returned"
+    # Whoever cleaned up has dropped what failed: the journal knows.
+    world.swapped = False
+    assert end(world)[0] == "rolled_back"
+    assert not {"go back", "start new"} & set(world.did)
+
+
+def test_a_return_that_was_cut_off_goes_on(end: Callable[[World], Any]) -> None:
+    world = World(journal("started", mark="7", going="return"))
+    assert end(world)[0] == "rolled_back"
+    assert "start new" not in world.did
+
+
+def test_who_was_let_in_during_the_operation_is_not_undone(end: Callable[[World], Any]) -> None:
+    world = World(journal("operated"), shut=False, running=NEW, written=True)
+    result, who = end(world)
+    assert (result, world.data, world.running) == ("failed", NEW, "")
+    assert who.truth == ["The services are stopped, and the database is as the operation left it: a person has to decide."]
+    assert who.seen["door"]["state"] == "open"
+    world.shut = True  # shut by hand: what was written is there nevertheless
+    assert end(world)[0] == "failed"
+    assert world.data == NEW
+
+
+def test_a_release_that_cannot_be_started_is_rolled_back(end: Callable[[World], Any]) -> None:
+    world = World(journal("started"), shut=True, broken=(NEW,))
+    result, who = end(world)
+    assert (result, world.data, world.running) == ("rolled_back", OLD, OLD)
+    assert "up failed" in who.truth
+
+
+def test_where_nothing_can_be_started_everything_is_held(end: Callable[[World], Any]) -> None:
+    world = World(journal("started"), shut=True, broken=(NEW, OLD))
+    result, who = end(world)
+    assert (result, world.did[-1], world.running) == ("failed", "stop", "")
+    assert "and the database is as it was before the operation" in who.truth[-1]
+
+
+def test_the_journal_says_where_the_door_was_left(end: Callable[[World], Any]) -> None:
+    """Somebody has written between the first look and the second: the door is shut then, and stays so."""
+    world = World(journal("started", mark="7"), shut=False, running=NEW, healthy=(), writes=frozenset({4}))
+    result, who = end(world)
+    assert (result, world.written, world.shut) == ("failed", True, True)
+    assert who.seen["door"]["state"] == "shut"
+
+
+def test_what_was_ill_before_is_not_held_for_it(end: Callable[[World], Any]) -> None:
+    world = World(journal("stopped", health={"before": {"ok": False}}), data=OLD, healthy=())
+    result, who = end(world)
+    assert (result, world.running) == ("rolled_back", OLD)
+    assert who.truth[0] == "The services run again with what they ran before."
+    world = World(journal("stopped", health={"before": {"ok": True}}), data=OLD, healthy=())
+    assert end(world)[0] == "failed"
+    assert world.running == ""
+
+
+def test_what_nobody_foresaw_fails_the_window_and_not_its_recovery(end: Callable[[World], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_: Any) -> None:
+        raise TypeError("a string is no number")
+
+    world = World(journal("stopped"), data=OLD)
+    monkeypatch.setattr(World, "passes", crash)
+    result, who = end(world)
+    assert (result, who.truth[-1]) == ("failed", "It did not come to its end: TypeError: a string is no number.")
+
+
+def test_numbers_that_were_typed_are_numbers(end: Callable[[World], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dict[str, Any]] = []
+    world = World(journal("stopped"), data=OLD)
+    world.journal["undo"]["health"].update(timeout="90", successes="2")
+    monkeypatch.setattr(World, "passes", lambda self: told.append(self.journal["undo"]["health"]) or True)
+    seen: list[Any] = []
+    original = _recovery._Ending._healthy
+
+    def healthy(self: Any, verdict: str) -> bool:
+        monkeypatch.setattr(_recovery, "Gate", lambda **known: seen.append(known) or SimpleNamespace(wait=lambda: (True, {"ok": True})))
+        return original(self, verdict)
+
+    monkeypatch.setattr(_recovery._Ending, "_healthy", healthy)
+    assert end(world)[0] == "rolled_back"
+    assert seen == [{"url": "http://127.0.0.1:9/", "timeout": 90.0, "successes": 2}]
+
+
+def test_every_verdict_stands_in_the_journal_before_it_is_carried_out(end: Callable[[World], Any]) -> None:
+    world = World(journal("operated"))
+    end(world)
+    assert world.journal["going"] == _verdict.RETURN
+    assert world.did.index("note") < world.did.index("stop") < world.did.index("go back")
