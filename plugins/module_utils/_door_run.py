@@ -205,6 +205,14 @@ class Door:
             self._write("")
         return {"changed": was_shut or any(left.values()), "role": self.role}
 
+    def lock_out(self) -> None:
+        """The window's role can log in no more: what it still has at work, wherever, comes back no more when its sessions are ended.
+
+        Where it could not log in anyhow nothing is written, so that `written_since` still tells.
+        """
+        if self.server.value(f"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = {quote_literal(self.role)} AND rolcanlogin) AS can"):
+            self.server.execute(f"ALTER ROLE {quote_identifier(self.role)} NOLOGIN;")
+
     def _remove_role(self) -> None:
         role = quote_identifier(self.role)
         # First it may not log in: a client that came again at once would outlive its role.

@@ -157,6 +157,11 @@ def _fenced(module: AnsibleModule) -> contextlib.AbstractContextManager[None]:
     return _fence.held(stack_of(module), fence) if fence else contextlib.nullcontext()
 
 
+def window_of(module: AnsibleModule) -> str:
+    """The window that this is a step of; "" outside one."""
+    return str(module.params.get("fence", "")).rpartition("/")[0]
+
+
 def file_failure(error: OSError) -> OperationError:
     return OperationError(
         "target-file",
@@ -171,7 +176,7 @@ def stack_of(module: AnsibleModule) -> Stack:
 
 
 def engine_of(module: AnsibleModule) -> Engine:
-    return Engine(module.params["engine"], module.params["engine_socket"])
+    return Engine(module.params["engine"], module.params["engine_socket"], window_of(module))
 
 
 def place_of(module: AnsibleModule) -> Place:
@@ -290,6 +295,9 @@ def run_as_job(module: AnsibleModule, prepare: Callable[[], Callable[[Progress],
     """
     stack = stack_of(module)
     identity = module.params["job"] or f"job-{secrets.token_hex(6)}"
+    window = window_of(module)
+    if window and not identity.startswith(f"{window}-"):
+        identity = f"{window}-{identity}"  # whoever takes the window over finds it by that, and ends it
     job = Job(os.path.join(stack.jobs, os.path.basename(identity)))
     if not job.exists():
         work = prepare()

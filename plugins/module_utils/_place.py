@@ -27,10 +27,11 @@ LABEL = "amanat.dbops"
 
 @dataclass(frozen=True)
 class Engine:
-    """A Docker-compatible engine's command line client."""
+    """A Docker-compatible engine's command line client. window: by whose id the client containers of this moment are found again."""
 
     binary: str = "docker"
     socket: str = ""
+    window: str = ""
 
     @property
     def host(self) -> str:
@@ -165,7 +166,8 @@ class Place:
         protection = ["readonly"] if read_only else []
         for source, destination in sorted((mounts or {}).items()):
             flags += ["--mount", ",".join(["type=bind", _field(f"source={source}"), f"destination={destination}", *protection])]
-        for key, value in sorted((labels or {}).items()):
+        known = {"window": self.engine.window} if self.engine.window else {}
+        for key, value in sorted({**known, **(labels or {})}.items()):
             flags += ["--label", f"{LABEL}.{key}={value}"]
         flags += [*options, *_env_flags(env)]
         return Command(self.engine.argv(*flags, "--entrypoint", argv[0], image, *argv[1:]), env)

@@ -13,24 +13,24 @@ asks what is true and may be repeated, so that whoever is killed in the middle i
 from __future__ import annotations
 
 import os
+import time
 import traceback
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import Any, Callable, NamedTuple
 
-from . import _clock, _fence, _journal, _pg_clone, _private, _probe, _services_run, _verdict, _window
+from . import _clock, _fence, _journal, _pg_clone, _private, _probe, _quiet, _services_run, _verdict, _window
 from ._door_run import Door
 from ._errors import OperationError
 from ._gate import Gate
 from ._job import Job, Unheard
-from ._migration_lock import SESSIONS
-from ._pg_sessions import end_sessions
 from ._pg_url import PgUrl
 from ._place import Engine, Place
-from ._psql import quote_literal, server_at
+from ._psql import Server, server_at
 from ._recovery_redis import RedisEnding
-from ._rollback import Point
+from ._redis_hold import DOWN
+from ._rollback import Point, session_name
 from ._services import Context, Service, services_of
 from ._stack import Stack
 
@@ -156,17 +156,19 @@ class _Ending:
         by = self.journal["taken_over"][-1]["by"]
         return RedisEnding(self.stack, undo, snapshot, self.undo["moment"], by, self.secrets)
 
+    @property
+    def _moment(self) -> datetime:
+        return datetime.strptime(self.undo["moment"], MOMENT).replace(tzinfo=timezone.utc)
+
     def point(self) -> Point:
-        moment = datetime.strptime(self.undo["moment"], MOMENT).replace(tzinfo=timezone.utc)
-        return Point.of(self.stack, self.server, moment)
+        return Point.of(self.stack, self.server, self._moment)
 
     # -- the way -------------------------------------------------------------------------------------------------------
 
     def result(self) -> str:
         """What the window ended as; `truth` says what is true then."""
         try:
-            if self.journal["phase"] not in ("opened",):
-                self._end_sessions()
+            self._make_quiet()
             return self._follow(self._judge())
         except OperationError as error:
             self.truth.append(f"It did not come to its end: {error.what} {error.state}")
@@ -306,17 +308,37 @@ class _Ending:
 
     # -- what is asked -------------------------------------------------------------------------------------------------
 
-    def _end_sessions(self) -> None:
-        """What the window's own programs left behind in the server: their clients are gone with its jobs."""
-        elsewhere = _pg_clone.maintenance(self.server)
-        names = [f"amanat.dbops {self.journal['id']}%", f"{SESSIONS}%"]
-        if left := end_sessions(elsewhere, " OR ".join(f"application_name LIKE {quote_literal(name)}" for name in names)):
-            raise OperationError(
-                "database-in-use",
-                f"{left} of the window's own sessions do not end.",
-                "The database was left as it is.",
-                "End them, then run it again.",
-            )
+    def _make_quiet(self) -> None:
+        """Nothing of the window goes on by itself, on the engine or in a server. Before the stop that is no reason to fail for."""
+        phase = self.journal["phase"]
+        before_the_stop = phase in ("opened", "backed_up")
+        until = time.monotonic() + (0.0 if before_the_stop else _quiet.PATIENCE)
+        try:
+            if self._has_containers:
+                _quiet.wait_for(lambda: _quiet.end_containers(Engine(**self.undo["engine"]), self.journal["id"]), until)
+            if phase != "opened" and (self.guarded or self.journal["operation"] == "migrate" or phase == "backed_up"):
+                self._end_sessions(_quiet.wait_for(lambda: _pg_clone.maintenance(self.server), until))
+            if self.redis and not before_the_stop and _clock.read().boot != self.journal["clock"]["boot"]:
+                _quiet.wait_for(self.redis.ask, until)
+        except OperationError as error:
+            if before_the_stop:
+                self._warn(f"Whether all that the window had begun has ended is not known: {error.what}")
+            elif error.slug not in DOWN:  # a Redis that stays down is no reason to leave the services stopped
+                raise
+
+    @property
+    def _has_containers(self) -> bool:
+        """The window may have begun some: the servers are in containers, or services and their images are."""
+        kinds = {spec["kind"] for spec in self.undo["services"]}
+        container = self.undo["postgres_container"] or (self.undo["redis"] or {}).get("container")
+        return bool(container or self.journal.get("images") or kinds & {"compose", "container"})
+
+    def _end_sessions(self, elsewhere: Server) -> None:
+        also = "false"
+        if self.guarded:
+            self.door.lock_out()
+            also = _quiet.sessions_of(self.door, session_name(self.server.database, self._moment))
+        _quiet.end_window_sessions(elsewhere, self.journal["id"], also)
 
     def _return_has_begun(self) -> bool:
         """The database has returned, or is about to: what the window brought does not fit it, and must not be started again."""
@@ -398,7 +420,8 @@ class _Ending:
         if self.journal["operation"] == "restore":
             # What it replaced stays until cleanup names it; what never took its place is of no use.
             if not point.is_swapped:
-                _pg_clone.drop(point.server, point.restored)
+                for kind in (_pg_clone.NEW, _pg_clone.LOADING):
+                    _pg_clone.drop(point.server, _pg_clone.beside(point.database, kind, self._moment))
             return
         differs = verdict == _verdict.START_AGAIN and self.journal["phase"] != "stopped"
         if not differs and _pg_clone.drop(point.server, point.clone):

@@ -50,6 +50,10 @@ class RedisEnding:
                 password = stream.read().rstrip("\r\n")
         return password
 
+    def ask(self) -> None:
+        """Raises where the server does not answer, or reads its data."""
+        self._redis.session(loading=0.0).close()
+
     def let_go(self, until: str) -> str:
         """What whoever writes to it has to know, "" where they were let go. A hold ends by itself: nothing stays stopped for it."""
         try:

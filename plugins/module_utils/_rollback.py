@@ -59,6 +59,12 @@ SELECT {shut} AS shut, ARRAY(SELECT datname::text FROM pg_database WHERE datname
 """
 
 
+def session_name(database: str, moment: datetime) -> str:
+    """What the sessions of one point's steps are called: by this name what works for the same point is found again."""
+    clone = _pg_clone.beside(database, _pg_clone.OLD, moment)
+    return f"amanat.dbops point {hashlib.sha256(clone.encode()).hexdigest()[:16]}"
+
+
 @dataclass(frozen=True)
 class Point:
     """One window's rollback point, and what the server says before a step. server: see `_pg_clone.maintenance`.
@@ -77,10 +83,8 @@ class Point:
     def of(cls, stack: Stack, server: Server, moment: datetime, *, end_others: bool = True) -> Point:
         kinds = (_pg_clone.OLD, _pg_clone.FAILED, _pg_clone.NEW)
         clone, failed, restored = (_pg_clone.beside(server.database, kind, moment) for kind in kinds)
-        # By this name what works for the same point is found again.
-        name = f"amanat.dbops point {hashlib.sha256(clone.encode()).hexdigest()[:16]}"
         elsewhere = _pg_clone.maintenance(server)
-        elsewhere = replace(elsewhere, env={**elsewhere.env, "PGAPPNAME": name})
+        elsewhere = replace(elsewhere, env={**elsewhere.env, "PGAPPNAME": session_name(server.database, moment)})
         database = quote_literal(server.database)
         query = FACTS.format(
             shut=_door.has_lines(stack),

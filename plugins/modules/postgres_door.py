@@ -89,6 +89,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     server_of,
     stack_of,
     url_of,
+    window_of,
 )
 
 
@@ -101,7 +102,7 @@ def _predict(door: Door, wanted: str) -> dict[str, Any]:
 
 def _note(module: AnsibleModule) -> Callable[[str], None] | None:
     """In a window the journal says from when on the application can write again."""
-    window = module.params["fence"].rpartition("/")[0]
+    window = window_of(module)
     if not window:
         return None
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import time
@@ -17,7 +18,7 @@ from typing import Any
 from tests.integration.plays import ROOT
 
 from .conftest import Stack
-from .guarded import ask, run_sql, write_tasks
+from .guarded import argv_of_psql, ask, run_sql, write_tasks
 
 LONG = 120  # seconds; a test that waits for so long has failed
 
@@ -33,9 +34,13 @@ def until(is_true: Callable[[], Any]) -> None:
 def killed_in_mid_operation(stack: Stack, tmp_path: Path, by: signal.Signals = signal.SIGKILL) -> Iterator[dict[str, Any]]:
     """A window whose operation has changed the database when its controller is killed; its journal."""
     begun, goes_on = tmp_path / "begun", tmp_path / "goes-on"
+    # It does not stop either, and knows the window's password: whoever returns has to keep it out of what it returns to.
+    again = shlex.join(argv_of_psql(stack, "-c", "CREATE TABLE IF NOT EXISTS half_done ()"))
+    loop = f"until [ -e {goes_on} ]; do {again} {{{{ maintenance_window_pg_url | quote }}}}; sleep 0.02; done"
     tasks = write_tasks(
         tmp_path / "tasks.yml",
-        run_sql(stack, "CREATE TABLE half_done ()", "{{ maintenance_window_pg_url }}"),
+        {"name": "Begin", "ansible.builtin.shell": loop, "async": LONG, "poll": 0, "changed_when": True, "no_log": True},
+        run_sql(stack, "CREATE TABLE IF NOT EXISTS half_done ()", "{{ maintenance_window_pg_url }}"),
         {"ansible.builtin.file": {"path": str(begun), "state": "touch", "mode": "0600"}},
         {"ansible.builtin.wait_for": {"path": str(goes_on), "timeout": LONG}},
     )

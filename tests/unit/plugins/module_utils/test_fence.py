@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -100,6 +101,24 @@ def test_jobs_of_the_window_are_ended_and_no_others(stack: Stack) -> None:
     finally:
         for job in jobs.values():
             job.end()
+
+
+def test_what_a_thread_of_a_job_started_is_ended_with_it(stack: Stack) -> None:
+    def work(_progress: Progress) -> dict[str, bool]:
+        thread = threading.Thread(target=lambda: subprocess.run(["sleep", "61.25"], start_new_session=True, check=False))
+        thread.start()
+        thread.join()
+        return {}
+
+    job = Job(f"{stack.jobs}/w1-backup")
+    job.start(work)
+    (pid,) = _processes.holding(f"{stack.jobs}/w1-backup/lock")
+    until = time.monotonic() + 10
+    while not (children := _processes._children(pid)) and time.monotonic() < until:
+        time.sleep(0.01)
+    take_over(stack)
+    assert children
+    assert not any(map(is_alive, children))
 
 
 def test_two_that_take_over_follow_each_other(stack: Stack) -> None:

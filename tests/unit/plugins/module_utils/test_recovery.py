@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The end of a window in a world of three facts: which data the database has, whether the door is shut, what runs.
 
-Whoever ends it is killed before any of its steps, and followed by another: no write is lost, and no release meets data that it does not fit.
+Whoever ends it is killed before any of its steps, and followed by another: no write is lost, and no release meets other data than its own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Killed(BaseException):
 
 @dataclass
 class World:
-    """writes: before which steps of all the application writes, where it can; kill: before which of this one's he is killed, -1 for none."""
+    """writes: before which steps the application writes, where it can; kill: before which one whoever ends it is killed, -1 for none."""
 
     journal: dict[str, Any]
     data: str = NEW
@@ -134,7 +134,7 @@ def end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[World], tu
         monkeypatch.setattr(_recovery._services_run, "see_images", lambda *_: None)
         monkeypatch.setattr(_recovery, "Gate", lambda **_: SimpleNamespace(wait=lambda: (ok := world.passes(), {"ok": ok})))
         one = _recovery._Ending(Stack.parse("production/shop", str(tmp_path)), world.journal, {}, lambda _doing: None)
-        monkeypatch.setattr(one, "_end_sessions", lambda: None)
+        monkeypatch.setattr(one, "_make_quiet", lambda: None)
         monkeypatch.setattr(one, "_drop_copies", lambda _verdict: None)
         monkeypatch.setattr(one, "point", lambda: world)
         vars(one).update(door=world, services=[], redis=None)

@@ -1,0 +1,70 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""What of a window is at work beyond its processes: containers of the engine and sessions of the server outlive whoever began them.
+
+Who judges what is true ends them first, or it may be true no more a moment later.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable
+
+from ._door_run import Door
+from ._errors import OperationError
+from ._migration_lock import SESSIONS
+from ._pg_sessions import end_sessions
+from ._place import LABEL, Engine
+from ._psql import Server, quote_literal
+
+PATIENCE = 180.0  # seconds that engine and servers are given to come up, as on a machine that was started anew
+_POLL = 0.5
+
+# What is said of something that is coming up, or that will never.
+_COMING_UP = ("engine-unreachable", "container-stopped", "postgres-unreachable", "redis-unreachable", "redis-loading")
+
+
+def wait_for(answers: Callable[[], Any], until: float) -> Any:
+    """The answer of what may be coming up, asked until then (by the monotonic clock)."""
+    while True:
+        try:
+            return answers()
+        except OperationError as error:
+            if error.slug not in _COMING_UP or time.monotonic() >= until:
+                raise
+        time.sleep(_POLL)
+
+
+def end_containers(engine: Engine, window: str) -> None:
+    """Those that its jobs work in: ending the engine's client does not end them."""
+    found = engine.run("ps", "--all", "--quiet", "--filter", f"label={LABEL}.window={window}")
+    ended = engine.run("rm", "--force", "--volumes", *found.out.split()) if found.ok and found.out.strip() else found
+    if not ended.ok:
+        raise OperationError(
+            "engine-unreachable",
+            f"{engine.binary} does not say whether the window's containers are gone: {ended.reason}.",
+            "They may still work on the database.",
+            f"Start the engine, or let this user reach it: {' '.join(engine.argv('info'))}",
+        )
+
+
+def end_window_sessions(elsewhere: Server, window: str, also: str = "false") -> None:
+    """What the window's own programs left behind in the server. also: a condition on pg_stat_activity for further ones."""
+    names = [f"amanat.dbops {window}%", f"{SESSIONS}%"]
+    theirs = " OR ".join(f"application_name LIKE {quote_literal(name)}" for name in names)
+    if left := end_sessions(elsewhere, f"({theirs} OR {also})"):
+        raise OperationError(
+            "database-in-use",
+            f"{left} of the window's own sessions do not end.",
+            "The database was left as it is.",
+            "End them, then run it again.",
+        )
+
+
+def sessions_of(door: Door, point_session: str) -> str:
+    """A condition for the sessions of the window's role, and of a copy that goes on in the server when its client is gone."""
+    return f"usename = {quote_literal(door.role)} OR application_name = {quote_literal(point_session)}"
