@@ -19,6 +19,7 @@ import os
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Callable
 
 from . import _journal, _processes, _window
 from ._errors import OperationError
@@ -56,19 +57,62 @@ def held(stack: Stack, fence: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def take_over(stack: Stack, window: str, by: dict[str, str], why: str, now: datetime) -> tuple[_window.Journal, int]:
-    """Raise the epoch and clear the fence. The journal as it is then, and a descriptor that keeps others off while it is open."""
-    with _journal.alone(stack):
-        journal = _window.take_over(_journal.held(stack, window), by, why, now)
-        write_json(stack.journal, journal)
-    descriptor = os.open(_path(stack), os.O_RDWR | os.O_CREAT, 0o600)
+@contextlib.contextmanager
+def taken_over(
+    stack: Stack,
+    window: str,
+    by: dict[str, str],
+    why: str,
+    now: datetime,
+    *,
+    epoch: int = 0,
+    due: Callable[[_window.Journal], bool] = lambda _journal: True,
+) -> Iterator[_window.Journal]:
+    """Raise the epoch and clear the fence; the journal as it is then. Nobody else takes the window over meanwhile.
+
+    epoch: in which the caller held the window, who only ends his own one then; due: whether it is to be taken over at all, asked while
+    nobody changes the journal.
+    """
+    with _alone(stack, window):
+        with _journal.alone(stack):
+            journal = _journal.held(stack, window, epoch)
+            if not due(journal):
+                raise OperationError(
+                    "window-alive",
+                    f"{_window.describe(journal)} went on in this very moment.",
+                    "Nothing was changed.",
+                    "Wait for it.",
+                )
+            journal = _window.take_over(journal, by, why, now)
+            write_json(stack.journal, journal)
+        descriptor = os.open(_path(stack), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            _clear(stack, descriptor)
+            _end_jobs(stack, window)
+            yield _journal.held(stack, window, journal["epoch"])
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _alone(stack: Stack, window: str) -> Iterator[None]:
+    """One at a time takes a window over. Whoever comes second finds nothing to end: the first is no step that could be ended for him."""
+    path = os.path.join(stack.directory, "recovery.lock")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        _clear(stack, descriptor)
-        _end_jobs(stack, window)
-    except BaseException:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            who = ", ".join(map(str, _processes.holding(path))) or "of another user"
+            raise OperationError(
+                "window-busy",
+                f"Window {window} is being brought to its end by somebody else (process {who}).",
+                "This run changed nothing.",
+                "Wait until that has ended, then look: ansible-playbook playbooks/status.yml",
+            ) from None
+        yield
+    finally:
         os.close(descriptor)
-        raise
-    return _journal.held(stack, window, journal["epoch"]), descriptor
 
 
 def _clear(stack: Stack, descriptor: int) -> None:

@@ -44,28 +44,26 @@ class Told(NamedTuple):
     """Who ends a window, and why.
 
     why: in words, for the journal; error: what failed (`slug`, `message`, `state`, `next`), as the report shows it; record: what
-    else a controller has to say to the journal.
+    else a controller has to say to the journal; epoch: in which it holds the window, 0 for whoever does not.
     """
 
     by: dict[str, str]
     why: str
     error: dict[str, str]
     record: dict[str, Any]
+    epoch: int = 0
 
 
-def carry_out(stack: Stack, window: str, told: Told, say: Say) -> Journal:
-    """Take the window over and end it. The journal as it is then: closed, rolled_back, aborted or failed."""
-    journal, fence = _fence.take_over(stack, window, told.by, told.why, _now())
-    try:
+def carry_out(stack: Stack, window: str, told: Told, say: Say, due: Callable[[Journal], bool] = lambda _journal: True) -> Journal:
+    """Take the window over, if it is due, and end it. The journal as it is then: closed, rolled_back, aborted or failed."""
+    with _fence.taken_over(stack, window, told.by, told.why, _now(), epoch=told.epoch, due=due) as journal:
         ending = _Ending(stack, journal, _private.read(stack), say)
         result = ending.result()
         record = {**told.record, **ending.record(told.error if result != "closed" else {})}
-        journal = _journal.change(stack, window, lambda held: _closed(held, result, record), journal["epoch"])
+        ended = _journal.change(stack, window, lambda held: _closed(held, result, record), journal["epoch"])
         if result != "failed":
             _private.forget(stack)
-        return journal
-    finally:
-        os.close(fence)
+        return ended
 
 
 def _closed(journal: Journal, result: str, record: dict[str, Any]) -> Journal:

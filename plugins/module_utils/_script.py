@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import importlib.util
 import io
 import json
 import os
+import secrets
 import sys
 import zipfile
-from typing import Any
+from typing import Any, Callable
 
 from . import _clock, _fence, _journal, _recovery, _switch, _window
 from ._errors import OperationError
@@ -115,16 +117,26 @@ def _by_hand(by: dict[str, str], why: str) -> _recovery.Told:
     return _recovery.Told(by, why, said, {})
 
 
-def _end(stack: Stack, window: str, told: _recovery.Told) -> int:
+def _job(stack: Stack, window: str) -> Job:
+    """What brings the window to its end right now, to which whoever asks for the same attaches; else a new one."""
+    with contextlib.suppress(FileNotFoundError):
+        for name in sorted(os.listdir(stack.jobs)):
+            job = Job(os.path.join(stack.jobs, name))
+            if name.startswith(f"{window}-recovery-") and job.is_alive():
+                return job
+    return Job(os.path.join(stack.jobs, f"{window}-recovery-{secrets.token_hex(6)}"))
+
+
+def _end(stack: Stack, window: str, told: _recovery.Told, due: Callable[[_window.Journal], bool] = lambda _journal: True) -> int:
     """Work as a job, so that a lost shell ends nothing; the exit code."""
 
     def work(progress: Progress) -> dict[str, Any]:
-        journal = _recovery.carry_out(stack, window, told, lambda doing: progress.say(doing, now=True))
+        journal = _recovery.carry_out(stack, window, told, lambda doing: progress.say(doing, now=True), due)
         _switch.disarm(stack)
         return {"journal": journal}
 
-    # Whoever asks for the same twice attaches to it.
-    job = Job(os.path.join(stack.jobs, f"{window}-recovery-{_journal.held(stack, window)['epoch']}"))
+    _journal.held(stack, window, told.epoch)
+    job = _job(stack, window)
     job.start(work)
     said = ""
     while True:
@@ -190,4 +202,5 @@ def _fire(stack: Stack) -> int:
         _switch.again(stack, rest)
         return 0
     why = f"the time of phase {journal['phase']} was over, and the dead man's switch fired"
-    return _end(stack, journal["id"], _by_hand({"user": "dead man's switch", "controller": os.uname().nodename}, why))
+    by = {"user": "dead man's switch", "controller": os.uname().nodename}
+    return _end(stack, journal["id"], _by_hand(by, why), lambda held: _window.left(held, _clock.read()) <= 0)

@@ -37,6 +37,12 @@ options:
     description: The window's identity. It has to be the one that holds the lock.
     type: str
     required: true
+  epoch:
+    description:
+      - In which epoch the caller holds the window, who then ends it only while it is his.
+      - 0 is for whoever takes the window from somebody else.
+    type: int
+    default: 0
   why:
     description: Why it is ended, for the journal.
     type: str
@@ -119,7 +125,7 @@ def _predict(stack: Stack, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _prepare(stack: Stack, params: dict[str, Any]) -> Callable[[Progress], dict[str, Any]]:
-    _journal.held(stack, params["window"])
+    _journal.held(stack, params["window"], params["epoch"])
     if not os.path.exists(stack.script):
         raise OperationError(
             "script-missing",
@@ -129,7 +135,7 @@ def _prepare(stack: Stack, params: dict[str, Any]) -> Callable[[Progress], dict[
         )
     verb = _VERBS[params["state"]]
     by = {key: value for key, value in params["by"].items() if value}
-    told = json.dumps({"by": by, "why": params["why"], "error": params["error"], "record": params["record"]})
+    told = json.dumps({"by": by, **{key: params[key] for key in ("why", "error", "record", "epoch")}})
 
     def work(progress: Progress) -> dict[str, Any]:
         progress.say(f"{verb} window {params['window']}", now=True)
@@ -159,6 +165,7 @@ def main() -> None:
             **JOB_OPTIONS,
             "state": {"type": "str", "required": True, "choices": sorted(_VERBS)},
             "window": {"type": "str", "required": True},
+            "epoch": {"type": "int", "default": 0},
             "why": {"type": "str", "required": True},
             "error": {"type": "dict", "required": True},
             "record": {"type": "dict", "default": {}},

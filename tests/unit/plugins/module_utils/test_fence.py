@@ -11,11 +11,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _fence, _journal, _processes, _window
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Job, Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 
@@ -64,8 +67,8 @@ def is_alive(pid: int) -> bool:
 
 def take_over(stack: Stack) -> float:
     begun = time.monotonic()
-    _journal_of_it, descriptor = _fence.take_over(stack, "w1", {"user": "switch"}, "it took too long", NOW)
-    os.close(descriptor)
+    with _fence.taken_over(stack, "w1", {"user": "switch"}, "it took too long", NOW):
+        pass
     return time.monotonic() - begun
 
 
@@ -125,3 +128,49 @@ def test_two_that_take_over_follow_each_other(stack: Stack) -> None:
     take_over(stack)
     take_over(stack)
     assert [taken["epoch"] for taken in _journal.read(stack.journal)["taken_over"]] == [2, 3]
+
+
+@pytest.mark.parametrize("step", [60], indirect=True)
+def test_who_takes_over_is_not_ended_by_who_comes_second(stack: Stack, step: tuple[subprocess.Popen[str], int]) -> None:
+    """Also while the first still waits for the step that is at work."""
+    taken = threading.Event()
+
+    def second() -> str:
+        taken.wait(10)
+        with pytest.raises(OperationError) as caught:
+            take_over(stack)
+        return caught.value.slug
+
+    with ThreadPoolExecutor() as pool:
+        refused = pool.submit(second)
+        clear = _fence._clear
+
+        def clear_and_tell(*arguments: Any) -> None:
+            taken.set()
+            refused.result(20)
+            clear(*arguments)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_fence, "_clear", clear_and_tell)
+            take_over(stack)
+    assert refused.result() == "window-busy"
+    assert _journal.read(stack.journal)["epoch"] == 2
+    assert step[0].wait(5) == -9
+
+
+def test_a_controller_ends_only_what_is_still_its_own(stack: Stack) -> None:
+    take_over(stack)
+    with (
+        pytest.raises(OperationError) as caught,
+        _fence.taken_over(stack, "w1", {"user": "mo"}, "a step of its controller failed", NOW, epoch=1),
+    ):
+        pass
+    assert caught.value.slug == "window-lost"
+    assert _journal.read(stack.journal)["epoch"] == 2
+
+
+def test_a_window_that_went_on_is_not_taken_over(stack: Stack) -> None:
+    with pytest.raises(OperationError) as caught, _fence.taken_over(stack, "w1", {"user": "switch"}, "", NOW, due=lambda _journal: False):
+        pass
+    assert caught.value.slug == "window-alive"
+    assert _journal.read(stack.journal)["epoch"] == 1

@@ -9,13 +9,16 @@ import json
 import os
 import subprocess
 import sys
+import time
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _fence, _journal, _script, _window
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._files import make_private_directory
+from ansible_collections.amanat.dbops.plugins.module_utils._job import Job, Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 
 from tests.gates import pythons
@@ -95,6 +98,34 @@ def test_a_recovery_without_its_secrets_changes_nothing(stack: Stack) -> None:
     assert (journal["state"], journal["epoch"]) == ("open", 2)
 
 
+def test_a_recovery_that_died_does_not_bar_the_next(stack: Stack) -> None:
+    open_window(stack, age=3700)
+    died = Job(f"{stack.jobs}/w1-recovery-1")
+    died.start(lambda _progress: os._exit(9))
+    assert died.wait(10)["slug"] == "job-died"
+    script(stack, "abort", "w1")
+    assert _journal.read(stack.journal or "").get("epoch", 2) == 2, "it was taken over"
+
+
+def test_who_asks_for_the_same_attaches_to_what_is_at_work(stack: Stack, tmp_path: Path) -> None:
+    open_window(stack)
+    at_work = Job(f"{stack.jobs}/w1-recovery-3fa9")
+
+    def work(progress: Progress) -> dict[str, Any]:
+        progress.say("returning", now=True)
+        while not (tmp_path / "end").exists():
+            time.sleep(0.01)
+        return {"journal": {"state": "rolled_back"}}
+
+    at_work.start(work)
+    with subprocess.Popen([sys.executable, stack.script, "abort", "w1"], stdout=subprocess.PIPE, text=True) as person:
+        assert person.stdout
+        assert person.stdout.readline() == "returning\n"
+        (tmp_path / "end").touch()
+        assert "window w1 ended as rolled_back" in person.communicate(timeout=30)[0]
+    assert _journal.read(stack.journal)["epoch"] == 1
+
+
 def test_the_switch_lets_a_window_be_whose_phase_has_time(stack: Stack) -> None:
     open_window(stack)
     assert script(stack, "switch").returncode == 0
@@ -105,13 +136,12 @@ def test_a_step_of_an_older_epoch_does_not_begin(stack: Stack) -> None:
     open_window(stack)
     with _fence.held(stack, "w1/1"):
         pass
-    journal, descriptor = _fence.take_over(stack, "w1", {"user": "switch"}, "it took too long", NOW)
-    assert journal["epoch"] == 2
-    with pytest.raises(OperationError) as caught, _fence.held(stack, "w1/1"):
-        pass
+    with _fence.taken_over(stack, "w1", {"user": "switch"}, "it took too long", NOW) as journal:
+        assert journal["epoch"] == 2
+        with pytest.raises(OperationError) as caught, _fence.held(stack, "w1/1"):
+            pass
     assert caught.value.slug == "window-lost"
     assert "taken over at 2026-11-22T17:01:02.000Z by switch: it took too long" in caught.value.what
     assert json.loads(Path(stack.journal).read_text(encoding="utf-8"))["epoch"] == 2
-    os.close(descriptor)
     with _fence.held(stack, "w1/2"):
         pass
