@@ -14,9 +14,9 @@ import os
 from collections.abc import Iterator
 from typing import Any, Callable
 
-from . import _window
+from . import _private, _window
 from ._errors import OperationError
-from ._files import make_private_directory, read_json, write_json
+from ._files import make_private_directory, read_json, sync_directory, write_json
 from ._stack import Stack
 
 Journal = _window.Journal
@@ -34,7 +34,7 @@ def read(path: str) -> Journal:
         raise _unreadable(path, "it is no journal")
     if journal.get("version", 0) > _window.JOURNAL_VERSION:
         raise _unreadable(path, f"a newer release of the collection wrote it (version {journal['version']})")
-    return journal
+    return _window.upgrade(journal)
 
 
 def _unreadable(path: str, why: str) -> OperationError:
@@ -48,14 +48,24 @@ def _unreadable(path: str, why: str) -> OperationError:
 
 @contextlib.contextmanager
 def alone(stack: Stack) -> Iterator[None]:
-    """Nobody else changes the journal meanwhile. The kernel lets go however we end."""
+    """Nobody else changes the journal meanwhile. The kernel lets go however we end; what a kill cut off then, the next one finishes."""
     make_private_directory(stack.directory)
     descriptor = os.open(stack.directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _settle(stack)
         yield
     finally:
         os.close(descriptor)
+
+
+def _settle(stack: Stack) -> None:
+    with contextlib.suppress(OperationError):  # whoever reads it says that it cannot be read
+        journal = read(stack.journal)
+        if journal:
+            _archive(stack, journal)
+        else:
+            _private.forget(stack)
 
 
 def held(stack: Stack, window: str, epoch: int = 0) -> Journal:
@@ -90,10 +100,18 @@ def path_of(stack: Stack, journal: Journal) -> str:
 def put(stack: Stack, journal: Journal) -> None:
     """Write the last word, then free the lock: a reader finds the journal at one of the two places."""
     write_json(stack.journal, journal)
+    _archive(stack, journal)
+
+
+def _archive(stack: Stack, journal: Journal) -> None:
+    """A window that has ended holds the lock no more, and nobody needs its secrets."""
     path = path_of(stack, journal)
     if path != stack.journal:
         make_private_directory(stack.windows)
         os.rename(stack.journal, path)
+        sync_directory(stack.windows)
+        sync_directory(stack.directory)
+        _private.forget(stack)
 
 
 def change(stack: Stack, window: str, how: Callable[[Journal], Journal], epoch: int = 0) -> Journal:

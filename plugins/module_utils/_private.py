@@ -13,6 +13,7 @@ directory of 0700), beside the journal, which holds none of it; it goes when the
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 from typing import Any
 
@@ -42,5 +43,7 @@ def read(stack: Stack) -> dict[str, Any]:
 
 
 def forget(stack: Stack) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(_path(stack))
+    """Also what a kill has left half written."""
+    for path in [_path(stack), *glob.glob(f"{glob.escape(_path(stack))}.*.tmp")]:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)

@@ -57,13 +57,10 @@ class Told(NamedTuple):
 def carry_out(stack: Stack, window: str, told: Told, say: Say, due: Callable[[Journal], bool] = lambda _journal: True) -> Journal:
     """Take the window over, if it is due, and end it. The journal as it is then: closed, rolled_back, aborted or failed."""
     with _fence.taken_over(stack, window, told.by, told.why, _now(), epoch=told.epoch, due=due) as journal:
-        ending = _Ending(stack, journal, _private.read(stack), say)
+        ending = _Ending(stack, journal, say)
         result = ending.result()
         record = {**told.record, **ending.record(told.error if result != "closed" else {})}
-        ended = _journal.change(stack, window, lambda held: _closed(held, result, record), journal["epoch"])
-        if result != "failed":
-            _private.forget(stack)
-        return ended
+        return _journal.change(stack, window, lambda held: _closed(held, result, record), journal["epoch"])
 
 
 def _closed(journal: Journal, result: str, record: dict[str, Any]) -> Journal:
@@ -84,7 +81,6 @@ class _Ending:
 
     stack: Stack
     journal: Journal
-    secrets: dict[str, Any] = field(repr=False)
     say: Say
     truth: list[str] = field(default_factory=list)
     seen: dict[str, Any] = field(default_factory=dict)
@@ -94,7 +90,7 @@ class _Ending:
 
     @property
     def undo(self) -> dict[str, Any]:
-        return dict(self.journal["undo"])
+        return dict(self.journal.get("undo") or {})
 
     @property
     def guarded(self) -> bool:
@@ -117,6 +113,11 @@ class _Ending:
         return "destructive" if destructive else str(self.journal["operation"])
 
     @cached_property
+    def secrets(self) -> dict[str, Any]:
+        """Not asked for by whoever needs none."""
+        return _private.read(self.stack)
+
+    @cached_property
     def services(self) -> list[Service]:
         return services_of(self.undo["services"], Context(Engine(**self.undo["engine"]), self.stack.directory))
 
@@ -129,9 +130,9 @@ class _Ending:
                 "running": facts["running_before"],
                 "release": facts["release_before"],
                 "image_id": facts["image_before"],
-                "restart_policy": facts["restart_policy"],
+                "restart_policy": facts.get("restart_policy", ""),
             }
-            for facts in self.journal["services"]
+            for facts in self.journal.get("services") or []
         ]
 
     @cached_property
@@ -166,6 +167,8 @@ class _Ending:
     def result(self) -> str:
         """What the window ended as; `truth` says what is true then."""
         try:
+            if not self.undo:
+                return self._without_undo()
             self._make_quiet()
             return self._follow(self._judge())
         except OperationError as error:
@@ -173,6 +176,22 @@ class _Ending:
         except Exception as error:  # noqa: BLE001 - a window that nobody can end any more would be worse than one that failed
             traceback.print_exc()
             self.truth.append(f"It did not come to its end: {type(error).__name__}: {error}.")
+        return "failed"
+
+    def _without_undo(self) -> str:
+        """An earlier release of the collection opened the window, whose journal does not say how anything is brought back."""
+        if self.journal["phase"] in ("opened", "backed_up"):
+            self._abort()
+            return _verdict.ENDS[_verdict.ABORT]
+        ran = [
+            f"{each['name']} ran {each['release'] or 'what it is'} ({each['image_id'] or 'no image'})"
+            for each in self.before
+            if each["running"]
+        ]
+        self.truth.append(
+            "The release of the collection that opened this window left nothing by which it could be undone. Before its stop"
+            f" {', '.join(ran) or 'no service ran'}; its door may be shut. Start them by hand, then acknowledge the window."
+        )
         return "failed"
 
     def _judge(self) -> _verdict.Row:

@@ -193,7 +193,8 @@ def main(argv: list[str]) -> int:
 
 def _fire(stack: Stack) -> int:
     """Recover when the time of the phase is over; else look again when it will be."""
-    journal = _journal.read(stack.journal)
+    with _journal.alone(stack):
+        journal = _journal.read(stack.journal)
     if not journal or journal["state"] != "open":
         _switch.disarm(stack)
         return 0

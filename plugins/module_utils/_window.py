@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ._errors import OperationError
 
-JOURNAL_VERSION = 1
+JOURNAL_VERSION = 2  # 1 had no clock, and nothing by which a window could be undone
 
 PHASES = ("preflight", "opened", "backed_up", "stopped", "operated", "started", "verified", "closed")
 
@@ -104,6 +104,19 @@ def new(
         ],
         **record,
     }
+
+
+def upgrade(journal: Journal) -> Journal:
+    """A journal of an earlier form as one of today. What it does not say stays unknown: its time counts as over, its undo is empty."""
+    if journal.get("version", 0) >= JOURNAL_VERSION or "deadline" not in journal:
+        return journal
+    seconds = (_moment(journal["deadline"]) - _moment(journal["opened"])).total_seconds()
+    unknown = {"epoch": 1, "clock": {"boot": "", "seconds": 0.0}, "seconds": seconds, "undo": {}}
+    return {**unknown, **journal, "version": JOURNAL_VERSION}
+
+
+def _moment(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
 
 
 def _check(record: Journal) -> None:
@@ -205,7 +218,7 @@ def extend(journal: Journal, minutes: int, now: datetime) -> Journal:
             "The journal was not changed.",
             "Look at it with status.yml.",
         )
-    deadline = datetime.strptime(journal["deadline"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
+    deadline = _moment(journal["deadline"])
     journal = copy.deepcopy(journal)
     journal.update(deadline=stamp(deadline + timedelta(minutes=minutes)), seconds=journal["seconds"] + minutes * 60)
     journal.setdefault("extended", []).append({"at": stamp(now), "minutes": minutes})

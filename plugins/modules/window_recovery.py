@@ -92,12 +92,12 @@ reports:
 
 import json
 import os
+import sys
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _journal, _verdict
+from ansible_collections.amanat.dbops.plugins.module_utils import _journal, _script, _verdict
 from ansible_collections.amanat.dbops.plugins.module_utils._command import Command, run
-from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
@@ -127,19 +127,15 @@ def _predict(stack: Stack, params: dict[str, Any]) -> dict[str, Any]:
 def _prepare(stack: Stack, params: dict[str, Any]) -> Callable[[Progress], dict[str, Any]]:
     _journal.held(stack, params["window"], params["epoch"])
     if not os.path.exists(stack.script):
-        raise OperationError(
-            "script-missing",
-            f"{stack.script} is gone, by which a window is brought to an end.",
-            "Nothing was undone.",
-            "Bring the services back by hand, then acknowledge the window.",
-        )
+        _script.install(stack)  # of this release, which reads the journals of earlier ones
     verb = _VERBS[params["state"]]
     by = {key: value for key, value in params["by"].items() if value}
     told = json.dumps({"by": by, **{key: params[key] for key in ("why", "error", "record", "epoch")}})
 
     def work(progress: Progress) -> dict[str, Any]:
         progress.say(f"{verb} window {params['window']}", now=True)
-        answer = run(Command([stack.script, verb, params["window"], "--told"]), stdin=told)
+        # By its interpreter: where it lies nothing may be allowed to be executed.
+        answer = run(Command([sys.executable, stack.script, verb, params["window"], "--told"]), stdin=told)
         ended = os.path.join(stack.windows, f"{params['window']}.json")
         path = ended if os.path.exists(ended) else stack.journal
         journal = _journal.read(path)

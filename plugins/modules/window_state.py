@@ -144,16 +144,29 @@ def _open(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
         params["record"],
     )
     if module.check_mode:
-        if os.path.exists(stack.journal):
-            raise _window.refusal(_journal.read(stack.journal))
+        held = _journal.read(stack.journal)
+        if held and _journal.path_of(stack, held) == stack.journal:
+            raise _window.refusal(held)
     else:
-        make_private_directory(stack.windows)
-        if not create_json(stack.journal, journal):
-            raise _window.refusal(_journal.read(stack.journal))
-        # From here on whoever finds the journal can bring the window to an end.
-        _private.write(stack, params["private"])
-        _script.install(stack)
+        with _journal.alone(stack):
+            _create(stack, journal, params["private"])
     return {"changed": True, "journal": journal, "path": stack.journal}
+
+
+def _create(stack: Stack, journal: Journal, private: dict[str, Any]) -> None:
+    """The journal comes last: whoever finds it finds all that brings the window to an end."""
+    if os.path.exists(stack.journal):
+        raise _window.refusal(_journal.read(stack.journal))
+    make_private_directory(stack.windows)
+    try:
+        _script.install(stack)
+        _private.write(stack, private)
+        created = create_json(stack.journal, journal)
+    except OSError:
+        _private.forget(stack)
+        raise
+    if not created:
+        raise _window.refusal(_journal.read(stack.journal))
 
 
 def _change(module: AnsibleModule, stack: Stack, how: Callable[[Journal], Journal]) -> dict[str, Any]:
@@ -205,8 +218,6 @@ def _end(module: AnsibleModule, stack: Stack, how: Callable[[Journal], Journal])
     result = _change(module, stack, how)
     if not module.check_mode:
         _switch.disarm(stack)
-        if result["path"] != stack.journal:
-            _private.forget(stack)
     return result
 
 

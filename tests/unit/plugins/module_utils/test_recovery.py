@@ -133,7 +133,7 @@ def end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[World], tu
         monkeypatch.setattr(_recovery._services_run, "start", world.start)
         monkeypatch.setattr(_recovery._services_run, "see_images", lambda *_: None)
         monkeypatch.setattr(_recovery, "Gate", lambda **_: SimpleNamespace(wait=lambda: (ok := world.passes(), {"ok": ok})))
-        one = _recovery._Ending(Stack.parse("production/shop", str(tmp_path)), world.journal, {}, lambda _doing: None)
+        one = _recovery._Ending(Stack.parse("production/shop", str(tmp_path)), world.journal, lambda _doing: None)
         monkeypatch.setattr(one, "_make_quiet", lambda: None)
         monkeypatch.setattr(one, "_drop_copies", lambda _verdict: None)
         monkeypatch.setattr(one, "point", lambda: world)

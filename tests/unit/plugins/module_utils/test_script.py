@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _fence, _journal, _script, _window
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
-from ansible_collections.amanat.dbops.plugins.module_utils._files import make_private_directory
+from ansible_collections.amanat.dbops.plugins.module_utils._files import make_private_directory, write_json
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Job, Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 
@@ -90,12 +90,68 @@ def test_a_window_that_is_at_work_is_not_recovered(stack: Stack) -> None:
     assert "is at work" in outcome.stderr
 
 
-def test_a_recovery_without_its_secrets_changes_nothing(stack: Stack) -> None:
+def in_phase(stack: Stack, phase: str, **more: Any) -> None:
+    with _journal.alone(stack):
+        _journal.put(stack, {**_journal.read(stack.journal), "phase": phase, **more})
+
+
+def test_a_recovery_without_its_secrets_fails_and_can_be_acknowledged(stack: Stack) -> None:
     open_window(stack, age=3700)
+    engine = {"binary": "docker", "socket": ""}
+    undo = {"guarded": True, "engine": engine, "services": [], "redis": {}, "postgres_container": "", "postgres_bin_dir": ""}
+    in_phase(stack, "operated", undo=undo)
     outcome = script(stack, "recover", "w1")
-    assert "[window-private]" in outcome.stderr
+    assert outcome.returncode == 2
     journal = _journal.read(stack.journal)
-    assert (journal["state"], journal["epoch"]) == ("open", 2)
+    assert (journal["state"], journal["epoch"]) == ("failed", 2)
+    assert "window.private.json is missing: without it nobody can log in to the database" in journal["error"]["state"]
+    _journal.change(stack, "w1", lambda held: _window.acknowledge(held, {}, NOW))
+    assert not Path(stack.journal).exists()
+
+
+def test_a_window_that_needs_no_secrets_is_recovered_without(stack: Stack) -> None:
+    open_window(stack, age=3700)
+    undo = {"guarded": False, "engine": {}, "services": [], "redis": {}, "postgres_container": "", "postgres_bin_dir": ""}
+    in_phase(stack, "opened", undo=undo)
+    outcome = script(stack, "recover", "w1")
+    assert (outcome.returncode, outcome.stdout.split()[-3:]) == (0, ["Nothing", "was", "stopped."]), outcome.stderr
+
+
+@pytest.mark.parametrize(("phase", "state"), [("backed_up", "aborted"), ("stopped", "failed"), ("started", "failed")])
+def test_a_window_of_the_first_release_comes_to_an_end(stack: Stack, phase: str, state: str) -> None:
+    """Its journal as that release wrote it: no clock, and no undo."""
+    open_window(stack)
+    journal = json.loads(Path(stack.journal).read_text(encoding="utf-8"))
+    services = [{"name": "backend", "kind": "compose", "running_before": True, "release_before": "nickapp:1", "image_before": "sha256:1f"}]
+    journal = {key: value for key, value in journal.items() if key not in ("clock", "seconds")}
+    Path(stack.journal).write_text(json.dumps({**journal, "version": 1, "phase": phase, "services": services}), encoding="utf-8")
+    assert "window w1" in script(stack, "status").stdout
+    assert script(stack, "switch").returncode in (0, 2)
+    ended = _journal.read(stack.journal) or _journal.last(stack)
+    assert (ended["state"], ended["version"]) == (state, 2)
+    if state == "failed":
+        assert "Before its stop backend ran nickapp:1 (sha256:1f)" in ended["error"]["state"]
+        _journal.change(stack, "w1", lambda held: _window.acknowledge(held, {}, NOW))
+    assert not Path(stack.journal).exists()
+
+
+def test_a_journal_whose_window_has_ended_frees_the_lock_though_its_writer_was_killed(stack: Stack) -> None:
+    open_window(stack)
+    secrets = Path(stack.directory) / "window.private.json"
+    secrets.write_text("{}", encoding="utf-8")
+    Path(f"{secrets}.4711.1f.tmp").write_text("{", encoding="utf-8")
+    write_json(stack.journal, {**_journal.read(stack.journal), "state": "closed"})
+    assert script(stack, "switch").returncode == 0
+    assert not Path(stack.journal).exists()
+    assert _journal.last(stack)["state"] == "closed"
+    assert not list(Path(stack.directory).glob("window.private*"))
+
+
+def test_secrets_of_no_window_go(stack: Stack) -> None:
+    secrets = Path(stack.directory) / "window.private.json"
+    secrets.write_text("{}", encoding="utf-8")
+    script(stack, "switch")
+    assert not secrets.exists()
 
 
 def test_a_recovery_that_died_does_not_bar_the_next(stack: Stack) -> None:
@@ -103,8 +159,7 @@ def test_a_recovery_that_died_does_not_bar_the_next(stack: Stack) -> None:
     died = Job(f"{stack.jobs}/w1-recovery-1")
     died.start(lambda _progress: os._exit(9))
     assert died.wait(10)["slug"] == "job-died"
-    script(stack, "abort", "w1")
-    assert _journal.read(stack.journal or "").get("epoch", 2) == 2, "it was taken over"
+    assert "ended as aborted" in script(stack, "abort", "w1").stdout
 
 
 def test_who_asks_for_the_same_attaches_to_what_is_at_work(stack: Stack, tmp_path: Path) -> None:

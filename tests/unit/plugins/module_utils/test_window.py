@@ -56,7 +56,7 @@ def slug_of(step: Any, *arguments: Any) -> str:
 def test_a_new_window_has_its_preflight_behind_it() -> None:
     journal = _window.new("w1", "production/nickapp", "migrate", BY, 90, "2026-11-22T17:00:59.000Z", NOW, CLOCK, {"services": [1]})
     assert journal == {
-        "version": 1,
+        "version": 2,
         "id": "w1",
         "stack": "production/nickapp",
         "operation": "migrate",
@@ -300,7 +300,7 @@ class Windows(RuleBasedStateMachine):
         names = tuple(phase["name"] for phase in journal["phases"])
         assert names == _window.PHASES[: len(names)]
         assert names[-1] == journal["phase"]
-        assert (journal["version"], journal["id"]) == (1, "w1")
+        assert (journal["version"], journal["id"]) == (_window.JOURNAL_VERSION, "w1")
         assert journal["epoch"] == 1 + len(journal.get("taken_over", []))
         assert all(phase["result"] == "ok" for phase in journal["phases"][:-1])
         times = [time for phase in journal["phases"] for time in (phase["started"], phase.get("ended")) if time]

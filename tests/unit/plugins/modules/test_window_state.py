@@ -109,6 +109,17 @@ def test_one_of_many_that_open_at_once_wins(target: Target) -> None:
     assert not list(target.stack.glob("windows/*"))
 
 
+def test_a_disk_that_is_full_leaves_no_lock_that_nobody_can_free(target: Target) -> None:
+    """The journal is the last that is written: here, after what cannot be written."""
+    target.stack.mkdir(parents=True)
+    (target.stack / "dbops-window").mkdir()
+    assert target.open()["slug"] == "target-file"
+    assert not target.journal.exists()
+    assert not (target.stack / "window.private.json").exists()
+    (target.stack / "dbops-window").rmdir()
+    assert "failed" not in target.open(), "the lock is free"
+
+
 def test_a_window_from_its_opening_to_its_end(target: Target) -> None:
     opened = target.open(minutes=30, record={"services": [{"name": "backend"}]})
     journal = opened["journal"]
