@@ -191,6 +191,7 @@ class Door:
     def open(self, note: Callable[[str], None] | None = None) -> dict[str, Any]:
         """The window's role is gone, the database takes sessions, and the rules are out; whatever was done before.
 
+        The file says nothing of what the server has loaded: it loads it again even where nothing is in it.
         note: told the mark of the moment before anybody can write again; by then all writes of our own are done.
         """
         was_shut = bool(self._on_file("show", self._path()))
@@ -199,10 +200,9 @@ class Door:
             self._remove_role()
         if left["barred"]:
             self.server.execute(allow(self.database))
-        if was_shut:
-            if note:
-                note(self.mark())
-            self._write("")
+        if was_shut and note:
+            note(self.mark())
+        self._write("")
         return {"changed": was_shut or any(left.values()), "role": self.role}
 
     def lock_out(self) -> None:

@@ -250,6 +250,9 @@ class _Ending:
         self.truth.append("Nothing was stopped.")
 
     def _start_again(self) -> None:
+        if self.journal["phase"] == "stopped":
+            # Whoever stopped them was cut off, and the engine goes on: what runs now may be about to end.
+            _services_run.stop(self.services)
         self._return_redis()
         self._open_the_door()
         _services_run.start(self.services, self.before, None)

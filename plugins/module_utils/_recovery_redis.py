@@ -82,7 +82,9 @@ class RedisEnding:
             done = self._put_back()
             return done["failed_directory"], done["notes"]
         if self.undo["writes"] and self.snapshot:
-            done = self._restore(require_complete(self.undo["backup_dir"], self.snapshot)).swap(Unheard())
+            restore = self._restore(require_complete(self.undo["backup_dir"], self.snapshot))
+            # Once it serves the application writes, and it holds what it held no more.
+            done = restore.result() if restore.is_swapped() else restore.swap(Unheard())
             return done["old_directory"], done["notes"]
         return "", []
 

@@ -326,6 +326,12 @@ class Restore:
                 "Look at its log before anybody writes.",
             )
 
+    def is_swapped(self) -> bool:
+        """The server runs, with the backup's data or what became of them."""
+        with self._files() as (_client, swap):
+            there = {leftover.name for leftover in swap.leftovers()}
+        return swap.old in there and f"dbops__new_{self.plan.moment}" not in there and bool(self.plan.service.look()["running"])
+
     # ------------------------------------------------------------------------------------------------------------
 
     def result(self) -> dict[str, Any]:

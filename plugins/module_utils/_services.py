@@ -88,9 +88,15 @@ class ContainerService(Service):
     def containers(self) -> list[str]:
         return [self.spec.get("container") or self.name]
 
+    def _kept(self) -> str:
+        """What the predecessor of a container with another image is called. Between two renames there may be it alone."""
+        return f"{self.containers()[0]}__replaced" if self.spec["kind"] == "container" else ""
+
     def _inspect(self) -> list[dict[str, Any]]:
         found = [self.engine.inspect("container", name) for name in self.containers()]
         known = [facts for facts in found if facts is not None]
+        if not known and self._kept():
+            known = [facts for facts in [self.engine.inspect("container", self._kept())] if facts is not None]
         if not known:
             raise _failed(
                 "service-unknown",
@@ -135,6 +141,8 @@ class ContainerService(Service):
 
     def start(self, release: str, restart_policy: str) -> None:
         known = self._inspect()
+        if self._kept() and known[0]["Name"].lstrip("/") == self._kept():
+            self._engine("rename", self._kept(), self.containers()[0])  # a step of `recreate` that was cut off
         if release and not self._runs(known, release):
             self.recreate(release, restart_policy)
             return
@@ -165,8 +173,7 @@ class ContainerService(Service):
 
     def recreate(self, release: str, restart_policy: str) -> None:
         """The same container with another image. Its predecessor is kept, stopped, until the next release."""
-        name = self.containers()[0]
-        kept = f"{name}__replaced"
+        name, kept = self.containers()[0], self._kept()
         predecessor = self.engine.inspect("container", kept)
         if predecessor and self._runs([predecessor], release):
             self._engine("rm", "--force", name)

@@ -45,26 +45,37 @@ def start(services: list[Service], before: list[Facts], images: dict[str, str] |
     """The services that were started, and the image_id that each of them is to run.
 
     before: what ran before the stop; only that is started. images: the image_id of each release that was prepared; None for what
-    ran before.
+    ran before. One that cannot be started keeps none of the others down; the first such failure is raised in the end.
     """
     known = {facts["name"]: facts for facts in before}
-    started = {}
+    started: dict[str, str] = {}
+    failures: list[OperationError] = []
     for service in reversed(services):
         facts = known.get(service.name, {"running": False})
         if not facts["running"]:
             continue
-        release, identity = _wanted(service, facts, images)
-        now = service.look()
-        if now["running"] and now["image_id"] == identity:
-            if not check_mode:
-                service.keep(facts["restart_policy"])
-            continue
-        if not check_mode:
-            if now["running"]:
-                service.stop()  # another release than the one that is wanted
-            service.start(release, facts["restart_policy"])
-        started[service.name] = identity
+        try:
+            started.update(_start(service, facts, images, check_mode=check_mode))
+        except OperationError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
     return started
+
+
+def _start(service: Service, facts: Facts, images: dict[str, str] | None, *, check_mode: bool) -> dict[str, str]:
+    """The image_id that the service is to run, by its name; {} where it runs that already."""
+    release, identity = _wanted(service, facts, images)
+    now = service.look()
+    if now["running"] and now["image_id"] == identity:
+        if not check_mode:
+            service.keep(facts["restart_policy"])
+        return {}
+    if not check_mode:
+        if now["running"]:
+            service.stop()  # another release than the one that is wanted
+        service.start(release, facts["restart_policy"])
+    return {service.name: identity}
 
 
 def see_images(services: list[Service], looked: list[Facts], started: dict[str, str]) -> None:

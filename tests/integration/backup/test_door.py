@@ -106,6 +106,18 @@ def test_a_shut_door_keeps_the_application_out_and_an_open_one_lets_it_in(
     assert rules(postgres) == before
 
 
+def test_a_door_whose_opening_was_cut_off_before_the_server_knew_is_opened(
+    caller: Caller, postgres: Postgres, make_database: Callable[..., str]
+) -> None:
+    database = make_database()
+    door(caller, database, "shut")
+    take_out = 'file=$(psql -U amanat -Atc "SHOW hba_file" postgres) && sed -i "/amanat.dbops door/d" "$file"'
+    engine("exec", postgres.container, "sh", "-c", take_out)
+    assert log_in(postgres, database).returncode != 0
+    door(caller, database, "open")
+    assert log_in(postgres, database).returncode == 0
+
+
 def test_whoever_is_inside_is_sent_away(
     caller: Caller, postgres: Postgres, make_database: Callable[..., str], stay: Callable[[str, str], None]
 ) -> None:

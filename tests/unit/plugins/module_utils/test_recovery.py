@@ -238,6 +238,12 @@ def test_the_journal_says_where_the_door_was_left(end: Callable[[World], Any]) -
     assert who.seen["door"]["state"] == "shut"
 
 
+def test_what_is_still_being_stopped_is_stopped_first(end: Callable[[World], Any]) -> None:
+    world = World(journal("stopped"), data=OLD, running=OLD)
+    assert end(world)[0] == "rolled_back"
+    assert world.did.index("stop") < world.did.index("start old")
+
+
 def test_what_was_ill_before_is_not_held_for_it(end: Callable[[World], Any]) -> None:
     world = World(journal("stopped", health={"before": {"ok": False}}), data=OLD, healthy=())
     result, who = end(world)

@@ -98,6 +98,7 @@ class Stack:
     def container(self, name: str, *, running: bool, policy: str = "no", image: str = "sha256:1") -> None:
         self.known[f"container {name}"] = {
             "Id": f"id-{name}",
+            "Name": f"/{name}",
             "Image": image,
             "State": {"Running": running},
             "Config": {"Image": "nickapp:1", "Env": ["PG_URL=postgres://u:s3cret@h/d", "PORT=1"]},
@@ -195,6 +196,17 @@ def test_the_predecessor_comes_back_as_it_was(stack: Stack) -> None:
     stack.known["image nickapp:1"] = {"Id": "sha256:1"}
     stack.service(kind="container").start("nickapp:1", "always")
     assert stack.asked() == ["rm --force backend", "rename backend__replaced backend", "update --restart always backend", "start backend"]
+
+
+@pytest.mark.parametrize("release", ["", "nickapp:1"])
+def test_a_predecessor_that_lost_its_name_to_nobody_gets_it_back(stack: Stack, release: str) -> None:
+    """Whoever gave the service another image was killed between two renames."""
+    stack.container("backend__replaced", running=False, image="sha256:1")
+    stack.known["image nickapp:1"] = {"Id": "sha256:1"}
+    service = stack.service(kind="container")
+    assert (service.look()["running"], service.look()["image_id"]) == (False, "sha256:1")
+    service.start(release, "no")
+    assert stack.asked() == ["rename backend__replaced backend", "start id-backend__replaced"]
 
 
 @pytest.mark.parametrize(("first", "second", "running"), [(True, True, True), (True, False, True), (False, False, False)])

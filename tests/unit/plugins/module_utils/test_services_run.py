@@ -78,5 +78,19 @@ def test_a_service_that_runs_another_image_than_the_one_prepared_is_a_failure(co
     assert "was to run image one, and runs two" in caught.value.what
 
 
+def test_one_that_cannot_be_started_keeps_no_other_down(tmp_path: Path) -> None:
+    def one(name: str, start: str) -> Service:
+        status = ["sh", "-c", f"[ -e {tmp_path}/{name} ] || exit 3"]
+        spec = {"name": name, "kind": "command", "image": "", "status": status, "stop": ["true"], "start": ["sh", "-c", start]}
+        return service_of(spec, Context(Engine(), str(tmp_path)))
+
+    services = [one("web", f"touch {tmp_path}/web"), one("api", "echo broken >&2; exit 1")]
+    before = [{"name": each.name, "running": True, "release": "", "image_id": "", "restart_policy": ""} for each in services]
+    with pytest.raises(OperationError) as caught:
+        _services_run.start(services, before, None)
+    assert "'api'" in caught.value.what
+    assert services[0].look()["running"]
+
+
 def test_what_a_command_says_that_it_runs_is_its_own_affair(context: Context) -> None:
     _services_run.see_images([service(context, "command")], [{"image_id": "2.0"}], {"api": "/srv/2"})
