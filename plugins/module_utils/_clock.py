@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from ._window import Clock
@@ -17,7 +18,9 @@ def read() -> Clock:
     """The moment now. A container that was started anew counts as a machine that was: its first process is another one."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
         boot = stream.read().strip()
-    with open("/proc/1/stat", encoding="utf-8", errors="replace") as stream:
+    begun = ""
+    # Others' processes may be hidden from whoever is not root.
+    with contextlib.suppress(OSError), open("/proc/1/stat", encoding="utf-8", errors="replace") as stream:
         # https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: field 22, counted from behind the name in parentheses.
         begun = stream.read().rpartition(")")[2].split()[19]
     return Clock(f"{boot}/{begun}", time.clock_gettime(time.CLOCK_BOOTTIME))

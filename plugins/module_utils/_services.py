@@ -53,6 +53,10 @@ class Service:
         """name, kind, running, release (what was asked for), image_id (what runs), restart_policy."""
         raise NotImplementedError
 
+    def is_about_to_run(self) -> bool:
+        """It does not run, and will without anybody's doing."""
+        return False
+
     def stop(self) -> None:
         raise NotImplementedError
 
@@ -264,11 +268,20 @@ class SystemdService(Service):
             raise _failed("service-unknown", self.name, "systemd has no such unit", self.unit, "Correct dbops_services.")
         return self.facts(running=values.get("ActiveState") in ("active", "activating", "reloading"))
 
+    def is_about_to_run(self) -> bool:
+        """A start of the machine has it in its queue."""
+        out = self._run(Command(["systemctl", "show", "--property", "Job", "--value", self.unit]), "systemctl show")
+        return out.strip() not in ("", "0")
+
     def stop(self) -> None:
         self._run(Command(["systemctl", "stop", self.unit]), "systemctl stop")
 
     def start(self, _release: str, _restart_policy: str) -> None:
-        self._run(Command(["systemctl", "start", self.unit]), "systemctl start")
+        # The switch of a window comes before the application's units: they would wait for it, and it for them.
+        listing = ["list-units", "--plain", "--no-legend", "--state=activating", "dbops-window-*.service"]
+        at_work = self._run(Command(["systemctl", *listing]), "systemctl list-units").strip()
+        mode = ["--job-mode=ignore-dependencies"] if at_work else []
+        self._run(Command(["systemctl", "start", *mode, self.unit]), "systemctl start")
 
 
 class CommandService(Service):

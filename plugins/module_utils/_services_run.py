@@ -14,7 +14,7 @@ from ._services import ContainerService, Facts, Service
 
 def stop(services: list[Service], *, check_mode: bool = False) -> list[str]:
     """Stop those that run, each proved to be down; their names."""
-    running = [service for service in services if service.look()["running"]]
+    running = [service for service in services if service.look()["running"] or service.is_about_to_run()]
     for service in running:
         if check_mode:
             continue

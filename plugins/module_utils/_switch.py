@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
+import traceback
 
 from . import _clock, _journal, _window
 from ._command import Command, run
@@ -32,13 +34,17 @@ _SERVICE = """\
 # Brings {stack} back when whoever runs its maintenance window is gone. Written when the window stops services, removed at its end.
 [Unit]
 Description=Dead man's switch of the maintenance window on {stack}
-After=docker.service podman.service network-online.target
+After=docker.service podman.service postgresql.service redis-server.service redis.service network-online.target
+Before={units}
 Wants=network-online.target
+StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot
-ExecStart={script} switch
+ExecStart="{python}" "{script}" switch
 TimeoutStartSec=infinity
+Restart=on-failure
+RestartSec=30
 
 [Install]
 WantedBy=multi-user.target
@@ -66,22 +72,37 @@ def _name(stack: Stack) -> str:
     return f"dbops-window-{stack.environment}-{stack.name}"
 
 
+def _script(stack: Stack, verb: str) -> Command:
+    """By its interpreter: where it lies nothing may be allowed to be executed."""
+    return Command([sys.executable, stack.script, verb])
+
+
+def _failed(why: str, cure: str) -> OperationError:
+    return OperationError("switch-failed", f"The dead man's switch could not be armed: {why}.", "Nothing was stopped.", cure)
+
+
 def _systemctl(*arguments: str) -> None:
     answer = run(Command(["systemctl", *arguments]), timeout=60)
     if not answer.ok:
-        raise OperationError(
-            "switch-failed",
-            f"The dead man's switch could not be armed: systemctl {arguments[0]}: {answer.reason}.",
-            "Nothing was stopped.",
-            "Correct what systemd says.",
-        )
+        raise _failed(f"systemctl {arguments[0]}: {answer.reason}", "Correct what systemd says.")
 
 
-def arm(stack: Stack, window: str, seconds: float) -> str:
-    """Fire in `seconds`, unless the journal says later by then. The kind of switch."""
+def _named(unit: str) -> str:
+    return unit if "." in unit else f"{unit}.service"
+
+
+def arm(stack: Stack, window: str, seconds: float, units: list[str]) -> str:
+    """Fire in `seconds`, unless the journal says later by then. The kind of switch.
+
+    units: of the application, which on a machine that was started anew do not start before it is known on what.
+    """
+    tried = run(_script(stack, "status"), timeout=60)
+    if not tried.ok:
+        raise _failed(f"{stack.script} does not run: {tried.reason}", "Correct what it says: without it nobody would start them again.")
     if kind() == "systemd":
         _write_timer(stack, seconds)
-        write_text(os.path.join(_UNITS, f"{_name(stack)}.service"), _SERVICE.format(stack=stack, script=stack.script), 0o644)
+        service = _SERVICE.format(stack=stack, python=sys.executable, script=stack.script, units=" ".join(map(_named, units)))
+        write_text(os.path.join(_UNITS, f"{_name(stack)}.service"), service, 0o644)
         _systemctl("daemon-reload")
         _systemctl("enable", "--quiet", f"{_name(stack)}.service")
         _systemctl("restart", f"{_name(stack)}.timer")
@@ -104,18 +125,25 @@ def again(stack: Stack, seconds: float) -> None:
 
 
 _LOOK = 1.0  # seconds between two looks at the journal
+_AGAIN = 30.0  # seconds until it fires once more, where the window is open even then
 
 
 def _sleep(stack: Stack, window: str, progress: Progress) -> dict[str, bool]:
     """What the process does: it has no manager, so it looks at the journal again and again, and ends with its window."""
     progress.say("waiting", now=True)
     while True:
-        journal = _journal.read(stack.journal)
-        if journal.get("id") != window or journal["state"] != "open":
-            return {"changed": False}
-        if _window.left(journal, _clock.read()) <= 0:
-            run(Command([stack.script, "switch"]))
-        time.sleep(_LOOK)
+        pause = _LOOK
+        try:
+            journal = _journal.read(stack.journal)
+            if journal.get("id") != window or journal["state"] != "open":
+                return {"changed": False}
+            if _window.left(journal, _clock.read()) <= 0:
+                run(_script(stack, "switch"))
+                pause = _AGAIN
+        except Exception:  # noqa: BLE001 - a disk, or a hand in the journal: it is the last one that watches
+            traceback.print_exc()
+            pause = _AGAIN
+        time.sleep(pause)
 
 
 def disarm(stack: Stack) -> None:

@@ -113,9 +113,16 @@ _VERBS = {"recovered": "recover", "aborted": "abort"}
 
 
 def _predict(stack: Stack, params: dict[str, Any]) -> dict[str, Any]:
-    journal = _journal.held(stack, params["window"])
-    point = bool(journal["undo"]["guarded"])
-    row = _verdict.row(journal["phase"], journal["operation"], point=point, written=True)
+    """What is foreseen, without a look at any server: that the application has written since its start, and not before it."""
+    if params["state"] == "recovered":
+        _script.require_stale(stack, params["window"])
+    journal = _journal.held(stack, params["window"], params["epoch"])
+    undo, going = journal.get("undo") or {}, journal.get("going")
+    point = bool(undo.get("guarded") or (undo.get("redis") or {}).get("restores"))
+    operation = "destructive" if (journal.get("migrations") or {}).get("destructive") else journal["operation"]
+    row = _verdict.row(journal["phase"], operation, point=point, written=journal["phase"] != "operated")
+    if going == _verdict.RETURN:
+        row = _verdict.RESUMED
     return {
         "changed": True,
         "journal": journal,

@@ -182,13 +182,17 @@ def _advance(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, An
     def how(before: Journal) -> Journal:
         journal = _window.advance(before, params["phase"], now, clock, params["record"])
         if params["phase"] == "stopped" and not module.check_mode:
-            journal["switch"] = _switch.arm(stack, journal["id"], _window.left(journal, clock))
+            services = (journal.get("undo") or {}).get("services") or []
+            units = [service.get("unit") or service["name"] for service in services if service["kind"] == "systemd"]
+            journal["switch"] = _switch.arm(stack, journal["id"], _window.left(journal, clock), units)
         return journal
 
     return _change(module, stack, how)
 
 
 def _extend(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
+    if module.params["minutes"] < 1:
+        module.fail_json(msg=f"minutes: a window is made longer by whole minutes, not by {module.params['minutes']}")
     return _change(module, stack, lambda before: _window.extend(before, module.params["minutes"], now))
 
 

@@ -44,10 +44,10 @@ def target() -> Iterator[None]:
         yield
 
 
-def module(name: str, **arguments: Any) -> dict[str, Any]:
+def module(name: str, target: str = NAME, **arguments: Any) -> dict[str, Any]:
     """Run a module of the collection on the target."""
-    connection = ["-i", f"{NAME},", "-c", "community.docker.docker", "-e", "ansible_python_interpreter=/usr/bin/python3"]
-    command = ["ansible", *connection, NAME, "-m", f"amanat.dbops.{name}", "-a", json.dumps({"stack": "development/x", **arguments})]
+    connection = ["-i", f"{target},", "-c", "community.docker.docker", "-e", "ansible_python_interpreter=/usr/bin/python3"]
+    command = ["ansible", *connection, target, "-m", f"amanat.dbops.{name}", "-a", json.dumps({"stack": "development/x", **arguments})]
     environ = {**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
     done = subprocess.run(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True, check=False)
     return json.JSONDecoder().raw_decode(done.stdout.partition(" => ")[2])[0]
@@ -70,6 +70,32 @@ def test_an_unknown_unit_is_named() -> None:
     answer = module("stack_services_info", services=[{"name": "x", "kind": "systemd", "unit": "no-such.service"}])
     assert answer["slug"] == "service-unknown"
     assert "no-such.service" in answer["msg"]
+
+
+@pytest.mark.slow
+def test_a_machine_that_is_started_anew_ends_its_window_before_the_unit_runs() -> None:
+    """The unit would be started with the machine. It waits for the switch, which starts it itself, on what it has found."""
+    worker = "[Service]\nExecStart=/usr/bin/python3 -m http.server 8099\n[Install]\nWantedBy=multi-user.target\n"
+    health = {"url": "http://127.0.0.1:8099/", "timeout": 30, "successes": 1}
+    undo = {"engine": {"binary": "docker", "socket": ""}, "postgres_container": "", "postgres_bin_dir": "", "services": [SERVICE]}
+    before = {"name": "worker", "kind": "systemd", "running_before": True, "release_before": "", "image_before": "", "restart_policy": ""}
+    record = {"services": [before], "images": {}, "undo": {**undo, "guarded": False, "moment": "", "redis": {}, "health": health}}
+    with at_work("window-systemd-boot") as name:
+        inside("sh", "-c", "cat > /etc/systemd/system/worker.service", stdin=worker, target=name)
+        inside("systemctl", "enable", "--now", "worker.service", target=name)
+        window = module("window_state", target=name, state="open", operation="none", record=record)["journal"]["id"]
+        for phase in ("backed_up", "stopped"):
+            module("window_state", target=name, state="advance", window=window, phase=phase)
+        service = inside("cat", "/etc/systemd/system/dbops-window-development-x.service", target=name)
+        assert "Before=worker.service" in service
+        inside("systemctl", "stop", "worker.service", target=name)
+        engine("restart", name)
+        ended = f"/var/lib/dbops/development/x/windows/{window}.json"
+        inside("timeout", "120", "sh", "-c", f"until [ -e {ended} ]; do sleep 0.2; done", target=name)
+        journal = json.loads(inside("cat", ended, target=name))
+        assert (journal["state"], journal["going"]) == ("rolled_back", "start_again"), journal
+        assert inside("systemctl", "is-active", "worker.service", target=name) == "active"
+        assert inside("sh", "-c", "ls /etc/systemd/system | grep dbops || true", target=name) == ""
 
 
 @pytest.mark.slow

@@ -202,6 +202,13 @@ def test_a_failed_window_bars_the_next_until_it_is_acknowledged(target: Target, 
     assert "failed" not in target.open()
 
 
+@pytest.mark.parametrize("minutes", [0, -5])
+def test_a_window_is_not_made_shorter(target: Target, window: str, minutes: int) -> None:
+    before = target.files()
+    assert "not by" in target.call("extend", window=window, minutes=minutes)["msg"]
+    assert target.files() == before
+
+
 def test_an_open_window_is_not_acknowledged_away(target: Target, window: str) -> None:
     target.refused("acknowledge", "window-not-failed", window=window)
 

@@ -1,0 +1,69 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The dead man's switch does not go away by itself while its window is open, and is not armed where it could do nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _journal, _script, _switch, _window
+from ansible_collections.amanat.dbops.plugins.module_utils._command import Answer, Command
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._job import Unheard
+from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
+
+NOW = datetime(2026, 11, 22, 17, 1, 2, 0, timezone.utc)
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Stack:
+    """Of a window of an hour whose time is over."""
+    stack = Stack.parse("production/shop", str(tmp_path))
+    clock = _clock.read()
+    with _journal.alone(stack):
+        clock = _window.Clock(clock.boot, clock.seconds - 3700)
+        _journal.put(stack, _window.new("w1", str(stack), "none", {"user": "mo"}, 60, "", NOW, clock, {}))
+    _script.install(stack)
+    return stack
+
+
+def test_it_fires_until_its_window_has_ended_and_not_without_pause(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    fired: list[list[str]] = []
+    slept: list[float] = []
+
+    def run(command: Command) -> Answer:
+        fired.append(command.argv[1:])
+        if len(fired) == 2:
+            Path(stack.journal).write_text("{", encoding="utf-8")  # somebody edits it
+        if len(fired) == 3:
+            Path(stack.journal).unlink()
+        return Answer(2, "", "")
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 4:
+            Path(stack.journal).write_text(good, encoding="utf-8")
+
+    good = Path(stack.journal).read_text(encoding="utf-8")
+    monkeypatch.setattr(_switch, "run", run)
+    monkeypatch.setattr(_switch.time, "sleep", sleep)
+    assert _switch._sleep(stack, "w1", Unheard()) == {"changed": False}
+    assert fired == [[stack.script, "switch"]] * 3
+    assert set(slept) == {_switch._AGAIN}
+
+
+def test_it_is_not_armed_where_its_script_does_not_run(stack: Stack) -> None:
+    Path(stack.script).write_text("import no_such_module", encoding="utf-8")
+    with pytest.raises(OperationError) as caught:
+        _switch.arm(stack, "w1", 60, [])
+    assert (caught.value.slug, caught.value.state) == ("switch-failed", "Nothing was stopped.")
+
+
+def test_the_script_need_not_be_executable(stack: Stack) -> None:
+    Path(stack.script).chmod(0o600)
+    kind = _switch.arm(stack, "w1", 3600, []) if _switch.kind() == "process" else "process"
+    assert kind == "process"
+    Path(stack.journal).unlink()
