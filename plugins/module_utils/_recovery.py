@@ -370,7 +370,7 @@ class _Ending:
         if self._returned:
             return True
         point = self.point()
-        return point.is_returned or point.is_untouched or (going and self.door.is_shut())
+        return point.is_returned or (going and (point.is_untouched or self.door.is_shut()))
 
     def _written(self) -> bool:
         """Whether the application may have written since the rollback point; not known counts as yes, and once is for ever."""
