@@ -15,8 +15,9 @@ from types import SimpleNamespace
 from typing import Any, Callable
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils import _recovery, _verdict
+from ansible_collections.amanat.dbops.plugins.module_utils import _recovery, _recovery_redis, _verdict
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._recovery_redis import RedisEnding
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 
 NEW, OLD = "new", "old"
@@ -286,3 +287,54 @@ def test_every_verdict_stands_in_the_journal_before_it_is_carried_out(end: Calla
     end(world)
     assert world.journal["going"] == _verdict.RETURN
     assert world.did.index("note") < world.did.index("stop") < world.did.index("go back")
+
+
+# -- what is ended before --------------------------------------------------------------------------------------------------
+
+
+def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **known: Any) -> Any:
+    """Whoever ends a window, after it was made quiet in a world where no server answers."""
+
+    def dead(*_: Any) -> None:
+        raise OperationError("postgres-unreachable", "PostgreSQL does not answer.", "", "")
+
+    undo = {"guarded": False, "engine": {}, "services": [], "redis": {}, "postgres_container": "", "postgres_bin_dir": ""}
+    monkeypatch.setattr(_recovery._quiet, "PATIENCE", 0.0)
+    monkeypatch.setattr(_recovery._Ending, "server", property(dead))
+    one = _recovery._Ending(
+        Stack.parse("production/shop", str(tmp_path)), {**journal("stopped"), "undo": undo, **known}, lambda _doing: None
+    )
+    one._make_quiet()
+    return one
+
+
+def test_a_window_that_does_nothing_in_the_database_asks_it_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert not quiet(monkeypatch, tmp_path, operation="none").seen
+
+
+def test_an_abort_before_the_stop_needs_no_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    one = quiet(monkeypatch, tmp_path, phase="backed_up", operation="migrate")
+    assert one.seen["warnings"] == ["Whether all that the window had begun has ended is not known: PostgreSQL does not answer."]
+
+
+def test_after_the_stop_it_has_to_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(OperationError):
+        quiet(monkeypatch, tmp_path, phase="operated", operation="migrate")
+
+
+def test_a_redis_that_has_its_data_again_is_not_compared_with_what_it_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By then the application has written to it."""
+    did: list[str] = []
+
+    def restore(swapped: bool) -> Any:
+        result = {"old_directory": "dbops__old"}
+        return SimpleNamespace(is_swapped=lambda: swapped, result=lambda: result, swap=lambda _: did.append("swap") or result)
+
+    ending = RedisEnding(
+        Stack.parse("production/shop", str(tmp_path)), {"restores": False, "writes": True, "backup_dir": ""}, "s", "m", {}, {}
+    )
+    monkeypatch.setattr(_recovery_redis, "require_complete", lambda *_: {})
+    for swapped in (False, True):
+        monkeypatch.setattr(RedisEnding, "_restore", lambda *_, swapped=swapped: restore(swapped))
+        assert ending.go_back() == "dbops__old"
+    assert did == ["swap"]

@@ -9,6 +9,7 @@ import itertools
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.amanat.dbops.plugins.module_utils import _verdict, _window
 
 PHASES = _window.PHASES[1:]
@@ -57,6 +58,11 @@ def test_an_operation_that_was_interrupted_is_undone(operation: str) -> None:
 def test_what_cannot_be_undone_waits_for_a_person(operation: str) -> None:
     assert _verdict.row("operated", operation, point=False, written=False).verdict == _verdict.HOLD
     assert _verdict.row("started", operation, point=True, written=True).unhealthy == _verdict.HOLD
+
+
+def test_people_are_told_of_every_end() -> None:
+    variables = (Path(__file__).resolve().parents[4] / "roles/maintenance_window/vars/main.yml").read_text(encoding="utf-8")
+    assert set(yaml.safe_load(variables)["__maintenance_window_event_of_end"]) == set(_verdict.ENDS.values())
 
 
 def test_the_table_of_the_docs_is_this_one() -> None:

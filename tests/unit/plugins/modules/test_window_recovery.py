@@ -1,0 +1,56 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What check mode foresees of an interrupted window is what the table says of it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _journal, _window
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
+from ansible_collections.amanat.dbops.plugins.modules import window_recovery
+
+NOW = datetime(2026, 11, 22, 17, 1, 2, 0, timezone.utc)
+POINT, NO_POINT, REDIS = {"guarded": True}, {"guarded": False}, {"guarded": False, "redis": {"restores": True}}
+
+
+def foreseen(tmp_path: Path, state: str, age: float = 0.0, epoch: int = 0, **known: Any) -> dict[str, Any]:
+    stack = Stack.parse("production/shop", str(tmp_path))
+    clock = _clock.read()
+    clock = _window.Clock(clock.boot, clock.seconds - age)
+    with _journal.alone(stack):
+        _journal.put(stack, {**_window.new("w1", str(stack), "migrate", {}, 60, "", NOW, clock, {}), **known})
+    return window_recovery._predict(stack, {"window": "w1", "state": state, "epoch": epoch})
+
+
+@pytest.mark.parametrize(
+    ("known", "what"),
+    [
+        ({"phase": "operated", "undo": POINT}, "return"),
+        ({"phase": "operated", "undo": NO_POINT}, "start_again"),
+        ({"phase": "operated", "undo": NO_POINT, "migrations": {"destructive": ["a.sql"]}}, "hold"),
+        ({"phase": "operated", "operation": "restore", "undo": REDIS}, "return"),
+        ({"phase": "started", "undo": POINT}, "finish"),
+        ({"phase": "started", "undo": POINT, "going": "return"}, "return"),
+    ],
+)
+def test_it_is_what_would_be_done(tmp_path: Path, known: dict[str, Any], what: str) -> None:
+    assert foreseen(tmp_path, "aborted", **known)["verdict"]["what"] == what
+
+
+def test_a_window_that_is_under_way_is_not_recovered(tmp_path: Path) -> None:
+    with pytest.raises(OperationError) as caught:
+        foreseen(tmp_path, "recovered", phase="operated", undo=POINT)
+    assert caught.value.slug == "window-alive"
+    assert foreseen(tmp_path, "recovered", age=3700, phase="operated", undo=POINT)["verdict"]["end"] == "rolled_back"
+
+
+def test_a_window_of_somebody_else_is_none_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(OperationError) as caught:
+        foreseen(tmp_path, "aborted", epoch=2)
+    assert caught.value.slug == "window-lost"
