@@ -86,6 +86,7 @@ def main_of(module: AnsibleModule, body: Callable[[AnsibleModule], dict[str, Any
     """
     try:
         with _guards_recorded(module), _fenced(module):
+            _name_the_job(module)
             result = body(module)
     except OperationError as error:
         result = {"failed": True, **error.as_result()}
@@ -160,6 +161,13 @@ def _fenced(module: AnsibleModule) -> contextlib.AbstractContextManager[None]:
 def window_of(module: AnsibleModule) -> str:
     """The window that this is a step of; "" outside one."""
     return str(module.params.get("fence", "")).rpartition("/")[0]
+
+
+def _name_the_job(module: AnsibleModule) -> None:
+    """The job of a step is its window's, whatever role it belongs to: whoever takes the window over ends it, too."""
+    window, job = window_of(module), module.params.get("job")
+    if window and job and not job.startswith(f"{window}-"):
+        module.params["job"] = f"{window}-{job}"
 
 
 def file_failure(error: OSError) -> OperationError:
