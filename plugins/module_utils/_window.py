@@ -47,7 +47,7 @@ Journal = dict[str, Any]
 _OWN = frozenset(
     {
         *("version", "id", "stack", "operation", "epoch", "state", "opened_by", "opened", "deadline"),
-        *("phase", "phases", "ended", "acknowledged", "clock", "seconds", "taken_over"),
+        *("phase", "phases", "ended", "acknowledged", "clock", "seconds", "taken_over", "seal"),
     }
 )
 
@@ -191,7 +191,7 @@ def close(journal: Journal, state: str, now: datetime, record: Journal) -> Journ
 def take_over(journal: Journal, by: dict[str, str], why: str, now: datetime) -> Journal:
     """Whoever acts from now on knows the new epoch; a step of before, wherever it still runs, does not.
 
-    A failed window is under way again: somebody tries to bring it to a better end.
+    A failed window is under way again: somebody tries to bring it to a better end. Why it had failed is history from now on.
     """
     if journal["state"] not in ("open", "failed") or journal.get("acknowledged"):
         raise OperationError(
@@ -205,7 +205,10 @@ def take_over(journal: Journal, by: dict[str, str], why: str, now: datetime) -> 
     for key in ("ended", "result", "detail"):
         journal["phases"][-1].pop(key, None)
     journal.update(state="open", epoch=journal["epoch"] + 1)
-    journal.setdefault("taken_over", []).append({"at": stamp(now), "by": by, "why": why, "epoch": journal["epoch"]})
+    taken = {"at": stamp(now), "by": by, "why": why, "epoch": journal["epoch"]}
+    if "error" in journal:
+        taken["error"] = journal.pop("error")
+    journal.setdefault("taken_over", []).append(taken)
     return journal
 
 
