@@ -23,7 +23,6 @@ from typing import Callable
 
 from . import _journal, _processes, _window
 from ._errors import OperationError
-from ._files import write_json
 from ._job import Job
 from ._stack import Stack
 
@@ -84,7 +83,7 @@ def taken_over(
                     "Wait for it.",
                 )
             journal = _window.take_over(journal, by, why, now)
-            write_json(stack.journal, journal)
+            _journal.put(stack, journal)
         descriptor = os.open(_path(stack), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             _clear(stack, descriptor)

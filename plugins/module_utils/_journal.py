@@ -4,26 +4,55 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The journal of a window on disk: read, held, changed by one at a time, and kept when the window has ended."""
+"""The journal of a window on disk: read, held, changed by one at a time, and kept when the window has ended.
+
+While the window is open there is a second copy of it beside: a journal that is cut off, or was changed by hand, would leave nobody
+who knows how the services are brought back. Each carries a seal, by which it is known to be as it was written.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
+import json
 import os
 from collections.abc import Iterator
 from typing import Any, Callable
 
 from . import _private, _window
 from ._errors import OperationError
-from ._files import make_private_directory, read_json, sync_directory, write_json
+from ._files import create_json, make_private_directory, read_json, sync_directory, write_json
 from ._stack import Stack
 
 Journal = _window.Journal
 
+_SEAL = "seal"
+
+
+def _sealed(journal: Journal) -> Journal:
+    return {**journal, _SEAL: _seal(journal)}
+
+
+def _seal(journal: Journal) -> str:
+    return hashlib.sha256(json.dumps(journal, sort_keys=True).encode()).hexdigest()
+
+
+def _copy(path: str) -> str:
+    return f"{path.removesuffix('.json')}.copy.json"
+
 
 def read(path: str) -> Journal:
-    """{} where there is none."""
+    """{} where there is none. Of one that is damaged, its copy."""
+    try:
+        return _intact(path)
+    except OperationError:
+        if not os.path.exists(_copy(path)):
+            raise
+    return _intact(_copy(path))
+
+
+def _intact(path: str) -> Journal:
     try:
         journal = read_json(path)
     except ValueError as error:
@@ -32,6 +61,9 @@ def read(path: str) -> Journal:
         return {}
     if not isinstance(journal, dict) or not journal.get("id"):
         raise _unreadable(path, "it is no journal")
+    seal = journal.pop(_SEAL, "")
+    if seal and seal != _seal(journal):  # one without was written by an older release
+        raise _unreadable(path, "it is not as it was written")
     if journal.get("version", 0) > _window.JOURNAL_VERSION:
         raise _unreadable(path, f"a newer release of the collection wrote it (version {journal['version']})")
     return _window.upgrade(journal)
@@ -62,10 +94,10 @@ def alone(stack: Stack) -> Iterator[None]:
 def _settle(stack: Stack) -> None:
     with contextlib.suppress(OperationError):  # whoever reads it says that it cannot be read
         journal = read(stack.journal)
-        if journal:
-            _archive(stack, journal)
-        else:
-            _private.forget(stack)
+        if not journal:
+            _forget(stack)
+        elif path_of(stack, journal) != stack.journal:
+            put(stack, journal)
 
 
 def held(stack: Stack, window: str, epoch: int = 0) -> Journal:
@@ -97,21 +129,43 @@ def path_of(stack: Stack, journal: Journal) -> str:
     return os.path.join(stack.windows, f"{journal['id']}.json")
 
 
+def create(stack: Stack, journal: Journal) -> bool:
+    """Take the lock; False where another window has it."""
+    if not create_json(stack.journal, _sealed(journal)):
+        return False
+    write_json(_copy(stack.journal), _sealed(journal))
+    return True
+
+
+def write(path: str, journal: Journal) -> None:
+    """Of one that has ended."""
+    write_json(path, _sealed(journal))
+
+
 def put(stack: Stack, journal: Journal) -> None:
     """Write the last word, then free the lock: a reader finds the journal at one of the two places."""
-    write_json(stack.journal, journal)
+    # The copy first: it may be ahead of what is true, never behind.
+    write_json(_copy(stack.journal), _sealed(journal))
+    write_json(stack.journal, _sealed(journal))
     _archive(stack, journal)
 
 
 def _archive(stack: Stack, journal: Journal) -> None:
-    """A window that has ended holds the lock no more, and nobody needs its secrets."""
+    """A window that has ended holds the lock no more, and nobody needs what stands beside its journal."""
     path = path_of(stack, journal)
     if path != stack.journal:
         make_private_directory(stack.windows)
         os.rename(stack.journal, path)
         sync_directory(stack.windows)
         sync_directory(stack.directory)
-        _private.forget(stack)
+        _forget(stack)
+
+
+def _forget(stack: Stack) -> None:
+    """What stood beside the journal of a window that holds the lock no more."""
+    _private.forget(stack)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(_copy(stack.journal))
 
 
 def change(stack: Stack, window: str, how: Callable[[Journal], Journal], epoch: int = 0) -> Journal:

@@ -30,6 +30,9 @@ from ._stack import Stack
 _UNITS = "/etc/systemd/system"
 _MANAGED = "/run/systemd/system"  # https://www.freedesktop.org/software/systemd/man/latest/sd_booted.html
 
+_LOOK = 1.0  # seconds between two looks at the journal
+_AGAIN = 30.0  # seconds until it fires again where it could not bring the window to an end
+
 _SERVICE = """\
 # Brings {stack} back when whoever runs its maintenance window is gone. Written when the window stops services, removed at its end.
 [Unit]
@@ -44,7 +47,7 @@ Type=oneshot
 ExecStart="{python}" "{script}" switch
 TimeoutStartSec=infinity
 Restart=on-failure
-RestartSec=30
+RestartSec={again:.0f}
 
 [Install]
 WantedBy=multi-user.target
@@ -101,7 +104,7 @@ def arm(stack: Stack, window: str, seconds: float, units: list[str]) -> str:
         raise _failed(f"{stack.script} does not run: {tried.reason}", "Correct what it says: without it nobody would start them again.")
     if kind() == "systemd":
         _write_timer(stack, seconds)
-        service = _SERVICE.format(stack=stack, python=sys.executable, script=stack.script, units=" ".join(map(_named, units)))
+        service = _SERVICE.format(stack=stack, python=sys.executable, script=stack.script, units=" ".join(map(_named, units)), again=_AGAIN)
         write_text(os.path.join(_UNITS, f"{_name(stack)}.service"), service, 0o644)
         _systemctl("daemon-reload")
         _systemctl("enable", "--quiet", f"{_name(stack)}.service")
@@ -124,26 +127,22 @@ def again(stack: Stack, seconds: float) -> None:
         _systemctl("restart", f"{_name(stack)}.timer")
 
 
-_LOOK = 1.0  # seconds between two looks at the journal
-_AGAIN = 30.0  # seconds until it fires once more, where the window is open even then
-
-
 def _sleep(stack: Stack, window: str, progress: Progress) -> dict[str, bool]:
     """What the process does: it has no manager, so it looks at the journal again and again, and ends with its window."""
     progress.say("waiting", now=True)
+    next_try = 0.0
     while True:
-        pause = _LOOK
         try:
             journal = _journal.read(stack.journal)
             if journal.get("id") != window or journal["state"] != "open":
                 return {"changed": False}
-            if _window.left(journal, _clock.read()) <= 0:
+            if _window.left(journal, _clock.read()) <= 0 and time.monotonic() >= next_try:
                 run(_script(stack, "switch"))
-                pause = _AGAIN
+                next_try = time.monotonic() + _AGAIN
         except Exception:  # noqa: BLE001 - a disk, or a hand in the journal: it is the last one that watches
             traceback.print_exc()
-            pause = _AGAIN
-        time.sleep(pause)
+            time.sleep(_AGAIN)
+        time.sleep(_LOOK)
 
 
 def disarm(stack: Stack) -> None:

@@ -117,7 +117,7 @@ from typing import Any, Callable
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _journal, _private, _script, _switch, _window
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
-from ansible_collections.amanat.dbops.plugins.module_utils._files import create_json, make_private_directory, write_json
+from ansible_collections.amanat.dbops.plugins.module_utils._files import make_private_directory
 from ansible_collections.amanat.dbops.plugins.module_utils._module import AUDIT_OPTIONS, TARGET_OPTIONS, file_failure, main_of, stack_of
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import NAME, Stack
 
@@ -161,7 +161,7 @@ def _create(stack: Stack, journal: Journal, private: dict[str, Any]) -> None:
     try:
         _script.install(stack)
         _private.write(stack, private)
-        created = create_json(stack.journal, journal)
+        created = _journal.create(stack, journal)
     except OSError:
         _private.forget(stack)
         raise
@@ -208,7 +208,7 @@ def _annotate(module: AnsibleModule, stack: Stack, _now: datetime) -> dict[str, 
     path = os.path.join(stack.windows, f"{module.params['window']}.json")
     journal = _window.annotate(_journal.read(path), module.params["record"])
     if not module.check_mode:
-        write_json(path, journal)
+        _journal.write(path, journal)
     return {"changed": True, "journal": journal, "path": path}
 
 

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.amanat.dbops.plugins.module_utils import _journal
+
 from tests.integration.plays import ROOT
 
 from .conftest import Stack
@@ -50,7 +52,7 @@ def killed_in_mid_operation(stack: Stack, tmp_path: Path, by: signal.Signals = s
         until(begun.exists)
         controller.send_signal(by)
     try:
-        yield json.loads(stack.journal.read_text(encoding="utf-8"))
+        yield _journal.read(str(stack.journal))
     finally:
         goes_on.touch()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils import _journal
 from ansible_collections.amanat.dbops.plugins.module_utils._window import PHASES
 
 MODULE = "ansible_collections.amanat.dbops.plugins.modules.window_state"
@@ -105,7 +106,7 @@ def test_one_of_many_that_open_at_once_wins(target: Target) -> None:
     journal = won["journal"]
     told = f"opened {journal['opened']} by {journal['opened_by']['user']}"
     assert all(told in result["msg"] for result in lost)
-    assert json.loads(target.journal.read_text(encoding="utf-8")) == journal
+    assert _journal.read(str(target.journal)) == journal
     assert not list(target.stack.glob("windows/*"))
 
 
@@ -131,12 +132,12 @@ def test_a_window_from_its_opening_to_its_end(target: Target) -> None:
         advanced = target.call("advance", window=window, phase=phase)
         assert advanced["changed"] is True
         assert advanced["journal"]["phase"] == phase
-        assert json.loads(target.journal.read_text(encoding="utf-8")) == advanced["journal"]
+        assert _journal.read(str(target.journal)) == advanced["journal"]
     closed = target.call("close", window=window, result="closed", record={"downtime": {"seconds": 1.5}})
     assert closed["path"] == str(target.stack / "windows" / f"{window}.json")
     assert closed["journal"]["downtime"] == {"seconds": 1.5}
     assert closed["journal"]["services"] == [{"name": "backend"}]
-    assert json.loads(Path(closed["path"]).read_text(encoding="utf-8")) == closed["journal"]
+    assert _journal.read(closed["path"]) == closed["journal"]
     assert not target.journal.exists()
     shown = target.call("show")
     assert (shown["changed"], shown["journal"], shown["last"]) == (False, {}, closed["journal"])
@@ -253,7 +254,7 @@ def test_a_state_directory_that_cannot_be_used_is_no_crash(target: Target) -> No
 )
 def test_a_step_that_fails_tells_what_the_journal_says(target: Target, window: str, step: dict[str, str], slug: str) -> None:
     """Whoever undoes the window goes by it: without it, services that are stopped would stay so."""
-    journal = json.loads(target.journal.read_text(encoding="utf-8"))
+    journal = _journal.read(str(target.journal))
     failed = target.call(window=window, **step)
     assert (failed["slug"], failed["journal"], failed["path"]) == (slug, journal, str(target.journal))
 
@@ -261,10 +262,10 @@ def test_a_step_that_fails_tells_what_the_journal_says(target: Target, window: s
 # Around the moment at which the module writes, which comes when Python and Ansible are loaded.
 @pytest.mark.parametrize("after", [0.1, 0.14, 0.18, 0.22])
 def test_a_kill_leaves_the_old_journal_or_the_new_one(target: Target, window: str, after: float) -> None:
-    old = json.loads(target.journal.read_text(encoding="utf-8"))
+    old = _journal.read(str(target.journal))
     process = target.start(state="advance", window=window, phase="backed_up", record={"padding": "x" * 1_000_000})
     time.sleep(after)
     process.kill()
     process.communicate()
-    found = json.loads(target.journal.read_text(encoding="utf-8"))
+    found = _journal.read(str(target.journal))
     assert found == old or (found["phase"] == "backed_up" and len(found["padding"]) == 1_000_000)
