@@ -99,19 +99,6 @@ def write_json(path: str, data: Any, mode: int = 0o600) -> None:
     write_text(path, to_json(data), mode)
 
 
-def create_json(path: str, data: Any, mode: int = 0o600) -> bool:
-    """Create a file that must not exist yet, whole or not at all; False when it exists."""
-    beside = _write_beside(path, to_json(data).encode(), mode)
-    try:
-        os.link(beside, path)  # fails where the name exists, unlike rename
-    except FileExistsError:
-        return False
-    finally:
-        os.unlink(beside)
-    sync_directory(os.path.dirname(path))
-    return True
-
-
 def read_json(path: str) -> Any:
     """The parsed file, or None where there is none. Text that is not JSON, and what is no plain file, raises ValueError."""
     try:

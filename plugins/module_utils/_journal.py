@@ -20,9 +20,9 @@ import os
 from collections.abc import Iterator
 from typing import Any, Callable
 
-from . import _private, _window
+from . import _private, _reserve, _window
 from ._errors import OperationError
-from ._files import create_json, make_private_directory, read_json, sync_directory, write_json
+from ._files import make_private_directory, read_json, sync_directory, write_json
 from ._stack import Stack
 
 Journal = _window.Journal
@@ -129,12 +129,17 @@ def path_of(stack: Stack, journal: Journal) -> str:
     return os.path.join(stack.windows, f"{journal['id']}.json")
 
 
-def create(stack: Stack, journal: Journal) -> bool:
-    """Take the lock; False where another window has it."""
-    if not create_json(stack.journal, _sealed(journal)):
-        return False
+def create(stack: Stack, journal: Journal) -> None:
+    """Take the lock. Whoever creates is alone, and has seen that no other window has it."""
     write_json(_copy(stack.journal), _sealed(journal))
-    return True
+    write_json(stack.journal, _sealed(journal))
+
+
+def destroy(stack: Stack) -> None:
+    """Of a window that could not be opened."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(stack.journal)
+    _forget(stack)
 
 
 def write(path: str, journal: Journal) -> None:
@@ -164,6 +169,7 @@ def _archive(stack: Stack, journal: Journal) -> None:
 def _forget(stack: Stack) -> None:
     """What stood beside the journal of a window that holds the lock no more."""
     _private.forget(stack)
+    _reserve.give(stack)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(_copy(stack.journal))
 

@@ -24,7 +24,7 @@ import sys
 import zipfile
 from typing import Any, Callable
 
-from . import _clock, _fence, _journal, _recovery, _switch, _window
+from . import _clock, _fence, _journal, _recovery, _reserve, _switch, _window
 from ._errors import OperationError
 from ._files import write_bytes
 from ._job import Job, Progress
@@ -135,6 +135,7 @@ def _end(stack: Stack, window: str, told: _recovery.Told, due: Callable[[_window
         _switch.disarm(stack)
         return {"journal": journal}
 
+    _reserve.give(stack)
     _journal.held(stack, window, told.epoch)
     job = _job(stack, window)
     job.start(work)

@@ -96,7 +96,7 @@ import sys
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _journal, _script, _verdict
+from ansible_collections.amanat.dbops.plugins.module_utils import _journal, _reserve, _script, _verdict
 from ansible_collections.amanat.dbops.plugins.module_utils._command import Command, run
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
@@ -157,6 +157,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     stack = stack_of(module)
     if module.check_mode:
         return {**_predict(stack, module.params), "reports": stack.reports}
+    _reserve.give(stack)
     return {**run_as_job(module, lambda: _prepare(stack, module.params)), "reports": stack.reports}
 
 

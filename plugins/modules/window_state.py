@@ -115,7 +115,7 @@ from datetime import datetime, timezone
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _journal, _private, _script, _switch, _window
+from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _journal, _private, _reserve, _script, _switch, _window
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._files import make_private_directory
 from ansible_collections.amanat.dbops.plugins.module_utils._module import AUDIT_OPTIONS, TARGET_OPTIONS, file_failure, main_of, stack_of
@@ -154,19 +154,18 @@ def _open(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
 
 
 def _create(stack: Stack, journal: Journal, private: dict[str, Any]) -> None:
-    """The journal comes last: whoever finds it finds all that brings the window to an end."""
+    """Whoever finds the journal finds what brings the window to its end; until something is stopped that needs no secrets."""
     if os.path.exists(stack.journal):
         raise _window.refusal(_journal.read(stack.journal))
     make_private_directory(stack.windows)
+    _script.install(stack)
     try:
-        _script.install(stack)
+        _reserve.keep(stack)
+        _journal.create(stack, journal)
         _private.write(stack, private)
-        created = _journal.create(stack, journal)
     except OSError:
-        _private.forget(stack)
+        _journal.destroy(stack)
         raise
-    if not created:
-        raise _window.refusal(_journal.read(stack.journal))
 
 
 def _change(module: AnsibleModule, stack: Stack, how: Callable[[Journal], Journal]) -> dict[str, Any]:

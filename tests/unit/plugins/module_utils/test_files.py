@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -60,15 +58,6 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path,
         _files.write_text(str(path), "new")
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_file_is_created_by_one_caller_only(tmp_path: Path) -> None:
-    path = tmp_path / "lock.json"
-    with ThreadPoolExecutor(16) as pool:
-        won = list(pool.map(lambda number: _files.create_json(str(path), {"who": number}), range(64)))
-    assert won.count(True) == 1
-    assert json.loads(path.read_text(encoding="utf-8")) == {"who": won.index(True)}
-    assert list(tmp_path.iterdir()) == [path], "what was written beside it stays"
 
 
 @pytest.mark.parametrize(("content", "expected"), [(None, None), ('{"a": [1]}', {"a": [1]}), ("null", None)])

@@ -30,8 +30,7 @@ def stack(tmp_path: Path) -> Stack:
     stack = Stack.parse("production/shop", str(tmp_path))
     make_private_directory(stack.directory)
     journal = _window.new("w1", str(stack), "none", {"user": "mo"}, 60, "", NOW, _window.Clock("boot", 1.5), {"services": []})
-    assert _journal.create(stack, journal)
-    assert not _journal.create(stack, journal), "the lock is taken once"
+    _journal.create(stack, journal)
     return stack
 
 

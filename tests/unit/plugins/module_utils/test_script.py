@@ -34,11 +34,11 @@ def stack(tmp_path: Path) -> Stack:
     return stack
 
 
-def open_window(stack: Stack, age: float = 0.0) -> None:
+def open_window(stack: Stack, age: float = 0.0, **record: object) -> None:
     """A window of an hour that was opened `age` seconds ago."""
     clock = _clock.read()
     clock = _window.Clock(clock.boot, clock.seconds - age)
-    _journal.put(stack, _window.new("w1", str(stack), "none", {"user": "mo"}, 60, "", NOW, clock, {}))
+    _journal.put(stack, _window.new("w1", str(stack), "none", {"user": "mo"}, 60, "", NOW, clock, record))
 
 
 def script(stack: Stack, *arguments: str, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
@@ -90,6 +90,27 @@ def test_a_window_that_is_at_work_is_not_recovered(stack: Stack) -> None:
     assert "is at work" in outcome.stderr
 
 
+UNDO = {
+    "engine": {"binary": "docker", "socket": ""},
+    "postgres_container": "",
+    "postgres_bin_dir": "",
+    "services": [],
+    "guarded": True,
+    "moment": "20261122T170102Z",
+    "redis": {},
+    "health": {"url": "http://127.0.0.1:1/"},
+}
+
+
+def test_a_window_that_was_killed_when_it_was_opened_is_ended_without_its_secrets(stack: Stack) -> None:
+    open_window(stack, age=3700, undo=UNDO)
+    outcome = script(stack, "recover", "w1")
+    assert outcome.returncode == 0, outcome.stderr
+    ended = _journal.last(stack)
+    assert (ended["state"], ended["epoch"]) == ("aborted", 2)
+    assert "window.private.json is missing" in ended["warnings"][0]
+
+
 def in_phase(stack: Stack, phase: str, **more: Any) -> None:
     with _journal.alone(stack):
         _journal.put(stack, {**_journal.read(stack.journal), "phase": phase, **more})
@@ -97,9 +118,7 @@ def in_phase(stack: Stack, phase: str, **more: Any) -> None:
 
 def test_a_recovery_without_its_secrets_fails_and_can_be_acknowledged(stack: Stack) -> None:
     open_window(stack, age=3700)
-    engine = {"binary": "docker", "socket": ""}
-    undo = {"guarded": True, "engine": engine, "services": [], "redis": {}, "postgres_container": "", "postgres_bin_dir": ""}
-    in_phase(stack, "operated", undo=undo)
+    in_phase(stack, "operated", undo=UNDO)
     outcome = script(stack, "recover", "w1")
     assert outcome.returncode == 2
     journal = _journal.read(stack.journal)
