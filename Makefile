@@ -19,7 +19,7 @@ FOR_SECOND := $(SECOND)/.requirements-units
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile --requirement
 PYTEST := -m pytest
 # Integration tests that need no engine, so that they run beside those that do.
-WITHOUT_ENGINE := tests/integration/report $(addprefix tests/integration/window/,test_embedded.py test_guard.py test_refusals.py)
+WITHOUT_ENGINE := tests/integration/faults tests/integration/report $(addprefix tests/integration/window/,test_embedded.py test_guard.py test_refusals.py)
 # deploy makes what belongs to root on its target, which is this machine.
 SCENARIOS := $(if $(filter 0,$(shell id -u)),--all,--scenario-name maintenance_window)
 # What a run of tests leaves for tests/gates/run.py, which adds the figures up.
@@ -52,7 +52,8 @@ test-slow: $(FOR_TEST) ## what is too long for `make test`
 	$(PY) $(PYTEST) -m slow tests/integration $(REPORT)
 
 test-faults: $(FOR_TEST) ## programs killed, files damaged, full disks: what is too long for `make test`
-	$(PY) $(PYTEST) -m 'faults and not slow' tests/integration $(REPORT)
+	$(PY) $(PYTEST) -m '(faults or dozen) and not slow' tests/integration $(REPORT)
+	$(PY) tests/integration/faults/document.py reports/test/$@.xml
 
 images: $(FOR_DEMO) ## the engine and the images that most tests run on; the others are built when a test asks
 	$(PY) tests/images/engine.py ensure

@@ -1,0 +1,99 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What there is of a stack besides its data: two looks at it are the same when a window has left nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.integration.window.conftest import Stack
+from tests.integration.window.guarded import ask
+
+from .writer import Keeper
+
+# Of the state directory: what is kept for ever, and what every window writes anew.
+KEPT = re.compile(r"(windows|jobs|reports)/|audit\.jsonl$|server\.json$|dbops-window$|(window|recovery)\.lock$")
+
+SESSIONS = """
+SELECT application_name FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+  AND application_name NOT IN ('faults writer', 'psql') AND (application_name ~ 'dbops' OR usename ~ '^dbops_window') ORDER BY 1
+"""
+
+
+def processes() -> Iterator[tuple[int, str]]:
+    """Every process of this machine and its argument vector."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            yield int(process.name), (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+
+
+def at_work(directory: Path) -> list[str]:
+    """Processes that hold a file of the state directory open, as every job and every step of a window does."""
+    found = []
+    for pid, argv in processes():
+        with contextlib.suppress(OSError):
+            if any(link.readlink().is_relative_to(directory) for link in Path(f"/proc/{pid}/fd").iterdir()):
+                found.append(f"{pid} {argv}")
+    return found
+
+
+def half_written(stack: Stack) -> list[str]:
+    return [name for name in stack.half_written() if not name.endswith(".lock")]
+
+
+def census(stack: Stack, keeper: Keeper) -> dict[str, Any]:
+    state = stack.journal.parent
+    names = [str(path.relative_to(state)) for path in state.rglob("*") if path.is_file()]
+    postgres = Path(stack.state["postgres"]["data"])
+    clients = dict(line.split(":", 1) for line in keeper.ask("INFO", "clients").splitlines() if ":" in line)
+    return {
+        "databases": ask(stack, "SELECT datname FROM pg_database ORDER BY 1", "postgres").splitlines(),
+        "closed databases": ask(stack, "SELECT datname FROM pg_database WHERE NOT datallowconn ORDER BY 1", "postgres").splitlines(),
+        "roles": ask(stack, "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1", "postgres").splitlines(),
+        "hba": (postgres / "pg_hba.conf").read_text(encoding="utf-8"),
+        "files beside it": sorted(path.name for path in postgres.glob("pg_hba*")),
+        "sessions": ask(stack, SESSIONS, "postgres").splitlines(),
+        "paused clients": clients.get("paused_reason", "none"),
+        "files": sorted(name for name in names if not KEPT.match(name) or name.endswith(".tmp")),
+        "backups": half_written(stack),
+        "processes": at_work(state),
+        "release": stack.health()["release"],
+    }
+
+
+class Sampler(threading.Thread):
+    """Looks at the argument vectors of all processes again and again, for secrets."""
+
+    INTERVAL = 0.1  # seconds
+
+    def __init__(self, secrets: list[str]) -> None:
+        super().__init__(daemon=True)
+        self._secrets = secrets
+        self._ended = threading.Event()
+        self.seen: list[str] = []
+        self.looks = 0
+
+    def run(self) -> None:
+        while not self._ended.wait(self.INTERVAL):
+            self.looks += 1
+            self.seen += [argv for _pid, argv in processes() if any(secret in argv for secret in self._secrets)]
+
+    def stop(self) -> None:
+        self._ended.set()
+        self.join()
+
+
+def files_with(secrets: list[str], *directories: Path) -> list[str]:
+    """Files in which one of the secrets stands; what a window logs in with does not count, as it is gone after the window."""
+    return [
+        str(path)
+        for directory in directories
+        for path in directory.rglob("*")
+        if path.is_file() and path.name != "window.private.json" and any(secret.encode() in path.read_bytes() for secret in secrets)
+    ]

@@ -1,0 +1,38 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One stack for all interrupted windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.integration.window.conftest import bring_up
+
+from .site import Site
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The application as processes of this machine, and a client that writes all the time."""
+    for stack in bring_up("embedded", "faults", tmp_path_factory.mktemp("reports")):
+        site = Site.of(stack, tmp_path_factory.mktemp("faults"))
+        stamped = stack.play("stamp", dbops_confirm=stack.key)
+        assert stamped.code == 0, stamped.out
+        site.writer.start()
+        try:
+            yield site
+        finally:
+            site.writer.stop()
+
+
+@pytest.fixture
+def site(place: Site, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Iterator[Site]:
+    """Watched: when the test ends, nobody has lost a write or seen a secret, and nothing is left behind."""
+    record_property("fault", request.function.__doc__)
+    with place.watched():
+        yield place
+        for name, value in place.result().items():
+            record_property(name, value)

@@ -1,0 +1,58 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write docs/faults.md: every way in which a window was interrupted, and what became of it, from the results of `make test-faults`.
+
+`document.py <results of pytest as JUnit XML> …`
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+PAGE = Path(__file__).resolve().parents[3] / "docs/faults.md"
+
+HEAD = """\
+# Windows that were interrupted
+
+Written by `make test-faults` from its results; do not edit it. Each row is a window on real servers that was interrupted there, while a
+client wrote all the time. After every one of them these hold:
+
+1. No write that PostgreSQL acknowledged is lost; Redis is not behind its last save.
+2. The service runs and is healthy, or it is down on purpose, and the journal says so.
+3. Whoever recovered the window brought it to `closed`, `rolled_back` or `aborted`.
+4. No secret stood in an output, in an argument vector of any process, in a journal or in a report.
+5. Nothing was left behind that the journal does not name: no container, database, role, file, session, process, rule of `pg_hba.conf`,
+   paused client.
+
+| fault | in phase | controller | brought to its end by | ended as | result |
+|---|---|---|---|---|---|
+"""
+
+
+def rows(results: list[Path]) -> list[tuple[str, ...]]:
+    found = []
+    for result in results:
+        for case in ElementTree.parse(result).getroot().iter("testcase"):  # noqa: S314 - we wrote it a moment ago
+            told = {each.get("name", ""): each.get("value", "") for each in case.iter("property")}
+            if "fault" in told:
+                outcome = "broken" if case.find("failure") is not None or case.find("error") is not None else "holds"
+                found.append((*(told.get(key, "") for key in ("fault", "phase", "controller", "by", "end")), outcome))
+    return sorted(found)
+
+
+def main() -> int:
+    found = rows([Path(name) for name in sys.argv[1:]])
+    if not found:
+        print("no interrupted window is in these results; docs/faults.md is as it was", file=sys.stderr)
+        return 1
+    held = sum(row[-1] == "holds" for row in found)
+    table = "".join(f"| {' | '.join(row)} |\n" for row in found)
+    PAGE.write_text(f"{HEAD}{table}\n{held} of {len(found)} hold.\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

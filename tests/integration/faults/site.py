@@ -1,0 +1,417 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A stack on which windows are interrupted, and the invariants that hold afterwards, whatever happened."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ansible_runner
+import psycopg2
+from ansible_collections.amanat.dbops.plugins.module_utils import _journal
+from ansible_collections.amanat.dbops.plugins.module_utils._job import Job
+from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack as Key
+
+from tests.integration.machine import faketime
+from tests.integration.plays import ROOT
+from tests.integration.window.conftest import Stack
+from tests.integration.window.guarded import argv_of_psql, ask, beside, password, url
+
+from .census import Sampler, census, files_with
+from .gates import LONG, POLL, Gates
+from .servers import Embedded
+from .writer import Keeper, Writer
+
+# What the operation of a window does.
+OPERATION = "CREATE TABLE half_done ()"
+
+# Makes the application unhealthy: a column of its release is not there; and how that is mended.
+BREAK = "ALTER TABLE users RENAME COLUMN google_id TO gone"
+MEND = """
+DO $$ BEGIN ALTER TABLE users RENAME COLUMN gone TO google_id; EXCEPTION WHEN undefined_column THEN NULL; END $$
+"""
+
+ENDED = ("closed", "rolled_back", "aborted")
+
+
+def faked(directory: Path) -> dict[str, str]:
+    """The environment of a program whose time of day is what the file `faketime` says, at every look."""
+    (directory / "faketime").write_text("+0\n", encoding="utf-8")
+    library = {"LD_PRELOAD": faketime(directory), "FAKETIME_TIMESTAMP_FILE": str(directory / "faketime")}
+    return {**library, "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
+def until(is_true: Callable[[], Any], what: str, seconds: float = LONG) -> None:
+    end = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < end, f"waited in vain until {what}"
+        time.sleep(POLL)
+
+
+@dataclass
+class Site:
+    stack: Stack
+    directory: Path
+    gates: Gates
+    keeper: Keeper
+    writer: Writer
+    outputs: list[str] = field(default_factory=list)  # of every program that belonged to a window
+    controller: subprocess.Popen[str] | None = None
+    log: str = ""  # of the controller
+    before: dict[str, Any] = field(default_factory=dict)
+    secrets: list[str] = field(default_factory=list, repr=False)
+    window: str = ""  # the one that is interrupted
+    struck: str = ""  # in which phase
+    kind: str = ""  # of controller
+    elsewhere: dict[str, str] = field(default_factory=dict)  # `state_dir` and `backup_dir` of a test that has them on a disk of its own
+
+    # -- what it is --------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def of(cls, stack: Stack, directory: Path) -> Site:
+        redis = json.loads(Path(stack.state["secrets_file"]).read_text(encoding="utf-8"))["redis_password"]
+        keeper = Keeper(stack.state["redis"]["port"], redis)
+        writer = Writer(url(stack), keeper)
+        writer.prepare()
+        return cls(stack, directory, Gates(directory / "gates"), keeper, writer, secrets=[password(stack), redis])
+
+    @property
+    def key(self) -> Key:
+        return Key.parse(self.stack.key, self.elsewhere.get("state_dir", str(self.stack.directory / "dbops")))
+
+    @property
+    def services(self) -> list[dict[str, Any]]:
+        """The backend, whose start and stop can be made to wait."""
+        verbs = {verb: self.stack.state["backend"][verb] for verb in ("start", "stop", "status")}
+        gated = {verb: self.gates.command(f"{verb} the backend", *verbs[verb]) for verb in ("start", "stop")}
+        return [{"name": "backend", "kind": "command", "status": verbs["status"], **gated}]
+
+    @property
+    def redis(self) -> dict[str, str]:
+        server = self.stack.state["redis"]
+        return {
+            "redis_url": f"redis://127.0.0.1:{server['port']}",
+            "redis_bin_dir": str(Path(server["cli"]).parent),
+            "redis_password": self.secrets[1],
+        }
+
+    def operation(self, sql: str, after: str) -> list[str]:
+        """A command that runs SQL by the URL in $WINDOW_URL, passes the gate "operating", and then does what `after` says."""
+        psql = f"{self.stack.state['postgres']['bin']}/psql"
+        gate = " ".join(self.gates.command("operating"))
+        return ["sh", "-ec", f'"{psql}" -XAtq -v ON_ERROR_STOP=1 -c "{sql}" "$WINDOW_URL"; {gate}; {after}']
+
+    @property
+    def journal(self) -> dict[str, Any]:
+        return _journal.read(self.key.journal)
+
+    @property
+    def last(self) -> dict[str, Any]:
+        return _journal.last(self.key)
+
+    def ended(self) -> dict[str, Any]:
+        """The journal of the window, wherever it is by now."""
+        return _journal.read(f"{self.key.windows}/{self.window}.json") or self.journal
+
+    # -- a window ------------------------------------------------------------------------------------------------------------
+
+    def begin(self, *, sql: str = OPERATION, after: str = "true", clock: Path | None = None) -> None:
+        """A window by the modules alone, see `steps`."""
+        self.kind = "modules"
+        settings = {
+            "target": {"stack": self.stack.key, "state_dir": self.key.state_dir},
+            "postgres": {"pg_url": url(self.stack), "postgres_bin_dir": self.stack.state["postgres"]["bin"]},
+            "redis": self.redis,
+            "backup_dir": self.elsewhere.get("backup_dir", str(self.stack.backups)),
+            "services": self.services,
+            "health": {"url": self.stack.state["health_url"], "timeout": 8.0, "successes": 2},
+            "operation": self.operation(sql, after),
+        }
+        environ = {**self.environ(), **(faked(clock) if clock else {})}
+        self._spawn([sys.executable, "-m", "tests.integration.faults.steps", self._private("settings.json", settings)], environ)
+
+    def variables(self) -> str:
+        """A file of variables for the playbook, whose operation is the same."""
+        command = {"argv": self.operation(OPERATION, "true")}
+        task = {"name": "Operate", "ansible.builtin.command": command, "changed_when": True, "no_log": True}
+        task["environment"] = {"WINDOW_URL": "{{ maintenance_window_pg_url }}"}
+        tasks = self.directory / "tasks.yml"
+        tasks.write_text(json.dumps([task]), encoding="utf-8")
+        extra = {
+            "demo_name": self.stack.name,
+            "dbops_report_dir": str(self.stack.reports),
+            "dbops_operation": "custom",
+            "dbops_tasks": str(tasks),
+            "dbops_services": self.services,
+            "maintenance_window_health_timeout": 8,
+            **{f"dbops_{key}": value for key, value in self.redis.items()},
+        }
+        return self._private("variables.json", extra)
+
+    def _private(self, name: str, content: dict[str, Any]) -> str:
+        path = self.directory / name
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(content), encoding="utf-8")
+        return str(path)
+
+    def environ(self) -> dict[str, str]:
+        """What has a controller wait at gates."""
+        return {
+            **os.environ,
+            "GATES": str(self.gates.directory),
+            "PYTHONPATH": f"{ROOT / 'collections'}:{ROOT}",
+            "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
+            "ANSIBLE_CALLBACKS_ENABLED": "gated",
+            "ANSIBLE_NOCOLOR": "1",
+        }
+
+    def _spawn(self, argv: list[str], environ: dict[str, str]) -> None:
+        descriptor, self.log = tempfile.mkstemp(suffix=".log", dir=self.directory)
+        with os.fdopen(descriptor, "w") as log:
+            self.controller = subprocess.Popen(
+                argv, cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log, text=True, start_new_session=True
+            )
+
+    def begin_until(self, place: str, **more: Any) -> None:
+        """A window by the modules alone that waits at a place, where it is struck."""
+        self.gates.shut(place)
+        self.begin(**more)
+        self.await_gate()
+
+    @contextmanager
+    def locked(self, table: str) -> Iterator[Callable[[], bool]]:
+        """Nobody reads a table meanwhile. Yields whether somebody waits for it."""
+        with contextlib.closing(psycopg2.connect(url(self.stack))) as connection, connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            yield lambda: ask(self.stack, "SELECT count(*) FROM pg_locks WHERE NOT granted") != "0"
+
+    @contextmanager
+    def in_tablespace(self, directory: Path) -> Iterator[None]:
+        """The database, and so its copies, lie on a disk of their own."""
+        home = directory / "tablespace"
+        Embedded(self.stack.state).account.make_directory(home)
+        ask(self.stack, f"CREATE TABLESPACE small LOCATION '{home}'", "postgres")
+        try:
+            self._move("small")
+            yield
+        finally:
+            for database in beside(self.stack):
+                ask(self.stack, f'DROP DATABASE "{database}" WITH (FORCE)', "postgres")
+            self._move("pg_default")
+            ask(self.stack, "DROP TABLESPACE small", "postgres")
+
+    def _move(self, tablespace: str) -> None:
+        database = self.stack.state["postgres"]["database"]
+        end_all = f"SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = '{database}'"
+
+        def is_moved() -> bool:
+            ask(self.stack, end_all, "postgres")
+            move = argv_of_psql(self.stack, "-c", f"ALTER DATABASE {database} SET TABLESPACE {tablespace}", url(self.stack, "postgres"))
+            return subprocess.run(move, capture_output=True, check=False).returncode == 0
+
+        with self.writer.held():
+            until(is_moved, "nobody is in the database")
+
+    def play_until(self, place: str) -> None:
+        """The same by ansible-playbook."""
+        self.kind = "ansible-playbook"
+        self.gates.shut(place)
+        program = str(Path(sys.executable).with_name("ansible-playbook"))
+        options = ["-i", "inventories/demo", "--limit", self.stack.kind, "playbooks/maintenance.yml"]
+        self._spawn([program, *options, "-e", f"@{self.variables()}"], self.environ())
+        self.await_gate()
+
+    @contextmanager
+    def runner_until(self, place: str) -> Iterator[Callable[[], None]]:
+        """The same by ansible-runner; yields what cancels it."""
+        self.kind = "ansible-runner"
+        self.gates.shut(place)
+        cancelled = threading.Event()
+        run = {
+            "private_data_dir": str(self.directory / "runner"),
+            "project_dir": str(ROOT),
+            "playbook": "playbooks/maintenance.yml",
+            "inventory": str(ROOT / "inventories/demo"),
+            "limit": self.stack.kind,
+            "cmdline": f"-e @{self.variables()}",
+            "envvars": self.environ(),
+            "quiet": True,
+            "cancel_callback": cancelled.is_set,
+        }
+        thread = threading.Thread(target=lambda: ansible_runner.run(**run))
+        thread.start()
+
+        def cancel() -> None:
+            cancelled.set()
+            thread.join(LONG)
+
+        try:
+            until(lambda: self.gates.is_reached() or not thread.is_alive(), "the gate is reached")
+            assert self.gates.is_reached()
+            self.note()
+            yield cancel
+        finally:
+            cancel()
+
+    def note(self) -> None:
+        """Where the fault strikes."""
+        journal = self.journal
+        self.window, self.struck = journal["id"], journal["phase"]
+
+    def await_gate(self) -> None:
+        assert self.controller
+        until(lambda: self.gates.is_reached() or self.controller.poll() is not None, "the gate is reached")
+        assert self.gates.is_reached(), Path(self.log).read_text(encoding="utf-8")
+        self.note()
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the controller alone; what it started on the target goes on as it would there."""
+        assert self.controller
+        self.controller.send_signal(number)
+        self.controller.wait(LONG)
+
+    def await_controller(self) -> str:
+        assert self.controller
+        self.controller.wait(LONG)
+        log = Path(self.log).read_text(encoding="utf-8")
+        self.outputs.append(log)
+        return log
+
+    # -- how it is ended -----------------------------------------------------------------------------------------------------
+
+    def let_time_pass(self) -> None:
+        """As if the window had been opened so long ago that its time is over."""
+
+        def older(journal: dict[str, Any]) -> dict[str, Any]:
+            clock = journal["clock"]
+            return {**journal, "clock": {**clock, "seconds": clock["seconds"] - journal["seconds"]}}
+
+        _journal.change(self.key, self.window, older)
+
+    def kill_the_switch(self) -> None:
+        Job(f"{self.key.jobs}/{self.window}-switch").end()
+
+    def script(self, verb: str) -> subprocess.CompletedProcess[str]:
+        """From a shell of the target that knows nothing."""
+        argv = [self.key.script, verb, self.window]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin"}, timeout=LONG)
+        self.outputs.append(done.stdout + done.stderr)
+        return done
+
+    def end_by(self, how: str) -> None:
+        """switch, recover, abort: who ends a window whose controller is gone."""
+        if how == "abort":
+            self.script("abort")
+        elif how == "recover":
+            self.kill_the_switch()
+            self.let_time_pass()
+            # A step that the controller had begun may be at work.
+            until(lambda: "[window-alive]" not in self.script("recover").stderr, "nothing of the window is at work")
+        else:
+            self.let_time_pass()
+            until(lambda: self.ended()["state"] != "open", "the switch has brought the window to an end")
+
+    # -- the invariants ------------------------------------------------------------------------------------------------------
+
+    def expect_nothing_lost(self) -> None:
+        assert not self.writer.lost()
+        assert int(self.keeper.ask("GET", "faults:acknowledged")) >= self.writer.least
+
+    def expect_end(self, state: str) -> dict[str, Any]:
+        """The journal, which says what is true."""
+        journal = self.ended()
+        assert journal["state"] == state, (self.outputs, journal)
+        running = subprocess.run(self.stack.state["backend"]["status"], capture_output=True, check=False).returncode == 0
+        if state in ENDED:
+            assert running
+            assert self.stack.health()["status"] == "ok"
+            assert not Path(self.key.journal).exists()
+        else:
+            assert journal["error"]["state"], "a window that failed says what is true"
+        return journal
+
+    def expect_no_secret(self, sampler: Sampler) -> None:
+        assert sampler.looks
+        assert not sampler.seen
+        assert not [text for text in self.outputs if any(secret in text for secret in self.secrets)]
+        assert not files_with(self.secrets, Path(self.key.directory), self.stack.reports, self.stack.backups)
+
+    def result(self) -> dict[str, str]:
+        """For the table of the docs."""
+        journal = self.ended()
+        taken = journal.get("taken_over") or [{"why": "its controller"}]
+        return {"phase": self.struck, "controller": self.kind, "by": taken[-1]["why"], "end": journal["state"]}
+
+    def look(self) -> dict[str, Any]:
+        return census(self.stack, self.keeper)
+
+    def expect_nothing_left(self, journal: dict[str, Any]) -> None:
+        """But for what the journal names, and the copy from which an operation could be undone after it was finished."""
+        named = json.dumps(journal)
+
+        def is_as_before() -> bool:
+            now = self.look()
+            now["databases"] = [name for name in now["databases"] if name in self.before["databases"] or name not in named]
+            self.now = now
+            return now == self.before
+
+        # A probe and a switch end by themselves when they see that the window has ended.
+        end = time.monotonic() + 10
+        while not is_as_before() and time.monotonic() < end:
+            time.sleep(0.2)
+        assert self.now == self.before
+
+    def tidy(self) -> None:
+        """What windows kept for a person goes, and the database is as at the beginning."""
+        for database in beside(self.stack):
+            ask(self.stack, f'DROP DATABASE "{database}" WITH (FORCE)', "postgres")
+        ask(self.stack, "DROP TABLE IF EXISTS half_done")
+        self.mend()
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """A window is interrupted within; the invariants are looked at afterwards."""
+        self.writer.await_writes()
+        self.before, self.outputs, self.window = self.look(), [], ""
+        self.controller, self.struck = None, ""
+        sampler = Sampler(self.secrets)
+        sampler.start()
+        try:
+            yield
+            sampler.stop()
+            self.writer.await_writes()
+            self.expect_nothing_lost()
+            self.expect_no_secret(sampler)
+            self.expect_nothing_left(self.ended())
+        finally:
+            sampler.stop()
+            self.clear()
+
+    def mend(self) -> None:
+        """What BREAK broke."""
+        ask(self.stack, MEND)
+
+    def clear(self) -> None:
+        """The next window finds the stack as this one did, however this one ended."""
+        self.gates.open()
+        self.elsewhere = {}
+        if self.controller and self.controller.poll() is None:
+            self.controller.kill()
+        if Path(self.key.journal).exists():
+            self.window = self.journal["id"]
+            self.script("abort")
+        self.tidy()

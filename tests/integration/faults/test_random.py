@@ -1,0 +1,61 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A hundred windows whose controller is killed at a random moment."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from .site import ENDED, Site
+
+WINDOWS = 100
+
+
+def length(site: Site) -> float:
+    """Seconds that a window takes which nobody interrupts."""
+    begun = time.monotonic()
+    with site.watched():
+        site.begin()
+        assert not site.await_controller()
+        site.window = site.last["id"]
+        site.expect_end("closed")
+    return time.monotonic() - begun
+
+
+def interrupt(site: Site, chance: random.Random, longest: float) -> str:
+    """How the window ended; empty where it was killed before it was opened."""
+    site.begin()
+    before = site.last.get("id")
+    time.sleep(chance.uniform(0, longest))
+    site.signal(signal.SIGKILL)
+    if journal := site.journal:
+        site.note()
+        # Before the stop there is no switch: nothing is down.
+        early = journal["phase"] in ("opened", "backed_up")
+        site.end_by(chance.choice(["abort", "recover"] if early else ["abort", "recover", "switch"]))
+    elif site.last.get("id") != before:
+        site.window = site.last["id"]
+    else:
+        return ""
+    state = site.ended()["state"]
+    assert state in ENDED
+    site.expect_end(state)
+    return state
+
+
+@pytest.mark.slow
+def test_killed_at_a_random_moment(place: Site) -> None:
+    seed = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(1 << 32))
+    print(f"FAULTS_SEED={seed}")
+    chance, longest, ends = random.Random(seed), length(place), []
+    for number in range(WINDOWS):
+        with place.watched():
+            ends.append(interrupt(place, chance, longest))
+        print(number, place.struck, ends[-1], flush=True)
+    assert set(ends) <= {*ENDED, ""}
