@@ -18,6 +18,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -30,8 +31,17 @@ from ._errors import OperationError
 from ._files import make_private_directory, read_json, write_json
 
 POLL = 0.05  # seconds between two looks at a job that may end at any moment
+GRACE = 5.0  # seconds that a job which is told to end has to remove what it had begun
 END_WAIT = 10.0  # seconds that an ended job's process is given to be gone
 PROGRESS_INTERVAL = 0.5  # seconds; more often nobody reads it
+
+
+class _Stopped(BaseException):
+    """No Exception, which work may suppress."""
+
+
+def _stop(_number: int, _frame: object) -> None:
+    raise _Stopped("it was told to")
 
 
 class Progress:
@@ -150,6 +160,7 @@ class Job:
         os.umask(0o077)
 
     def _run(self, work: Callable[[Progress], dict[str, Any]]) -> None:
+        signal.signal(signal.SIGTERM, _stop)
         try:
             progress = Progress(self._status)
             progress.say("starting", now=True)
@@ -170,12 +181,19 @@ class Job:
         write_json(self._exit, result)
 
     def end(self) -> None:
-        """End its process and all that it started. Afterwards it is gone: nobody holds its lock."""
-        until = time.monotonic() + END_WAIT
+        """End its process and all that it started. Afterwards it is gone: nobody holds its lock.
+
+        It is asked first, so that it removes what it had begun: an unfinished backup, a container. Then it is killed.
+        """
+        begun = time.monotonic()
+        for pid in _processes.holding(self._lock) if self.is_alive() else []:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
         while self.is_alive():
-            for pid in _processes.holding(self._lock):
+            elapsed = time.monotonic() - begun
+            for pid in _processes.holding(self._lock) if elapsed > GRACE else []:
                 _processes.end(pid)
-            if time.monotonic() > until:
+            if elapsed > GRACE + END_WAIT:
                 raise OperationError(
                     "job-stays",
                     f"The job {os.path.basename(self.directory)} was told to end, and is at work.",

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.window.conftest import Stack
-from tests.integration.window.guarded import ask
+from tests.integration.window.guarded import url
 
-from .writer import Keeper
+from .writer import Keeper, ask
 
 # Of the state directory: what is kept for ever, and what every window writes anew.
 KEPT = re.compile(r"(windows|jobs|reports)/|audit\.jsonl$|server\.json$|dbops-window$|(window|recovery)\.lock$")
 
 SESSIONS = """
 SELECT application_name FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
-  AND application_name NOT IN ('faults writer', 'psql') AND (application_name ~ 'dbops' OR usename ~ '^dbops_window') ORDER BY 1
+  AND (application_name ~ 'dbops' OR usename ~ '^dbops_window') ORDER BY 1
 """
 
 
@@ -48,17 +48,17 @@ def half_written(stack: Stack) -> list[str]:
 
 
 def census(stack: Stack, keeper: Keeper) -> dict[str, Any]:
-    state = stack.journal.parent
+    state, server = stack.journal.parent, url(stack, "postgres")
     names = [str(path.relative_to(state)) for path in state.rglob("*") if path.is_file()]
     postgres = Path(stack.state["postgres"]["data"])
     clients = dict(line.split(":", 1) for line in keeper.ask("INFO", "clients").splitlines() if ":" in line)
     return {
-        "databases": ask(stack, "SELECT datname FROM pg_database ORDER BY 1", "postgres").splitlines(),
-        "closed databases": ask(stack, "SELECT datname FROM pg_database WHERE NOT datallowconn ORDER BY 1", "postgres").splitlines(),
-        "roles": ask(stack, "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1", "postgres").splitlines(),
+        "databases": ask(server, "SELECT datname FROM pg_database ORDER BY 1"),
+        "closed databases": ask(server, "SELECT datname FROM pg_database WHERE NOT datallowconn ORDER BY 1"),
+        "roles": ask(server, "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1"),
         "hba": (postgres / "pg_hba.conf").read_text(encoding="utf-8"),
         "files beside it": sorted(path.name for path in postgres.glob("pg_hba*")),
-        "sessions": ask(stack, SESSIONS, "postgres").splitlines(),
+        "sessions": ask(server, SESSIONS),
         "paused clients": clients.get("paused_reason", "none"),
         "files": sorted(name for name in names if not KEPT.match(name) or name.endswith(".tmp")),
         "backups": half_written(stack),

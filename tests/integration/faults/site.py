@@ -29,12 +29,12 @@ from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack a
 from tests.integration.machine import faketime
 from tests.integration.plays import ROOT
 from tests.integration.window.conftest import Stack
-from tests.integration.window.guarded import argv_of_psql, ask, beside, password, url
+from tests.integration.window.guarded import password, url
 
 from .census import Sampler, census, files_with
 from .gates import LONG, POLL, Gates
 from .servers import Embedded
-from .writer import Keeper, Writer
+from .writer import Keeper, Writer, ask
 
 # What the operation of a window does.
 OPERATION = "CREATE TABLE half_done ()"
@@ -77,6 +77,9 @@ class Site:
     window: str = ""  # the one that is interrupted
     struck: str = ""  # in which phase
     kind: str = ""  # of controller
+    final: dict[str, Any] = field(default_factory=dict)  # its journal when it had ended
+    shell: list[str] = field(default_factory=list)  # how a command is run on a target that is not this machine
+    host: dict[str, Any] = field(default_factory=dict)  # variables of such a target
     elsewhere: dict[str, str] = field(default_factory=dict)  # `state_dir` and `backup_dir` of a test that has them on a disk of its own
 
     # -- what it is --------------------------------------------------------------------------------------------------------
@@ -159,6 +162,7 @@ class Site:
             "dbops_services": self.services,
             "maintenance_window_health_timeout": 8,
             **{f"dbops_{key}": value for key, value in self.redis.items()},
+            **self.host,
         }
         return self._private("variables.json", extra)
 
@@ -197,43 +201,49 @@ class Site:
         """Nobody reads a table meanwhile. Yields whether somebody waits for it."""
         with contextlib.closing(psycopg2.connect(url(self.stack))) as connection, connection.cursor() as cursor:
             cursor.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-            yield lambda: ask(self.stack, "SELECT count(*) FROM pg_locks WHERE NOT granted") != "0"
+            yield lambda: ask(url(self.stack, "postgres"), "SELECT count(*) FROM pg_locks WHERE NOT granted") != ["0"]
 
     @contextmanager
     def in_tablespace(self, directory: Path) -> Iterator[None]:
         """The database, and so its copies, lie on a disk of their own."""
         home = directory / "tablespace"
         Embedded(self.stack.state).account.make_directory(home)
-        ask(self.stack, f"CREATE TABLESPACE small LOCATION '{home}'", "postgres")
+        ask(url(self.stack, "postgres"), f"CREATE TABLESPACE small LOCATION '{home}'")
         try:
             self._move("small")
             yield
         finally:
-            for database in beside(self.stack):
-                ask(self.stack, f'DROP DATABASE "{database}" WITH (FORCE)', "postgres")
+            self.drop_copies()
             self._move("pg_default")
-            ask(self.stack, "DROP TABLESPACE small", "postgres")
+            ask(url(self.stack, "postgres"), "DROP TABLESPACE small")
 
     def _move(self, tablespace: str) -> None:
         database = self.stack.state["postgres"]["database"]
         end_all = f"SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = '{database}'"
 
         def is_moved() -> bool:
-            ask(self.stack, end_all, "postgres")
-            move = argv_of_psql(self.stack, "-c", f"ALTER DATABASE {database} SET TABLESPACE {tablespace}", url(self.stack, "postgres"))
-            return subprocess.run(move, capture_output=True, check=False).returncode == 0
+            server = url(self.stack, "postgres")
+            ask(server, end_all)
+            try:
+                ask(server, f"ALTER DATABASE {database} SET TABLESPACE {tablespace}")
+            except psycopg2.Error:
+                return False
+            return True
 
         with self.writer.held():
             until(is_moved, "nobody is in the database")
 
     def play_until(self, place: str) -> None:
         """The same by ansible-playbook."""
-        self.kind = "ansible-playbook"
         self.gates.shut(place)
+        self.play()
+        self.await_gate()
+
+    def play(self) -> None:
+        self.kind = "ansible-playbook"
         program = str(Path(sys.executable).with_name("ansible-playbook"))
         options = ["-i", "inventories/demo", "--limit", self.stack.kind, "playbooks/maintenance.yml"]
         self._spawn([program, *options, "-e", f"@{self.variables()}"], self.environ())
-        self.await_gate()
 
     @contextmanager
     def runner_until(self, place: str) -> Iterator[Callable[[], None]]:
@@ -307,7 +317,7 @@ class Site:
 
     def script(self, verb: str) -> subprocess.CompletedProcess[str]:
         """From a shell of the target that knows nothing."""
-        argv = [self.key.script, verb, self.window]
+        argv = [*self.shell, self.key.script, verb, self.window]
         done = subprocess.run(argv, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin"}, timeout=LONG)
         self.outputs.append(done.stdout + done.stderr)
         return done
@@ -333,7 +343,7 @@ class Site:
 
     def expect_end(self, state: str) -> dict[str, Any]:
         """The journal, which says what is true."""
-        journal = self.ended()
+        journal = self.final = self.ended()
         assert journal["state"] == state, (self.outputs, journal)
         running = subprocess.run(self.stack.state["backend"]["status"], capture_output=True, check=False).returncode == 0
         if state in ENDED:
@@ -352,7 +362,7 @@ class Site:
 
     def result(self) -> dict[str, str]:
         """For the table of the docs."""
-        journal = self.ended()
+        journal = self.final
         taken = journal.get("taken_over") or [{"why": "its controller"}]
         return {"phase": self.struck, "controller": self.kind, "by": taken[-1]["why"], "end": journal["state"]}
 
@@ -375,11 +385,16 @@ class Site:
             time.sleep(0.2)
         assert self.now == self.before
 
+    def drop_copies(self) -> None:
+        """The databases that windows made."""
+        server = url(self.stack, "postgres")
+        for database in ask(server, "SELECT datname FROM pg_database WHERE datname ~ '__[a-z]+_[0-9TZ]+$'"):
+            ask(server, f'DROP DATABASE "{database}" WITH (FORCE)')
+
     def tidy(self) -> None:
         """What windows kept for a person goes, and the database is as at the beginning."""
-        for database in beside(self.stack):
-            ask(self.stack, f'DROP DATABASE "{database}" WITH (FORCE)', "postgres")
-        ask(self.stack, "DROP TABLE IF EXISTS half_done")
+        self.drop_copies()
+        ask(url(self.stack), "DROP TABLE IF EXISTS half_done")
         self.mend()
 
     @contextmanager
@@ -387,7 +402,7 @@ class Site:
         """A window is interrupted within; the invariants are looked at afterwards."""
         self.writer.await_writes()
         self.before, self.outputs, self.window = self.look(), [], ""
-        self.controller, self.struck = None, ""
+        self.controller, self.struck, self.final = None, "", {}
         sampler = Sampler(self.secrets)
         sampler.start()
         try:
@@ -396,14 +411,14 @@ class Site:
             self.writer.await_writes()
             self.expect_nothing_lost()
             self.expect_no_secret(sampler)
-            self.expect_nothing_left(self.ended())
+            self.expect_nothing_left(self.final)
         finally:
             sampler.stop()
             self.clear()
 
     def mend(self) -> None:
         """What BREAK broke."""
-        ask(self.stack, MEND)
+        ask(url(self.stack), MEND)
 
     def clear(self) -> None:
         """The next window finds the stack as this one did, however this one ended."""
@@ -414,4 +429,5 @@ class Site:
         if Path(self.key.journal).exists():
             self.window = self.journal["id"]
             self.script("abort")
+        self.shell, self.host = [], {}
         self.tidy()

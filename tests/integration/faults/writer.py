@@ -19,6 +19,15 @@ TABLE = "acknowledged"
 KEY = "faults:acknowledged"
 
 
+def ask(url: str, sql: str) -> list[str]:
+    """The first column; without a program, whose argument vector would show the password."""
+    with contextlib.closing(psycopg2.connect(url)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            return [str(row[0]) for row in cursor] if cursor.description else []
+
+
 class Keeper:
     """Redis in the few words that a test needs. A client that is held back waits until its time-out."""
 
@@ -77,8 +86,7 @@ class Writer(threading.Thread):
             cursor.execute(f"INSERT INTO {TABLE} VALUES (%s)", (self._number,))
 
     def prepare(self) -> None:
-        with contextlib.closing(psycopg2.connect(self._url)) as connection, connection, connection.cursor() as cursor:
-            cursor.execute(f"CREATE TABLE {TABLE} (n bigint PRIMARY KEY)")
+        ask(self._url, f"CREATE TABLE {TABLE} (n bigint PRIMARY KEY)")
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -97,10 +105,7 @@ class Writer(threading.Thread):
     def lost(self) -> set[int]:
         """Writes that PostgreSQL acknowledged and does not know any more."""
         with self._allowed:
-            acknowledged = set(self.acknowledged)
-            with contextlib.closing(psycopg2.connect(self._url)) as connection, connection.cursor() as cursor:
-                cursor.execute(f"SELECT n FROM {TABLE}")
-                return acknowledged - {row[0] for row in cursor}
+            return set(self.acknowledged) - set(map(int, ask(self._url, f"SELECT n FROM {TABLE}")))
 
     def stop(self) -> None:
         self._ended.set()

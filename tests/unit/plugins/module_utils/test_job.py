@@ -110,6 +110,36 @@ def test_a_killed_job_is_dead_at_once(job: Job, tmp_path: Path) -> None:
     assert (result["failed"], result["slug"]) == (True, "job-died")
 
 
+def test_a_job_that_is_told_to_end_removes_what_it_had_begun(job: Job, tmp_path: Path) -> None:
+    def work(progress: Progress) -> dict[str, Any]:
+        (tmp_path / "unfinished").touch()
+        try:
+            return until_told(tmp_path)(progress)
+        finally:
+            (tmp_path / "unfinished").unlink()
+
+    job.start(work)
+    wait_for(job, "working")
+    job.end()
+    assert (job.is_alive(), list(tmp_path.glob("unfinished"))) == (False, [])
+    assert job.wait(0)["slug"] == "job-crashed"
+
+
+def test_a_job_that_does_not_end_when_told_is_killed(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_job, "GRACE", 0.2)
+
+    def stubborn(progress: Progress) -> dict[str, Any]:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        progress.say("working", now=True)
+        time.sleep(LONG)
+        return {}
+
+    job.start(stubborn)
+    wait_for(job, "working")
+    job.end()
+    assert not job.is_alive()
+
+
 def test_a_job_that_is_about_to_start_is_not_dead(job: Job) -> None:
     lock = job._claim()
     assert lock is not None

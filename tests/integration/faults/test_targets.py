@@ -1,0 +1,114 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Windows on another machine, which cannot be reached any more, or is started anew."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration import ssh
+from tests.integration.machine import free_port
+from tests.integration.plays import ROOT, engine
+from tests.integration.systemd import machine
+
+from .cable import Cable
+from .site import Site, until
+from .test_faults import PLACES
+
+pytestmark = pytest.mark.faults
+
+FAR = "faults-ssh"
+BOOTED = "faults-systemd"
+
+# Where a step waits that is no job: one that is a job awaits its connection again for some minutes.
+STEPS = {
+    **{phase: place for phase, (place, _end) in PLACES.items()},
+    "backed_up": "Begin to stop",
+    "stopped": "Shut the door",
+    "started": "Start the services",
+    "closed": "Stop measuring",
+}
+
+
+def reaches(site: Site) -> list[str]:
+    """Options of a container that is another machine, where the servers are those of this one."""
+    paths = {str(site.stack.directory), str(site.directory), str(ROOT / "tests")}
+    return ["--network", "host", *(part for path in sorted(paths) for part in ("--volume", f"{path}:{path}"))]
+
+
+def worker(directory: Path) -> dict[str, Any]:
+    """A service that is a file. The backend, which is none of this machine, is kept out by the door."""
+    running = directory / "worker"
+    running.write_text("1", encoding="utf-8")
+    verbs = {"status": f"cat {running} 2>/dev/null || exit 3", "start": f"echo 1 > {running}", "stop": f"rm {running}"}
+    return {"name": "worker", "kind": "command", **{verb: ["sh", "-c", text] for verb, text in verbs.items()}}
+
+
+@pytest.fixture
+def cable(place: Site, tmp_path: Path) -> Iterator[Cable]:
+    port = free_port()
+    with ssh.target(FAR, tmp_path, *reaches(place), port=port) as reached, closing(Cable(port)) as cable:
+        place.shell = ["docker", "exec", FAR]
+        place.host = {**reached, "ansible_port": cable.port, "dbops_services": [worker(place.directory)]}
+        yield cable
+
+
+@pytest.mark.parametrize("phase", STEPS)
+def test_cut_off(site: Site, cable: Cable, phase: str) -> None:
+    """The connection to the target cut"""
+    site.play_until(STEPS[phase])
+    cable.cut()
+    site.gates.open()
+    assert "unreachable=1" in site.await_controller()
+    site.script("abort")
+    site.expect_end(PLACES[phase][1])
+
+
+def test_cut_off_for_a_moment(site: Site, cable: Cable) -> None:
+    """The connection to the target cut for a moment while a backup is made"""
+    with site.locked("users") as awaited:
+        site.play()
+        until(awaited, "the backup waits for the table")
+        site.note()
+        cable.cut()
+    cable.mend()
+    assert "trying to attach again" in site.await_controller()
+    site.expect_end("closed")
+
+
+UNIT = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
+
+
+@pytest.fixture
+def booted(place: Site) -> Iterator[str]:
+    with machine(BOOTED, *reaches(place)) as name:
+        engine("exec", "-i", name, "sh", "-c", "cat > /etc/systemd/system/worker.service", stdin=UNIT)
+        engine("exec", name, "systemctl", "enable", "--now", "worker.service")
+        place.shell = ["docker", "exec", name]
+        place.host = {
+            "ansible_connection": "community.docker.docker",
+            "ansible_host": name,
+            "ansible_python_interpreter": "/usr/bin/python3",
+            "dbops_services": [{"name": "worker", "kind": "systemd", "unit": "worker.service"}],
+        }
+        yield name
+
+
+@pytest.mark.parametrize("phase", ["stopped", "operated", "started"])
+def test_target_started_anew(site: Site, booted: str, phase: str) -> None:
+    """The target started anew"""
+    site.play_until(STEPS[phase] if phase != "operated" else "operating")
+    assert site.journal["switch"] == "systemd"
+    site.signal(signal.SIGKILL)
+    engine("restart", "--time", "1", booted)
+    until(lambda: site.ended()["state"] != "open", "the switch has brought the window to an end")
+    site.expect_end(PLACES[phase][1])
+    left = engine("exec", booted, "sh", "-c", "ls /etc/systemd/system | grep dbops-window || true")
+    assert (left, engine("exec", booted, "systemctl", "is-active", "worker.service")) == ("", "active")
