@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 POLL = 0.02  # seconds
-LONG = 120.0  # seconds; whoever waits for so long waits for nothing
+LONG = 300.0  # seconds; whoever waits for so long waits for nothing
 
 
 def pass_by(directory: Path, point: str) -> None:

@@ -364,7 +364,7 @@ class Site:
         """For the table of the docs."""
         journal = self.final
         taken = journal.get("taken_over") or [{"why": "its controller"}]
-        return {"phase": self.struck, "controller": self.kind, "by": taken[-1]["why"], "end": journal["state"]}
+        return {"phase": self.struck, "controller": self.kind, "by": taken[-1]["why"], "end": journal.get("state", "")}
 
     def look(self) -> dict[str, Any]:
         return census(self.stack, self.keeper)
@@ -426,8 +426,11 @@ class Site:
         self.elsewhere = {}
         if self.controller and self.controller.poll() is None:
             self.controller.kill()
+        with contextlib.suppress(psycopg2.Error):  # behind a door that is shut
+            self.mend()
         if Path(self.key.journal).exists():
             self.window = self.journal["id"]
             self.script("abort")
+        subprocess.run(self.stack.state["backend"]["start"], check=True)
         self.shell, self.host = [], {}
         self.tidy()

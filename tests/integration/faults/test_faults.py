@@ -243,6 +243,7 @@ def disk(path: Path, size: str) -> Iterator[Path]:
         yield path
     finally:
         subprocess.run(["umount", "--lazy", str(path)], check=True)
+        path.rmdir()
 
 
 def fill(path: Path) -> None:
@@ -286,9 +287,10 @@ def test_disk_full_at_the_backup(site: Site, tmp_path: Path) -> None:
 
 
 @pytest.mark.faults
-def test_disk_full_at_the_rollback_point(site: Site, tmp_path: Path) -> None:
+def test_disk_full_at_the_rollback_point(site: Site) -> None:
     """The disk full at the rollback point"""
-    with disk(tmp_path / "disk", "40m") as room, site.in_tablespace(room):
+    # Where the server's account may go.
+    with disk(site.stack.directory / "disk", "40m") as room, site.in_tablespace(room):
         site.begin_until("Take the rollback point")
         fill(room)
         site.gates.open()
