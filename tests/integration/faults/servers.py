@@ -44,7 +44,9 @@ def kill(stack: Stack, name: str) -> Gone:
         return Gone(name, [], {}, "")
     process = Path(f"/proc/{pid}")
     argv = process.joinpath("cmdline").read_text(encoding="utf-8").split("\0")[:-1]
-    environ = dict(line.split("=", 1) for line in process.joinpath("environ").read_text(encoding="utf-8").split("\0")[:-1])
+    environ = dict(line.split("=", 1) for line in process.joinpath("environ").read_text(encoding="utf-8").split("\0") if "=" in line)
+    if name == REDIS:  # it writes its title over both
+        argv, environ = [stack.state["redis"]["server"], f"{stack.state['redis']['data']}/redis.conf"], {"PATH": os.defpath}
     gone = Gone(name, argv, environ, str((process / "cwd").readlink()))
     members = _tree(pid)
     for member in members:

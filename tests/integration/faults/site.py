@@ -52,7 +52,7 @@ def faked(directory: Path) -> dict[str, str]:
     """The environment of a program whose time of day is what the file `faketime` says, at every look."""
     (directory / "faketime").write_text("+0\n", encoding="utf-8")
     library = {"LD_PRELOAD": faketime(directory), "FAKETIME_TIMESTAMP_FILE": str(directory / "faketime")}
-    return {**library, "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    return {**library, "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
 
 
 def until(is_true: Callable[[], Any], what: str, seconds: float = LONG) -> None:

@@ -290,7 +290,7 @@ def test_disk_full_at_the_backup(site: Site, tmp_path: Path) -> None:
 def test_disk_full_at_the_rollback_point(site: Site) -> None:
     """The disk full at the rollback point"""
     # Where the server's account may go.
-    with disk(site.stack.directory / "disk", "40m") as room, site.in_tablespace(room):
+    with disk(site.stack.directory / "disk", "256m") as room, site.in_tablespace(room):
         site.begin_until("Take the rollback point")
         fill(room)
         site.gates.open()
