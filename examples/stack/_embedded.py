@@ -124,7 +124,7 @@ class Embedded:
                 "backend": {
                     "host": "127.0.0.1",
                     "port": backend_port,
-                    **{verb: [*control, verb, "backend", "--name", name] for verb in ("start", "stop", "status")},
+                    **{verb: [*control, verb, "backend", "--name", name] for verb in ("start", "stop", "status", "log")},
                 },
             }
         )

@@ -58,7 +58,7 @@ def _start_time(pid: int) -> str | None:
 
 @dataclass(frozen=True)
 class Server:
-    """A detached process, its log and its pid file."""
+    """A detached process, its log since it was started (that of before lies beside it) and its pid file."""
 
     log: Path
     pid_file: Path
@@ -75,6 +75,8 @@ class Server:
         return self.pid() is not None
 
     def start(self, argv: Sequence[str], account: Account, env: Mapping[str, str], cwd: Path) -> None:
+        if self.log.exists():
+            self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=env, cwd=cwd, **account.identity()

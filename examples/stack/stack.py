@@ -88,6 +88,8 @@ def service(arguments: argparse.Namespace) -> int:
         stack.start_backend(os.environ.get("DBOPS_IMAGE"))
     elif arguments.verb == "stop":
         stack.stop_backend()
+    elif arguments.verb == "log":
+        print(stack.backend.log.read_text(encoding="utf-8", errors="replace"), end="")
     elif release := stack.running_release():
         print(release)
     else:
@@ -113,7 +115,7 @@ def parse() -> argparse.Namespace:
     command.add_argument("--name", help="(default: every stack)")
     command.set_defaults(run=status)
     command = commands.add_parser("service", help="start, stop or ask for one server of an embedded stack")
-    command.add_argument("verb", choices=("start", "stop", "status"))
+    command.add_argument("verb", choices=("start", "stop", "status", "log"))
     command.add_argument("service", choices=("backend",))
     command.add_argument("--name")
     command.set_defaults(run=service)

@@ -75,4 +75,10 @@ options:
           - It may print the release that runs.
         type: list
         elements: str
+      log:
+        description:
+          - For V(command), a command that prints what the service has logged since it was started.
+          - The health gate looks for new kinds of errors there. It does not where this is left out.
+        type: list
+        elements: str
 """

@@ -39,4 +39,19 @@ options:
       - Empty outside a window.
     type: str
     default: ''
+  begins:
+    description:
+      - Where this is the first step of a phase of the window that O(fence) names, that phase. The journal says so before the step works.
+      - Not done again where the phase has begun.
+    type: dict
+    suboptions:
+      phase:
+        description: The phase that begins. It has to be the one that follows.
+        type: str
+        choices: [operated, started]
+        required: true
+      record:
+        description: What the journal shall say from then on; its keys replace those of the journal.
+        type: dict
+        default: {}
 """

@@ -14,11 +14,12 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from typing import Any, Callable, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import _audit, _fence, _identity, _manifest, _redis_stamp, _stamp
+from . import _audit, _clock, _fence, _identity, _journal, _manifest, _redis_stamp, _stamp, _window
 from ._errors import OperationError
 from ._files import require_absolute
 from ._job import Job, Progress, clean
@@ -39,6 +40,13 @@ TARGET_OPTIONS: dict[str, Any] = {
     "engine": {"type": "str", "default": "docker"},
     "engine_socket": {"type": "str", "default": ""},
     "fence": {"type": "str", "default": ""},
+    "begins": {
+        "type": "dict",
+        "options": {
+            "phase": {"type": "str", "required": True, "choices": ["operated", "started"]},
+            "record": {"type": "dict", "default": {}},
+        },
+    },
 }
 
 # Options of the doc fragment `_postgres`.
@@ -87,6 +95,7 @@ def main_of(module: AnsibleModule, body: Callable[[AnsibleModule], dict[str, Any
     try:
         with _guards_recorded(module), _fenced(module):
             _name_the_job(module)
+            _begin(module)
             result = body(module)
     except OperationError as error:
         result = {"failed": True, **error.as_result()}
@@ -168,6 +177,21 @@ def _name_the_job(module: AnsibleModule) -> None:
     window, job = window_of(module), module.params.get("job")
     if window and job and not job.startswith(f"{window}-"):
         module.params["job"] = f"{window}-{job}"
+
+
+def _begin(module: AnsibleModule) -> None:
+    """The step is the first of a phase. While clients wait, a task of its own that only says so would cost them its start."""
+    begins = module.params.get("begins")
+    if not begins or module.check_mode:
+        return
+    now, clock = datetime.now(timezone.utc), _clock.read()
+
+    def begun(held: _window.Journal) -> _window.Journal:
+        if held["phase"] == begins["phase"]:  # a job is asked how it stands by the same step again
+            return held
+        return _window.advance(held, begins["phase"], now, clock, begins["record"])
+
+    _journal.change(stack_of(module), window_of(module), begun)
 
 
 def file_failure(error: OSError) -> OperationError:

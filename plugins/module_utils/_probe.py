@@ -15,6 +15,7 @@ import os
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any, Callable
 
@@ -59,8 +60,8 @@ def _read(response: Any, until: float) -> bytes:
     return text
 
 
-def ask(url: str, timeout: float) -> dict[str, Any]:
-    """One request: `status` (0 when nobody answered), `ok` (200), `ms`, and the JSON body or the reason."""
+def ask(url: str, timeout: float, good: Sequence[int] = (200,)) -> dict[str, Any]:
+    """One request: `status` (0 when nobody answered), `ok` (it is one of the good ones), `ms`, and the JSON body or the reason."""
     begun = time.monotonic()
     status, text, reason = 0, b"", ""
     try:
@@ -74,11 +75,11 @@ def ask(url: str, timeout: float) -> dict[str, Any]:
     except ValueError:
         body = None
     elapsed = round((time.monotonic() - begun) * 1000)
-    return {"url": url, "status": status, "ok": status == 200, "ms": elapsed, "body": body, "reason": reason}
+    return {"url": url, "status": status, "ok": status in good, "ms": elapsed, "body": body, "reason": reason}
 
 
 def downtime(samples: list[tuple[float, bool]]) -> dict[str, Any]:
-    """The figure of the report, from samples of (seconds since 1970, answered with 200).
+    """The figure of the report, from samples of (seconds since 1970, answered well).
 
     seconds: of every outage, from the last good answer before it to the first good answer after it, which is the
     longest that a client can have been without the application; a slow answer during the backup does not count
@@ -102,13 +103,13 @@ def downtime(samples: list[tuple[float, bool]]) -> dict[str, Any]:
     return figures
 
 
-def watch(url: str, path: str, timeout: float, stopped: Callable[[], bool]) -> None:
+def watch(url: str, path: str, timeout: float, good: Sequence[int], stopped: Callable[[], bool]) -> None:
     """Ask again and again and write one line per answer, until told to stop."""
     with open(path, "a", encoding="utf-8", buffering=1, opener=lambda name, flags: os.open(name, flags, 0o600)) as out:
         while not stopped():
             begun = time.monotonic()
             moment = time.time()
-            out.write(f"{moment:.3f} {int(ask(url, timeout)['ok'])}\n")
+            out.write(f"{moment:.3f} {int(ask(url, timeout, good)['ok'])}\n")
             time.sleep(max(0.0, INTERVAL - (time.monotonic() - begun)))
 
 

@@ -20,15 +20,16 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import Any, Callable, NamedTuple
 
-from . import _clock, _fence, _journal, _pg_clone, _private, _probe, _quiet, _services_run, _verdict, _window
+from . import _clock, _fence, _hook, _journal, _pg_clone, _private, _probe, _quiet, _services_run, _verdict, _window
 from ._door_run import Door
 from ._errors import OperationError
 from ._gate import Gate
+from ._gate_beneath import Beneath
 from ._job import Job, Unheard
 from ._pg_url import PgUrl
 from ._place import Engine, Place
 from ._psql import Server, server_at
-from ._recovery_redis import RedisEnding
+from ._recovery_redis import RedisEnding, redis_at
 from ._redis_hold import DOWN
 from ._rollback import Point, session_name
 from ._services import Context, Service, services_of
@@ -44,7 +45,8 @@ class Told(NamedTuple):
     """Who ends a window, and why.
 
     why: in words, for the journal; error: what failed (`slug`, `message`, `state`, `next`), as the report shows it; record: what
-    else a controller has to say to the journal; epoch: in which it holds the window, 0 for whoever does not.
+    else a controller has to say to the journal; epoch: in which it holds the window, 0 for whoever does not; runs_tasks: it is
+    Ansible, which can run a task file of the user's afterwards.
     """
 
     by: dict[str, str]
@@ -52,12 +54,13 @@ class Told(NamedTuple):
     error: dict[str, str]
     record: dict[str, Any]
     epoch: int = 0
+    runs_tasks: bool = False
 
 
 def carry_out(stack: Stack, window: str, told: Told, say: Say, due: Callable[[Journal], bool] = lambda _journal: True) -> Journal:
     """Take the window over, if it is due, and end it. The journal as it is then: closed, rolled_back, aborted or failed."""
     with _fence.taken_over(stack, window, told.by, told.why, _now(), epoch=told.epoch, due=due) as journal:
-        ending = _Ending(stack, journal, say)
+        ending = _Ending(stack, journal, say, told.runs_tasks)
         result = ending.result()
         record = {**told.record, **ending.record(told.error if result != "closed" else {})}
         return _journal.change(stack, window, lambda held: _closed(held, result, record), journal["epoch"])
@@ -82,9 +85,12 @@ class _Ending:
     stack: Stack
     journal: Journal
     say: Say
+    runs_tasks: bool = False
     truth: list[str] = field(default_factory=list)
     seen: dict[str, Any] = field(default_factory=dict)
+    next_step: str = ""  # what whoever decides types then
     raised: bool = False  # the last verdict could not be carried out
+    serves: bool = False  # after it the application answers, though it is not well
 
     # -- what there is -------------------------------------------------------------------------------------------------
 
@@ -156,6 +162,13 @@ class _Ending:
         return RedisEnding(self.stack, undo, snapshot, self.undo["moment"], by, self.secrets)
 
     @property
+    def beneath(self) -> Beneath:
+        """What the health gate looks at besides the application."""
+        server = self.undo.get("redis_server")
+        redis = (lambda: redis_at(self.stack, Engine(**self.undo["engine"]), server, self.secrets)) if server else None
+        return Beneath(lambda: self.server, redis, [each for each in self.services if self._should_run(each.name)])
+
+    @property
     def _moment(self) -> datetime:
         return datetime.strptime(self.undo["moment"], MOMENT).replace(tzinfo=timezone.utc)
 
@@ -166,6 +179,12 @@ class _Ending:
 
     def result(self) -> str:
         """What the window ended as; `truth` says what is true then."""
+        result = self._ended()
+        if result == "failed" and self.journal.get("clients") in (_hook.HELD, _hook.RELEASING):
+            self.truth.append("Clients are held off.")
+        return result
+
+    def _ended(self) -> str:
         try:
             if not self.undo:
                 return self._without_undo()
@@ -173,6 +192,7 @@ class _Ending:
             return self._follow(self._judge())
         except OperationError as error:
             self.truth.append(f"It did not come to its end: {error.what} {error.state}")
+            self.next_step = error.next_step
         except Exception as error:  # noqa: BLE001 - a window that nobody can end any more would be worse than one that failed
             traceback.print_exc()
             self.truth.append(f"It did not come to its end: {type(error).__name__}: {error}.")
@@ -200,7 +220,7 @@ class _Ending:
         return self._row(written=self._written())
 
     def _row(self, *, written: bool) -> _verdict.Row:
-        return _verdict.row(self.journal["phase"], self.operation, point=self._leads_back, written=written)
+        return _verdict.row(self.journal["phase"], self.operation, point=self._leads_back, written=written, held=self._clients_are_held)
 
     def _follow(self, row: _verdict.Row) -> str:
         if self._comes_well(row.verdict, row.why):
@@ -210,11 +230,15 @@ class _Ending:
             return "failed"
         try:
             # Whoever was let in since the look may have written: the row is looked up again, with nobody there.
-            if following == _verdict.RETURN and not self._alone_and_unwritten():
+            if following == _verdict.RETURN and not self._alone_and_unwritten() and not self._clients_are_held:
                 following = self._row(written=True).unhealthy
         except OperationError as error:
             self.truth.append(error.what)
             following = _verdict.HOLD
+        if following == _verdict.HOLD and self.serves:
+            self._do(row.verdict)  # it was stopped for that look, perhaps
+            self.truth.append("It answers, so it was left running.")
+            return "failed"
         if self._comes_well(following, "that did not come well"):
             return _verdict.ENDS[following]
         if self.raised and following != _verdict.HOLD:
@@ -225,7 +249,7 @@ class _Ending:
         """Carry a verdict out, which the journal names from before its first step on. Whether the application is healthy then."""
         self.say(f"{verdict.replace('_', ' ')}: {why}")
         self._note(going=verdict)
-        self.raised = False
+        self.raised = self.serves = False
         try:
             self._do(verdict)
             well = verdict in (_verdict.ABORT, _verdict.HOLD) or self._healthy(verdict)
@@ -234,6 +258,7 @@ class _Ending:
             self.truth.append(f"{error.what} {error.state}".strip())
             return False
         if well:
+            self._let_clients_in(verdict)
             self._tidy(verdict)
         return well
 
@@ -319,6 +344,24 @@ class _Ending:
             self.door.open(lambda mark: self._note(mark=mark))
             self._saw_door("open")
 
+    def _let_clients_in(self, verdict: str) -> None:
+        """What a proxy holds off may come in again, now that somebody answers it."""
+        if verdict == _verdict.HOLD or self.journal.get("clients") not in (_hook.HELD, _hook.RELEASING):
+            return
+        release = self.undo["release"]
+        if isinstance(release["hook"], str):  # a task file, which the controller runs when this has ended
+            if not self.runs_tasks:
+                raise OperationError(
+                    "clients-held",
+                    f"Clients are still held off, and what lets them in is a task file, which Ansible alone runs: {release['hook']}.",
+                    "The services run, and are healthy.",
+                    f"ansible-playbook playbooks/recover.yml -e dbops_window={self.journal['id']}",
+                )
+            return
+        self._note(clients=_hook.RELEASING)
+        _hook.call(release["hook"], release["timeout"])
+        self._note(clients=_hook.RELEASED)
+
     def _saw_door(self, state: str) -> None:
         self.seen["door"] = {**(self.journal.get("door") or {}), "state": state}
 
@@ -387,6 +430,10 @@ class _Ending:
             self._note(written=True)  # whoever opens the door again sets another mark
         return written
 
+    @property
+    def _clients_are_held(self) -> bool:
+        return bool(self.journal.get("clients") == _hook.HELD)
+
     def _alone_and_unwritten(self) -> bool:
         """With the services stopped and the door shut, nothing was written."""
         _services_run.stop(self.services)
@@ -395,24 +442,21 @@ class _Ending:
         return not self._written()
 
     def _healthy(self, verdict: str) -> bool:
-        """Healthy, or, where what ran before runs again, no worse than it was."""
-        health = {**self.undo["health"]}
-        health.update({name: kind(health[name]) for name, kind in (("timeout", float), ("successes", int)) if name in health})
-        passed, answer = Gate(**health).wait()
-        known = self.journal.get("health") or {}
-        self.seen["health"] = {**known, "after": answer}
-        was_ill = (known.get("before") or {}).get("ok") is False
-        if not passed and was_ill and verdict in (_verdict.START_AGAIN, _verdict.RETURN):
+        """The logs of what ran before are not compared with themselves, and neither is what was found to be well once."""
+        demands = self.undo["health"]
+        compared = verdict == _verdict.FINISH and self.journal["phase"] != "closed"
+        look = Gate(**{**demands, "log": demands.get("log", False) and compared}).wait(self.beneath)
+        self.seen["health"] = {**(self.journal.get("health") or {}), "after": look.told}
+        if not look.passed:
+            whose = "What the window brought was" if verdict == _verdict.FINISH else "The application is"
+            self.truth.append(f"{whose} not healthy: {look.words}.")
+        elif look.excused:
             self.truth.append("The application is not healthy, and it was not before the window.")
-            passed = True
-        elif not passed:
-            self.truth.append(
-                "What the window brought was not healthy." if verdict == _verdict.FINISH else "The application is not healthy."
-            )
         down = [service.name for service in self.services if self._should_run(service.name) and not service.look()["running"]]
         if down:
             self.truth.append(f"{', '.join(down)} ran before, was started, and does not run now.")
-        return passed and not down
+        self.serves = not down and all(each.lasting for each in look.flaws)
+        return look.passed and not down
 
     def _should_run(self, name: str) -> bool:
         return any(facts["running"] for facts in self.before if facts["name"] == name)
@@ -451,5 +495,6 @@ class _Ending:
         """What the journal says from now on."""
         record = {**self.seen, "downtime": _probe.stop(Job(os.path.join(self.stack.jobs, f"{self.journal['id']}-probe")))}
         if error:
-            record["error"] = {**error, "state": " ".join(filter(None, [error.get("state", ""), *self.truth]))}
+            state = " ".join(filter(None, [error.get("state", ""), *self.truth]))
+            record["error"] = {**error, "state": state, "next": self.next_step or error.get("next", "")}
         return record

@@ -15,12 +15,20 @@ from ._backup_dir import require_complete
 from ._errors import OperationError
 from ._job import Unheard
 from ._place import Engine, Place
-from ._redis_cli import Redis
+from ._redis_cli import Redis, password_from
 from ._redis_hold import DOWN, release
 from ._redis_login import in_force
 from ._redis_restore import Plan, Restore, known_of
 from ._redis_target import service_for
 from ._stack import Stack
+
+
+def redis_at(stack: Stack, engine: Engine, server: dict[str, Any], secrets: dict[str, Any]) -> Redis:
+    """server: how the journal says that it is reached."""
+    place = Place(engine, server["container"], server["bin_dir"])
+    known = in_force(stack, engine.inspect("container", place.container) or {}) if place.container else None
+    user, password = known or (server["user"], secrets["redis_password"] or password_from(server["password_file"]))
+    return Redis.of(place, secrets["redis_url"], password, user)
 
 
 @dataclass(frozen=True)
@@ -36,19 +44,7 @@ class RedisEnding:
 
     @property
     def _redis(self) -> Redis:
-        place = Place(Engine(**self.undo["engine"]), self.undo["container"], self.undo["bin_dir"])
-        known = None
-        if place.container:
-            known = in_force(self.stack, place.engine.inspect("container", place.container) or {})
-        user, password = known or (self.undo["user"], self._password())
-        return Redis.of(place, self.secrets["redis_url"], password, user)
-
-    def _password(self) -> str:
-        password = str(self.secrets["redis_password"])
-        if self.undo["password_file"] and not password:
-            with open(self.undo["password_file"], encoding="utf-8") as stream:
-                password = stream.read().rstrip("\r\n")
-        return password
+        return redis_at(self.stack, Engine(**self.undo["engine"]), self.undo, self.secrets)
 
     def ask(self) -> None:
         """Raises where the server does not answer, or reads its data."""

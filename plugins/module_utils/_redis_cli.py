@@ -30,6 +30,14 @@ def program(name: str) -> list[str]:
     return ["sh", "-c", choose, name]
 
 
+def password_from(path: str) -> str:
+    """What a file of the target holds, "" without one."""
+    if not path:
+        return ""
+    with open(path, encoding="utf-8") as stream:
+        return stream.read().rstrip("\r\n")
+
+
 @dataclass(frozen=True)
 class Redis:
     """How the operator reaches one server. address: host and port, None for the usual ones of a container; socket: goes before it."""

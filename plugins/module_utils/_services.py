@@ -21,6 +21,10 @@ from ._recreate import create, creation
 
 KINDS = ("compose", "container", "systemd", "command")
 
+# The end of a log that is read; what is rare enough to stand before it is taken for new.
+_LOG_LINES = 2000
+_LOG_BYTES = 1 << 20
+
 Facts = dict[str, Any]
 
 # Compose's own search order: the first of each. https://docs.docker.com/compose/how-tos/multiple-compose-files/merge/
@@ -74,6 +78,10 @@ class Service:
 
     def keep(self, _restart_policy: str) -> None:
         """It runs as it should; put back what a stop that was cut off had set aside."""
+
+    def log(self, _timeout: float) -> str:
+        """What it has logged since it was started, the last of it; "" where that cannot be read."""
+        return ""
 
     def facts(self, **known: Any) -> Facts:
         base = {"name": self.name, "kind": self.spec["kind"], "release": "", "image_id": "", "restart_policy": ""}
@@ -131,6 +139,14 @@ class ContainerService(Service):
             containers=[facts["Id"] for facts in known],
             stop_timeout=max(facts["Config"].get("StopTimeout") or 0 for facts in known),
         )
+
+    def log(self, timeout: float) -> str:
+        lines = []
+        for facts in self._inspect():
+            tail = ["logs", "--since", facts["State"]["StartedAt"], "--tail", str(_LOG_LINES), facts["Id"]]
+            answer = run(Command(self.engine.argv(*tail)), timeout=timeout)
+            lines.append(answer.out + answer.err if answer.ok else "")
+        return "\n".join(lines)
 
     def _engine(self, *arguments: str, timeout: float = 180) -> None:
         self._run(Command(self.engine.argv(*arguments)), arguments[0], timeout)
@@ -273,6 +289,11 @@ class SystemdService(Service):
         out = self._run(Command(["systemctl", "show", "--property", "Job", "--value", self.unit]), "systemctl show")
         return out.strip() not in ("", "0")
 
+    def log(self, timeout: float) -> str:
+        invocation = run(Command(["systemctl", "show", "--property", "InvocationID", "--value", self.unit]), timeout=timeout).out.strip()
+        options = ["--quiet", "--no-pager", "--output", "cat", "--lines", str(_LOG_LINES)]
+        return run(Command(["journalctl", *options, f"_SYSTEMD_INVOCATION_ID={invocation}"]), timeout=timeout).out
+
     def stop(self) -> None:
         self._run(Command(["systemctl", "stop", self.unit]), "systemctl stop")
 
@@ -285,10 +306,10 @@ class SystemdService(Service):
 
 
 class CommandService(Service):
-    """Three commands of the user's: `start`, `stop`, `status`.
+    """Commands of the user's: `start`, `stop`, `status`, and `log`, which may be left out.
 
     `status` exits 0 when the service runs and 3 when it does not (as LSB init scripts do), and may print the
-    release. `start` finds the release to run in the variable DBOPS_IMAGE.
+    release. `start` finds the release to run in the variable DBOPS_IMAGE. `log` prints what it has logged since its start.
     """
 
     STOPPED = 3
@@ -299,6 +320,9 @@ class CommandService(Service):
             raise _failed("service-unknown", self.name, "its status command failed", answer.reason, "Correct dbops_services.")
         release = answer.out.strip()
         return self.facts(running=answer.ok, release=release, image_id=release)
+
+    def log(self, timeout: float) -> str:
+        return run(Command(list(self.spec["log"])), timeout=timeout).out[-_LOG_BYTES:] if self.spec.get("log") else ""
 
     def stop(self) -> None:
         self._run(Command(list(self.spec["stop"])), "stop")
@@ -355,6 +379,7 @@ SERVICES_OPTIONS: dict[str, Any] = {
             "start": {"type": "list", "elements": "str"},
             "stop": {"type": "list", "elements": "str"},
             "status": {"type": "list", "elements": "str"},
+            "log": {"type": "list", "elements": "str"},
         },
         "required_if": [("kind", "compose", ("project_src",)), ("kind", "command", ("start", "stop", "status"))],
     },

@@ -9,7 +9,7 @@ module: availability_probe
 short_description: Measure what clients see of the application during a window
 version_added: 0.1.0
 description:
-  - Asks a URL five times a second from the target, in a job of its own, and tells how long it did not answer 200.
+  - Asks a URL five times a second from the target, in a job of its own, and tells how long it did not answer well.
 author:
   - amanat.dbops contributors (@amanat)
 extends_documentation_fragment:
@@ -40,6 +40,11 @@ options:
     description: Seconds after which one request counts as unanswered.
     type: float
     default: 2.0
+  status:
+    description: HTTP statuses of a good answer.
+    type: list
+    elements: int
+    default: [200]
 """
 
 EXAMPLES = r"""
@@ -75,7 +80,7 @@ downtime:
       description: Requests made.
       type: int
     failures:
-      description: Requests that were not answered with 200.
+      description: Requests that were not answered well.
       type: int
     interval:
       description: Seconds between two requests.
@@ -103,7 +108,7 @@ def _start(module: AnsibleModule, job: Job) -> dict[str, Any]:
         return os.path.exists(stop) or not os.path.exists(journal)
 
     def work(_progress: Progress) -> dict[str, Any]:
-        _probe.watch(module.params["url"], samples, module.params["request_timeout"], over)
+        _probe.watch(module.params["url"], samples, module.params["request_timeout"], module.params["status"], over)
         return {}
 
     job.start(work)
@@ -130,6 +135,7 @@ def main() -> None:
             "window": {"type": "str", "required": True},
             "url": {"type": "str"},
             "request_timeout": {"type": "float", "default": 2.0},
+            "status": {"type": "list", "elements": "int", "default": [200]},
         },
         required_if=[("state", "started", ("url",))],
         supports_check_mode=True,

@@ -96,7 +96,7 @@ import sys
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _journal, _reserve, _script, _verdict
+from ansible_collections.amanat.dbops.plugins.module_utils import _hook, _journal, _reserve, _script, _verdict
 from ansible_collections.amanat.dbops.plugins.module_utils._command import Command, run
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
@@ -120,7 +120,8 @@ def _predict(stack: Stack, params: dict[str, Any]) -> dict[str, Any]:
     undo, going = journal.get("undo") or {}, journal.get("going")
     point = bool(undo.get("guarded") or (undo.get("redis") or {}).get("restores"))
     operation = "destructive" if (journal.get("migrations") or {}).get("destructive") else journal["operation"]
-    row = _verdict.row(journal["phase"], operation, point=point, written=journal["phase"] != "operated")
+    held = journal.get("clients") == _hook.HELD
+    row = _verdict.row(journal["phase"], operation, point=point, written=journal["phase"] != "operated", held=held)
     if going == _verdict.RETURN:
         row = _verdict.RESUMED
     return {
@@ -137,7 +138,7 @@ def _prepare(stack: Stack, params: dict[str, Any]) -> Callable[[Progress], dict[
         _script.install(stack)  # of this release, which reads the journals of earlier ones
     verb = _VERBS[params["state"]]
     by = {key: value for key, value in params["by"].items() if value}
-    told = json.dumps({"by": by, **{key: params[key] for key in ("why", "error", "record", "epoch")}})
+    told = json.dumps({"by": by, **{key: params[key] for key in ("why", "error", "record", "epoch")}, "runs_tasks": True})
 
     def work(progress: Progress) -> dict[str, Any]:
         progress.say(f"{verb} window {params['window']}", now=True)

@@ -33,7 +33,7 @@ def until(is_true: Callable[[], Any]) -> None:
 
 
 @contextmanager
-def killed_in_mid_operation(stack: Stack, tmp_path: Path, by: signal.Signals = signal.SIGKILL) -> Iterator[dict[str, Any]]:
+def killed_in_mid_operation(stack: Stack, tmp_path: Path, by: signal.Signals = signal.SIGKILL, **more: Any) -> Iterator[dict[str, Any]]:
     """A window whose operation has changed the database when its controller is killed; its journal."""
     begun, goes_on = tmp_path / "begun", tmp_path / "goes-on"
     # It does not stop either, and knows the window's password: whoever returns has to keep it out of what it returns to.
@@ -46,7 +46,7 @@ def killed_in_mid_operation(stack: Stack, tmp_path: Path, by: signal.Signals = s
         {"ansible.builtin.file": {"path": str(begun), "state": "touch", "mode": "0600"}},
         {"ansible.builtin.wait_for": {"path": str(goes_on), "timeout": LONG}},
     )
-    extra = {"demo_name": stack.name, "dbops_report_dir": str(stack.reports), "dbops_operation": "custom", "dbops_tasks": tasks}
+    extra = {"demo_name": stack.name, "dbops_report_dir": str(stack.reports), "dbops_operation": "custom", "dbops_tasks": tasks, **more}
     command = ["ansible-playbook", "-i", "inventories/demo", "--limit", stack.kind, "playbooks/maintenance.yml", "-e", json.dumps(extra)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as controller:
         until(begun.exists)

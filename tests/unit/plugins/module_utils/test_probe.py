@@ -173,7 +173,7 @@ def test_watching_writes_what_is_read_back(server: Server, tmp_path: Path) -> No
         server.answer = say(200 if server.asked != 1 else 503)
         return next(looks)
 
-    _probe.watch(server.url, str(path), 5, stopped)
+    _probe.watch(server.url, str(path), 5, (200,), stopped)
     found = _probe.samples(str(path))
     assert [ok for _, ok in found] == [True, False, True]
     assert begun - 0.001 <= found[0][0]

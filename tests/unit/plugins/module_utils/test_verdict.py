@@ -14,30 +14,30 @@ from ansible_collections.amanat.dbops.plugins.module_utils import _verdict, _win
 
 PHASES = _window.PHASES[1:]
 OPERATIONS = (*_window.OPERATIONS, "destructive")
-EVERYTHING = list(itertools.product(PHASES, OPERATIONS, (True, False), (True, False)))
+EVERYTHING = list(itertools.product(PHASES, OPERATIONS, *[(True, False)] * 3))
 
 NOT_TO_THE_DATABASE = (_verdict.ABORT, _verdict.START_AGAIN, _verdict.FINISH, _verdict.HOLD)
 
 
-@pytest.mark.parametrize(("phase", "operation", "point", "written"), EVERYTHING)
-def test_every_case_has_a_row(phase: str, operation: str, point: bool, written: bool) -> None:
-    row = _verdict.row(phase, operation, point=point, written=written)
+@pytest.mark.parametrize(("phase", "operation", "point", "written", "held"), EVERYTHING)
+def test_every_case_has_a_row(phase: str, operation: str, point: bool, written: bool, held: bool) -> None:
+    row = _verdict.row(phase, operation, point=point, written=written, held=held)
     assert {row.verdict, row.unhealthy} <= set(_verdict.ENDS)
 
 
-@pytest.mark.parametrize(("phase", "operation", "point", "written"), EVERYTHING)
-def test_no_acknowledged_write_is_lost(phase: str, operation: str, point: bool, written: bool) -> None:
-    """A return is legal only while nobody could write, or while it is proved that nobody has."""
-    row = _verdict.row(phase, operation, point=point, written=written)
+@pytest.mark.parametrize(("phase", "operation", "point", "written", "held"), EVERYTHING)
+def test_no_acknowledged_write_is_lost(phase: str, operation: str, point: bool, written: bool, held: bool) -> None:
+    """A return is legal only while nobody could write, while it is proved that nobody has, or while no client gets in."""
+    row = _verdict.row(phase, operation, point=point, written=written, held=held)
     for done in (row.verdict, row.unhealthy):
         if done == _verdict.RETURN:
             assert point
-            assert not written
+            assert not written or held
 
 
-@pytest.mark.parametrize(("phase", "operation", "point", "written"), EVERYTHING)
-def test_the_end_is_one_that_the_window_can_have(phase: str, operation: str, point: bool, written: bool) -> None:
-    row = _verdict.row(phase, operation, point=point, written=written)
+@pytest.mark.parametrize(("phase", "operation", "point", "written", "held"), EVERYTHING)
+def test_the_end_is_one_that_the_window_can_have(phase: str, operation: str, point: bool, written: bool, held: bool) -> None:
+    row = _verdict.row(phase, operation, point=point, written=written, held=held)
     # One that is finished goes through the phases that are left, and is closed in the last of them.
     last = "closed" if row.verdict == _verdict.FINISH else phase
     assert _verdict.ENDS[row.verdict] in _window.LEGAL_ENDS[last]
@@ -46,18 +46,24 @@ def test_the_end_is_one_that_the_window_can_have(phase: str, operation: str, poi
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("phase", ["opened", "backed_up"])
 def test_nothing_is_touched_before_the_stop(phase: str, operation: str) -> None:
-    assert _verdict.row(phase, operation, point=True, written=False).verdict == _verdict.ABORT
+    assert _verdict.row(phase, operation, point=True, written=False, held=False).verdict == _verdict.ABORT
 
 
 @pytest.mark.parametrize("operation", ["migrate", "restore", "custom", "destructive"])
 def test_an_operation_that_was_interrupted_is_undone(operation: str) -> None:
-    assert _verdict.row("operated", operation, point=True, written=False).verdict == _verdict.RETURN
+    assert _verdict.row("operated", operation, point=True, written=False, held=False).verdict == _verdict.RETURN
 
 
 @pytest.mark.parametrize("operation", ["restore", "custom", "destructive"])
 def test_what_cannot_be_undone_waits_for_a_person(operation: str) -> None:
-    assert _verdict.row("operated", operation, point=False, written=False).verdict == _verdict.HOLD
-    assert _verdict.row("started", operation, point=True, written=True).unhealthy == _verdict.HOLD
+    assert _verdict.row("operated", operation, point=False, written=False, held=False).verdict == _verdict.HOLD
+    assert _verdict.row("started", operation, point=True, written=True, held=False).unhealthy == _verdict.HOLD
+
+
+@pytest.mark.parametrize("operation", ["migrate", "restore", "custom", "destructive"])
+def test_whatever_was_written_is_undone_while_clients_are_held_off(operation: str) -> None:
+    row = _verdict.row("verified", operation, point=True, written=True, held=True)
+    assert (row.verdict, row.unhealthy) == (_verdict.FINISH, _verdict.RETURN)
 
 
 def test_people_are_told_of_every_end() -> None:
@@ -68,5 +74,6 @@ def test_people_are_told_of_every_end() -> None:
 def test_the_table_of_the_docs_is_this_one() -> None:
     text = (Path(__file__).resolve().parents[4] / "docs/windows.md").read_text(encoding="utf-8")
     for row in _verdict.TABLE:
-        cells = [row.phases or "any", row.operations or "any", row.point or "either", row.written or "either", row.verdict, row.unhealthy]
+        facts = [row.operations or "any", row.point or "either", row.written or "either", row.held or "either"]
+        cells = [row.phases, *facts, row.verdict, row.unhealthy]
         assert f"| {' | '.join(cells)} | {row.why} |" in text

@@ -1,0 +1,187 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Clients of a window: what they have to find before it is closed, and who keeps them out meanwhile."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from .conftest import Stack
+from .guarded import ask, run_sql, write_tasks
+from .test_interrupted import is_undone, killed_in_mid_operation
+
+
+def hooks(directory: Path) -> dict[str, Any]:
+    """Two commands that keep a file where clients would find a page of maintenance, and note what they were called for."""
+    page, called = directory / "page", directory / "called"
+    hold = ["sh", "-c", f"touch {page}; echo hold >> {called}"]
+    release = ["sh", "-c", f"rm -f {page}; echo release >> {called}"]
+    return {"dbops_hold": hold, "dbops_release": release}
+
+
+def calls(directory: Path) -> list[str]:
+    return (directory / "called").read_text(encoding="utf-8").split()
+
+
+def test_with_clients_held_off_whatever_was_written_is_undone(embedded: Stack, tmp_path: Path) -> None:
+    """The very case in which a window without a proxy would call a person."""
+    tasks = write_tasks(tmp_path / "tasks.yml", run_sql(embedded, "CREATE TABLE half_done ()", "{{ maintenance_window_pg_url }}"))
+    # What runs as a service after the start breaks the application, and has written by then; before the window it does nothing.
+    marker = tmp_path / "runs"
+    marker.touch()
+    port, user = embedded.state["postgres"]["port"], embedded.state["postgres"]["user"]
+    psql = f"{embedded.state['postgres']['bin']}/psql -Xq -h {embedded.state['postgres']['socket']} -p {port} -U {user}"
+    breaks = f"{psql} -d {embedded.state['postgres']['database']} -c 'ALTER TABLE notifications RENAME TO gone'"
+    passfile = tmp_path / "pgpass"
+    secret = json.loads(Path(embedded.state["secrets_file"]).read_text(encoding="utf-8"))["postgres_password"]
+    passfile.write_text(f"*:*:*:*:{secret}\n", encoding="utf-8")
+    passfile.chmod(0o600)
+    once = tmp_path / "broke"
+    start = f"touch {marker}; test -e {once} || {{ touch {once}; PGPASSFILE={passfile} {breaks}; }}"
+    worker = {
+        "name": "worker",
+        "kind": "command",
+        "status": ["sh", "-c", f"test -e {marker} || exit 3"],
+        "start": ["sh", "-c", start],
+        "stop": ["rm", str(marker)],
+    }
+    backend = {
+        "name": "backend",
+        "kind": "command",
+        **{verb: embedded.state["backend"][verb] for verb in ("start", "stop", "status", "log")},
+    }
+    variables = {"dbops_operation": "custom", "dbops_tasks": tasks, "dbops_services": [worker, backend]}
+    outcome = embedded.play("maintenance", **variables, **hooks(tmp_path), maintenance_window_health_timeout=4)
+    assert outcome.code == 2, outcome.out
+    assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} rolled_back: window "), outcome.last_line
+    assert "[health-gate] The application is not healthy: " in outcome.last_line
+    assert is_undone(embedded)
+    assert calls(tmp_path) == ["hold", "release"]
+    report = embedded.report()
+    assert (report["clients"], report["rollback_point"]["state"]) == ("released", "returned")
+    ask(embedded, f'DROP DATABASE "{report["rollback_point"]["failed_database"]}"', "postgres")
+
+
+def test_whoever_ends_a_killed_window_lets_clients_in(embedded: Stack, tmp_path: Path) -> None:
+    with killed_in_mid_operation(embedded, tmp_path, **hooks(tmp_path)) as journal:
+        assert (journal["clients"], (tmp_path / "page").exists()) == ("held", True)
+        script = embedded.journal.parent / "dbops-window"
+        subprocess.run([script, "abort", journal["id"]], check=True, stdout=subprocess.DEVNULL)
+    assert calls(tmp_path) == ["hold", "release"]
+    assert not (tmp_path / "page").exists()
+    assert is_undone(embedded)
+
+
+def test_a_task_file_lets_clients_in_when_ansible_ends_the_window(embedded: Stack, tmp_path: Path) -> None:
+    page = tmp_path / "page"
+    (tmp_path / "hold.yml").write_text(f"- ansible.builtin.file: {{path: {page}, state: touch, mode: '0600'}}\n", encoding="utf-8")
+    (tmp_path / "release.yml").write_text(f"- ansible.builtin.file: {{path: {page}, state: absent}}\n", encoding="utf-8")
+    files = {f"dbops_{verb}": str(tmp_path / f"{verb}.yml") for verb in ("hold", "release")}
+    with killed_in_mid_operation(embedded, tmp_path, **files) as journal:
+        assert page.exists()
+        script = embedded.journal.parent / "dbops-window"
+        by_hand = subprocess.run([script, "abort", journal["id"]], capture_output=True, text=True, check=False)
+        assert by_hand.returncode == 2
+        assert "what lets them in is a task file, which Ansible alone runs" in by_hand.stdout, by_hand
+        failed = json.loads(embedded.journal.read_text(encoding="utf-8"))
+        assert (failed["state"], failed["clients"], page.exists()) == ("failed", "held", True)
+        assert embedded.health()["release"] == "1"
+        outcome = embedded.play("recover", dbops_window=journal["id"])
+    assert outcome.code == 0, outcome.out
+    assert not page.exists()
+    assert is_undone(embedded)
+
+
+def redis(stack: Stack, **other: Any) -> dict[str, Any]:
+    known = stack.state["redis"]
+    secret = json.loads(Path(stack.state["secrets_file"]).read_text(encoding="utf-8"))["redis_password"]
+    url = f"redis://:{secret}@{known['host']}:{other.get('port', known['port'])}"
+    return {"dbops_redis_url": url, "dbops_redis_bin_dir": str(Path(known["cli"]).parent)}
+
+
+def test_half_of_the_hooks_is_refused(embedded: Stack) -> None:
+    outcome = embedded.play("maintenance", dbops_operation="none", dbops_hold=["true"])
+    assert "refused: [hook-incomplete] Only dbops_hold is set" in outcome.last_line
+    outcome = embedded.play("maintenance", dbops_operation="none", dbops_hold=["true"], dbops_release=["no-such-program"])
+    assert "refused: [hook-unknown]" in outcome.last_line
+
+
+def test_the_gate_asks_for_more_than_a_status(embedded: Stack) -> None:
+    """Each demand of the gate on the real servers; what is not true beforehand is a reason not to begin."""
+    wrong = {
+        "maintenance_window_health_json": [{"path": "redis.ok", "equals": True}, {"path": "migrations.applied", "at_least": 99}],
+        "maintenance_window_health_tables": ["users", "drizzle.__drizzle_migrations", "no_such_table"],
+        **redis(embedded, port=9),
+        "maintenance_window_preflight_timeout": 1,
+    }
+    refused = embedded.play("maintenance", dbops_operation="none", **wrong)
+    assert "refused: [health-gate] The application is not healthy: " in refused.last_line, refused.out
+    for expected in ("migrations.applied is 19, not at least 99", "there is no table no_such_table", "Redis is not there"):
+        assert expected in refused.last_line
+    assert "redis.ok" not in refused.last_line
+    assert "no table users" not in refused.last_line
+    assert f"-e dbops_accept_unhealthy={embedded.key}" in refused.last_line
+    mistyped = embedded.play("maintenance", dbops_operation="none", dbops_accept_unhealthy="production/embedded", **wrong)
+    assert "refused: [confirm-mismatch] dbops_accept_unhealthy is 'production/embedded'" in mistyped.last_line
+
+    accepted = embedded.play(
+        "maintenance", dbops_operation="none", dbops_accept_unhealthy=embedded.key, maintenance_window_health_timeout=2, **wrong
+    )
+    assert accepted.code == 0, accepted.out
+    report = embedded.report()
+    assert report["health"]["accepted"] is True
+    assert len(report["health"]["before"]["flaws"]) == len(report["health"]["after"]["flaws"]) == 3
+    assert any(warning.startswith("Before the window: The application is not healthy: ") for warning in report["warnings"])
+    assert any(warning.startswith("As before the window: ") for warning in report["warnings"])
+
+
+def test_a_new_kind_of_error_in_the_log_ends_in_a_rollback(embedded: Stack, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("Error: order 1 is late\n", encoding="utf-8")
+    running = tmp_path / "running"
+    running.touch()
+    worker = {
+        "name": "worker",
+        "kind": "command",
+        "status": ["sh", "-c", f"test -e {running} || exit 3"],
+        "start": [
+            "sh",
+            "-c",
+            f'touch {running}; echo "Error: order 2 is late" > {log}; test -z "$DBOPS_IMAGE" || echo "Error: $DBOPS_IMAGE" >> {log}',
+        ],
+        "stop": ["rm", str(running)],
+        "log": ["cat", str(log)],
+    }
+    fine = embedded.play("maintenance", dbops_operation="none", dbops_services=[worker], **redis(embedded))
+    assert fine.code == 0, fine.out
+    outcome = embedded.play("maintenance", dbops_operation="none", dbops_services=[{**worker, "image": "breaks"}])
+    assert outcome.code == 2, outcome.out
+    assert "rolled_back: window " in outcome.last_line
+    assert "the log of worker has a new kind of error, Error: breaks" in outcome.last_line
+
+
+# What of Ansible runs in the controller, and costs clients nothing that could be counted.
+CONTROLLER = ("assert", "debug", "fail", "import_tasks", "include_role", "include_tasks", "set_fact", "validate_argument_spec")
+
+
+def test_clients_wait_for_six_tasks_at_most(embedded: Stack, tmp_path: Path) -> None:
+    """The last test of this stack: afterwards it runs release 2."""
+    steps = tmp_path / "steps"
+    environ = {
+        "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
+        "ANSIBLE_CALLBACKS_ENABLED": "steps",
+        "DBOPS_STEPS": str(steps),
+    }
+    variables = {"dbops_operation": "migrate", "dbops_release_image": embedded.release("2"), **redis(embedded)}
+    outcome = embedded.play("maintenance", environ=environ, **variables)
+    assert outcome.code == 0, outcome.out
+    lines = [line.split(" ", 1) for line in steps.read_text(encoding="utf-8").splitlines()]
+    names = [name for _action, name in lines]
+    between = lines[names.index("Stop the services") + 1 : names.index("Start the services")]
+    ran = [action.rpartition(".")[2] for action, _name in between if action.rpartition(".")[2] not in CONTROLLER]
+    assert ran == ["postgres_door", "rollback_point", "redis_backup", "drizzle_migrate", "postgres_door"]
+    assert len(ran) <= 6
