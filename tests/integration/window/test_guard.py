@@ -325,15 +325,17 @@ def test_a_lost_database_is_restored_without_a_window(embedded: Stack) -> None:
 
 @pytest.mark.slow
 def test_a_restore_starts_no_release_that_is_ahead_of_its_data(embedded: Stack) -> None:
-    """It leads back; with the release that fits it goes through."""
+    """It ends before anything is stopped; with the release that fits it goes through."""
     assert embedded.play("backup").code == 0
     backup = max(path.name for path in embedded.backups.glob("*.pgdir"))
     assert embedded.play("migrate", dbops_release_image=embedded.release("2")).code == 0
     restore = {"dbops_swap": True, "dbops_backup": backup, "dbops_confirm": embedded.key}
     outcome = embedded.play("restore", **restore)
     assert outcome.code == 2, outcome.out
-    assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} rolled_back: window ")
+    assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} failed: window ")
     assert "[migrations-pending] backend would start on a database that lacks migrations" in outcome.last_line
+    assert "State: Nothing was stopped." in outcome.last_line
+    assert beside(embedded) == []
     assert embedded.health()["migrations"]["applied"] == 20
     outcome = embedded.play("restore", dbops_release_image=embedded.release("1"), **restore)
     assert outcome.code == 0, outcome.out

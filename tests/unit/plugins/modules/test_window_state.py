@@ -269,3 +269,27 @@ def test_a_kill_leaves_the_old_journal_or_the_new_one(target: Target, window: st
     process.communicate()
     found = _journal.read(str(target.journal))
     assert found == old or (found["phase"] == "backed_up" and len(found["padding"]) == 1_000_000)
+
+
+HOOK = "ansible_collections.amanat.dbops.plugins.modules.window_hook"
+
+
+def test_a_step_begins_its_phase_before_it_works_and_once(target: Target, window: str) -> None:
+    """As the first one between two phases does, whatever module it is."""
+    seen = target.root / "seen.json"
+
+    def step() -> dict[str, Any]:
+        begins = {"phase": "operated", "record": {"redis": {"held": True}}}
+        command = ["cp", str(target.journal), str(seen)]
+        return target.result(target.start("-m", HOOK, fence=f"{window}/1", begins=begins, command=command))
+
+    target.call("advance", window=window, phase="backed_up")
+    assert step()["slug"] == "window-order"
+    assert not seen.exists(), "it did not work"
+    target.call("advance", window=window, phase="stopped")
+    for _ in range(2):  # as a job does that is asked how it stands
+        assert step()["changed"]
+    journal = json.loads(seen.read_text(encoding="utf-8"))
+    assert (journal["phase"], journal["redis"]) == ("operated", {"held": True})
+    assert [phase["name"] for phase in journal["phases"]].count("operated") == 1
+    target.call("close", window=window, result="failed")
