@@ -36,7 +36,8 @@ class Look(NamedTuple):
     @property
     def told(self) -> dict[str, Any]:
         """What journal and report say of it."""
-        return {**self.answer, "flaws": [each.what for each in (*self.flaws, *self.excused)]}
+        flaws = [each.what for each in (*self.flaws, *self.excused)]
+        return {**self.answer, "ok": not flaws, "flaws": flaws}
 
     @property
     def words(self) -> str:

@@ -369,6 +369,8 @@ def _health(journal: Journal) -> Element | None:
         said = check.get("body") or check.get("reason")
         if said:
             bodies.append(h("div", h("h3", f"Answer {when}"), h("pre", text(said))))
+        if texts(check.get("flaws")):
+            bodies.append(h("div", h("h3", f"Not well {when}"), h("ul", *(h("li", flaw) for flaw in texts(check.get("flaws"))))))
     if not rows:
         return None
     columns = ("When", "Status", "ms", "Result", "URL")

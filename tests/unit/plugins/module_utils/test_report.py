@@ -124,6 +124,12 @@ def test_a_restore_names_its_source() -> None:
     assert f"Restored from {words}" in page(journal).text
 
 
+def test_what_is_not_well_is_named() -> None:
+    flaw = "there is no table payments"
+    check = {"url": "http://127.0.0.1:5001/", "status": 200, "ok": False, "ms": 3, "flaws": [flaw]}
+    assert f"Not well after {flaw}" in page({"health": {"after": check}}).text
+
+
 @pytest.mark.parametrize(
     ("name", "facts"),
     [
@@ -254,7 +260,8 @@ flags = st.one_of(st.booleans(), st.none())
 bodies = st.recursive(
     st.one_of(words, numbers, flags), lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(), inner)), max_leaves=5
 )
-checks = st.fixed_dictionaries({}, optional={"url": words, "status": numbers, "ok": flags, "ms": numbers, "body": bodies, "reason": words})
+answers = {"url": words, "status": numbers, "ok": flags, "ms": numbers, "body": bodies, "reason": words}
+checks = st.fixed_dictionaries({}, optional={**answers, "flaws": st.lists(words)})
 
 
 def some(**keys: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
