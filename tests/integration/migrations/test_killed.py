@@ -41,9 +41,9 @@ def test_what_a_windows_job_left_in_the_engine_is_found_by_the_window(migrator: 
         migrator.caller.server.await_sql(migrator.database, WORKING, seconds=60)
         Job(f"{stack.jobs}/w1-m").end()
         first()
-        assert engine("ps", "--quiet", "--filter", "name=dbops-migrate-"), "the container outlives the engine's client"
+        assert engine("ps", "--quiet", "--filter", "label=amanat.dbops.window=w1"), "the container outlives the engine's client"
         _quiet.end_containers(Engine(), "w1")
-        assert engine("ps", "--all", "--quiet", "--filter", "name=dbops-migrate-") == ""
+        assert engine("ps", "--all", "--quiet", "--filter", "label=amanat.dbops.window=w1") == ""
     finally:
         Path(stack.journal).unlink()
 
