@@ -23,6 +23,7 @@ from ._psql import Server, quote_literal
 
 PATIENCE = 180.0  # seconds that engine and servers are given to come up, as on a machine that was started anew
 _POLL = 0.5
+_END_WAIT = 20.0  # seconds that containers are given to be gone
 
 # What is said of something that is coming up, or that will never.
 _COMING_UP = ("engine-unreachable", "container-stopped", "postgres-unreachable", "redis-unreachable", "redis-loading")
@@ -40,16 +41,24 @@ def wait_for(answers: Callable[[], Any], until: float) -> Any:
 
 
 def end_containers(engine: Engine, window: str) -> None:
-    """Those that its jobs work in: ending the engine's client does not end them."""
-    found = engine.run("ps", "--all", "--quiet", "--filter", f"label={LABEL}.window={window}")
-    ended = engine.run("rm", "--force", "--volumes", *found.out.split()) if found.ok and found.out.strip() else found
-    if not ended.ok:
-        raise OperationError(
-            "engine-unreachable",
-            f"{engine.binary} does not say whether the window's containers are gone: {ended.reason}.",
-            "They may still work on the database.",
-            f"Start the engine, or let this user reach it: {' '.join(engine.argv('info'))}",
-        )
+    """Those that its jobs work in: ending the engine's client does not end them. Afterwards there is none."""
+    until = time.monotonic() + _END_WAIT
+    while True:
+        answer = engine.run("ps", "--all", "--quiet", "--filter", f"label={LABEL}.window={window}")
+        found = answer.out.split()
+        if answer.ok and not found:
+            return
+        asked = answer.ok
+        if asked:  # one that removes itself in this moment cannot be removed: what counts is whether it is there
+            answer = engine.run("rm", "--force", "--volumes", *found)
+        if not asked or time.monotonic() >= until:
+            raise OperationError(
+                "engine-unreachable",
+                f"{engine.binary} does not say that the window's containers are gone: {answer.reason}.",
+                "They may still work on the database.",
+                f"Start the engine, or let this user reach it: {' '.join(engine.argv('info'))}",
+            )
+        time.sleep(_POLL)
 
 
 def end_window_sessions(elsewhere: Server, window: str, also: str = "false") -> None:

@@ -50,6 +50,15 @@ def test_an_engine_that_does_not_answer_is_none_without_containers(tmp_path: Pat
     assert caught.value.slug == "engine-unreachable"
 
 
+def test_a_container_that_stays_is_said(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_quiet, "_END_WAIT", 0.0)
+    binary = tmp_path / "docker"
+    binary.write_text(ENGINE.replace("rm known", "true"), encoding="utf-8")
+    with pytest.raises(OperationError) as caught:
+        _quiet.end_containers(engine, "w1")
+    assert "are gone" in caught.value.what
+
+
 def test_a_client_container_says_of_which_window_it_is(engine: Engine) -> None:
     made = Place(Engine(engine.binary, window="w1")).client("one", ["cat"], {}, image="i", network="none", labels={"run": "r"})
     assert "amanat.dbops.window=w1" in made.argv
