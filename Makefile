@@ -19,7 +19,8 @@ FOR_SECOND := $(SECOND)/.requirements-units
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile --requirement
 PYTEST := -m pytest
 # Integration tests that need no engine, so that they run beside those that do.
-WITHOUT_ENGINE := tests/integration/faults tests/integration/report $(addprefix tests/integration/window/,test_embedded.py test_guard.py test_refusals.py)
+WITHOUT_ENGINE := $(addprefix tests/integration/,announce faults report) \
+	$(addprefix tests/integration/window/,test_embedded.py test_guard.py test_refusals.py)
 # deploy makes what belongs to root on its target, which is this machine.
 SCENARIOS := $(if $(filter 0,$(shell id -u)),--all,--scenario-name maintenance_window)
 # What a run of tests leaves for tests/gates/run.py, which adds the figures up.

@@ -30,9 +30,18 @@ def write(stack: Stack, secrets: dict[str, Any]) -> None:
     write_json(_path(stack), secrets)
 
 
+def find(stack: Stack) -> dict[str, Any]:
+    """{} where there are none that can be read."""
+    try:
+        secrets = read_json(_path(stack))
+    except ValueError:
+        return {}
+    return secrets if isinstance(secrets, dict) else {}
+
+
 def read(stack: Stack) -> dict[str, Any]:
-    secrets = read_json(_path(stack))
-    if not isinstance(secrets, dict):
+    secrets = find(stack)
+    if not secrets:
         raise OperationError(
             "window-private",
             f"{_path(stack)} is missing: without it nobody can log in to the database.",

@@ -20,6 +20,7 @@ from datetime import datetime, timezone
 from typing import Any, Callable
 
 from ._files import write_text
+from ._http import NoRedirect
 from ._job import Job
 from ._window import stamp
 
@@ -30,14 +31,8 @@ INTERVAL = 0.2  # seconds between two requests: five times a second
 LONGEST = 65536  # bytes of an answer that are read
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect to a login or a maintenance page is not a healthy answer."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
+# A redirect to a login or a maintenance page is not a healthy answer.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect)
 
 
 def _open(url: str, timeout: float) -> Any:

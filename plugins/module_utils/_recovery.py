@@ -12,6 +12,7 @@ asks what is true and may be repeated, so that whoever is killed in the middle i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import traceback
@@ -20,7 +21,21 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import Any, Callable, NamedTuple
 
-from . import _clock, _fence, _hook, _journal, _pg_clone, _private, _probe, _quiet, _services_run, _verdict, _window
+from . import (
+    _announce,
+    _clock,
+    _fence,
+    _hook,
+    _journal,
+    _notice,
+    _pg_clone,
+    _private,
+    _probe,
+    _quiet,
+    _services_run,
+    _verdict,
+    _window,
+)
 from ._door_run import Door
 from ._errors import OperationError
 from ._gate import Gate
@@ -46,7 +61,7 @@ class Told(NamedTuple):
 
     why: in words, for the journal; error: what failed (`slug`, `message`, `state`, `next`), as the report shows it; record: what
     else a controller has to say to the journal; epoch: in which it holds the window, 0 for whoever does not; runs_tasks: it is
-    Ansible, which can run a task file of the user's afterwards.
+    Ansible, which can run a task file of the user's afterwards; tells: whether people are told from here how it ended.
     """
 
     by: dict[str, str]
@@ -55,15 +70,42 @@ class Told(NamedTuple):
     record: dict[str, Any]
     epoch: int = 0
     runs_tasks: bool = False
+    tells: bool = True
 
 
 def carry_out(stack: Stack, window: str, told: Told, say: Say, due: Callable[[Journal], bool] = lambda _journal: True) -> Journal:
     """Take the window over, if it is due, and end it. The journal as it is then: closed, rolled_back, aborted or failed."""
-    with _fence.taken_over(stack, window, told.by, told.why, _now(), epoch=told.epoch, due=due) as journal:
+    with contextlib.ExitStack() as kept:
+        try:
+            journal = kept.enter_context(_fence.taken_over(stack, window, told.by, told.why, _now(), epoch=told.epoch, due=due))
+        except OperationError as error:
+            if told.tells and error.slug == _fence.STUCK:
+                _call_for_a_person(stack, window, error)
+            raise
         ending = _Ending(stack, journal, say, told.runs_tasks)
         result = ending.result()
-        record = {**told.record, **ending.record(told.error if result != "closed" else {})}
+        private = _private.find(stack)
+        record = _window.joined(told.record, ending.record(told.error if result != "closed" else {}))
+        record = _window.joined(record, _notice.end_silence(journal, private))
+        if told.tells:
+            record = _window.joined(record, _notice.tell(journal, private, _announce.OF_END[result], _note(told, record)))
         return _journal.change(stack, window, lambda held: _closed(held, result, record), journal["epoch"])
+
+
+def _call_for_a_person(stack: Stack, window: str, error: OperationError) -> None:
+    """The window stays as it is, and nobody may be looking. Once: the switch tries again and again."""
+    journal = _journal.read(stack.journal)
+    called = any(each["event"] == "needs_a_person" for each in journal.get("announcements") or [])
+    if journal.get("id") == window and journal["state"] == "open" and not called:
+        record = _notice.tell(journal, _private.find(stack), "needs_a_person", str(error))
+        _journal.change(stack, window, lambda held: _window.annotate(held, record))
+
+
+def _note(told: Told, record: dict[str, Any]) -> str:
+    """What people are told besides the event: who ended it, what had failed, and what is true now."""
+    error = record.get("error") or {}
+    said = [f"[{error['slug']}] {error['message']}" if error else "", f"Ended by: {told.why}.", error.get("state", "")]
+    return " ".join(filter(None, said))
 
 
 def _closed(journal: Journal, result: str, record: dict[str, Any]) -> Journal:
@@ -477,7 +519,7 @@ class _Ending:
             self.truth.insert(0, f"The services run again with what they ran before{', and are healthy' if healthy else ''}.")
 
     def _warn(self, warning: str) -> None:
-        self.seen.setdefault("warnings", list(self.journal.get("warnings") or [])).append(warning)
+        self.seen.setdefault("warnings", []).append(warning)
 
     def _drop_copies(self, verdict: str) -> None:
         point = self.point()

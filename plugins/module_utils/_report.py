@@ -251,6 +251,8 @@ def _facts(journal: Journal) -> Element:
     rows: list[tuple[str, str | Element]] = []
     if restore:
         rows.append(("Restored from", _source(restore)))
+    if silence := mapping(journal.get("silence")):
+        rows.append(("Alerts silenced", f"until {stamp(silence.get('until'))}, {line(silence.get('state'))}"))
     if acknowledged:
         rows.append(("Acknowledged", f"{stamp(acknowledged.get('at'))} by {_person(mapping(acknowledged.get('by')))}"))
     return section(

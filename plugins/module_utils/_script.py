@@ -106,7 +106,9 @@ def require_stale(stack: Stack, window: str) -> None:
 def _told(options: argparse.Namespace) -> _recovery.Told:
     """By a program on standard input, else by a person at this shell."""
     if options.told:
-        return _recovery.Told(**json.load(sys.stdin))
+        said = json.load(sys.stdin)
+        # Whoever speaks may be of a later release than this script, and say more than it knows.
+        return _recovery.Told(**{key: said[key] for key in _recovery.Told._fields if key in said})
     user = os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.getuid())
     return _by_hand({"user": user, "controller": os.uname().nodename}, f"{options.verb} on the target")
 

@@ -64,6 +64,10 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
+def deadline(journal: Journal) -> datetime:
+    return _moment(journal["deadline"])
+
+
 def window_id(moment: datetime, suffix: str) -> str:
     return f"{moment.astimezone(timezone.utc).strftime('%Y-%m-%dT%H%M%SZ')}-{suffix}"
 
@@ -110,7 +114,7 @@ def upgrade(journal: Journal) -> Journal:
     """A journal of an earlier form as one of today. What it does not say stays unknown: its time counts as over, its undo is empty."""
     if journal.get("version", 0) >= JOURNAL_VERSION or "deadline" not in journal:
         return journal
-    seconds = (_moment(journal["deadline"]) - _moment(journal["opened"])).total_seconds()
+    seconds = (deadline(journal) - _moment(journal["opened"])).total_seconds()
     unknown = {"epoch": 1, "clock": {"boot": "", "seconds": 0.0}, "seconds": seconds, "undo": {}}
     return {**unknown, **journal, "version": JOURNAL_VERSION}
 
@@ -127,6 +131,18 @@ def _check(record: Journal) -> None:
             "The journal was not changed.",
             "Give it another key.",
         )
+
+
+# What is only added to: whoever has the window may not know of what somebody else has noted meanwhile.
+_GROWING = ("announcements", "warnings")
+
+
+def joined(journal: Journal, record: Journal) -> Journal:
+    """A journal, or a record, with what another one says besides."""
+    grown = {key: [*(journal.get(key) or [])] for key in _GROWING if key in record}
+    for key, known in grown.items():
+        known += [each for each in record[key] if each not in known]
+    return {**copy.deepcopy(journal), **record, **grown}
 
 
 def _leave(journal: Journal, now: datetime, result: str, detail: str = "") -> None:
@@ -162,7 +178,7 @@ def advance(journal: Journal, phase: str, now: datetime, clock: Clock, record: J
             "Give the next window more time: -e dbops_window_minutes=<minutes>",
         )
     _check(record)
-    journal = {**copy.deepcopy(journal), **record}
+    journal = joined(journal, record)
     _leave(journal, now, "ok")
     journal["phases"].append({"name": phase, "started": stamp(now)})
     journal["phase"] = phase
@@ -181,7 +197,7 @@ def close(journal: Journal, state: str, now: datetime, record: Journal) -> Journ
             "Look at it with status.yml.",
         )
     _check(record)
-    journal = {**copy.deepcopy(journal), **record}
+    journal = joined(journal, record)
     error = journal.get("error") or {}
     _leave(journal, now, "ok" if state == "closed" else "failed", error.get("message", ""))
     journal.update(state=state, ended=stamp(now))
@@ -221,9 +237,9 @@ def extend(journal: Journal, minutes: int, now: datetime) -> Journal:
             "The journal was not changed.",
             "Look at it with status.yml.",
         )
-    deadline = _moment(journal["deadline"])
+    later = deadline(journal) + timedelta(minutes=minutes)
     journal = copy.deepcopy(journal)
-    journal.update(deadline=stamp(deadline + timedelta(minutes=minutes)), seconds=journal["seconds"] + minutes * 60)
+    journal.update(deadline=stamp(later), seconds=journal["seconds"] + minutes * 60)
     journal.setdefault("extended", []).append({"at": stamp(now), "minutes": minutes})
     return journal
 
@@ -231,7 +247,7 @@ def extend(journal: Journal, minutes: int, now: datetime) -> Journal:
 def annotate(journal: Journal, record: Journal) -> Journal:
     """What is known of a window besides its steps."""
     _check(record)
-    return {**copy.deepcopy(journal), **record}
+    return joined(journal, record)
 
 
 def acknowledge(journal: Journal, by: dict[str, str], now: datetime) -> Journal:

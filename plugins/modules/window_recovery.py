@@ -52,9 +52,14 @@ options:
     type: dict
     required: true
   record:
-    description: What else the journal shall say; its keys replace those of the journal.
+    description:
+      - What else the journal shall say; its keys replace those of the journal, but for C(announcements) and C(warnings), which grow.
     type: dict
     default: {}
+  announce:
+    description: Whether the target tells people how the window ended, by the senders that its opening left there.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""
@@ -138,12 +143,12 @@ def _prepare(stack: Stack, params: dict[str, Any]) -> Callable[[Progress], dict[
         _script.install(stack)  # of this release, which reads the journals of earlier ones
     verb = _VERBS[params["state"]]
     by = {key: value for key, value in params["by"].items() if value}
-    told = json.dumps({"by": by, **{key: params[key] for key in ("why", "error", "record", "epoch")}, "runs_tasks": True})
+    told = {"by": by, "runs_tasks": True, "tells": params["announce"], **{key: params[key] for key in ("why", "error", "record", "epoch")}}
 
     def work(progress: Progress) -> dict[str, Any]:
         progress.say(f"{verb} window {params['window']}", now=True)
         # By its interpreter: where it lies nothing may be allowed to be executed.
-        answer = run(Command([sys.executable, stack.script, verb, params["window"], "--told"]), stdin=told)
+        answer = run(Command([sys.executable, stack.script, verb, params["window"], "--told"]), stdin=json.dumps(told))
         ended = os.path.join(stack.windows, f"{params['window']}.json")
         path = ended if os.path.exists(ended) else stack.journal
         journal = _journal.read(path)
@@ -174,6 +179,7 @@ def main() -> None:
             "why": {"type": "str", "required": True},
             "error": {"type": "dict", "required": True},
             "record": {"type": "dict", "default": {}},
+            "announce": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )

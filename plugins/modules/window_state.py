@@ -29,7 +29,7 @@ options:
       - V(open) creates the journal and so takes the lock; it is refused while another window holds it.
       - V(advance) ends the phase that is worked on and begins O(phase), which has to be the next one.
       - V(close) ends the window as O(result) and frees the lock, except as V(failed).
-      - V(extend) makes an open window O(minutes) longer.
+      - V(extend) makes an open window O(minutes) longer, and tells people.
       - V(annotate) adds O(record) to the journal of a window, also of one that has ended.
       - V(acknowledge) frees the lock of a failed window.
       - V(show) only reads.
@@ -64,13 +64,18 @@ options:
     type: str
     default: ''
   record:
-    description: What the journal shall say from now on; its keys replace those of the journal.
+    description:
+      - What the journal shall say from now on; its keys replace those of the journal, but for C(announcements) and C(warnings), which
+        grow.
     type: dict
     default: {}
   private:
     description:
       - What the dead man's switch and C(dbops-window) log in with when the controller is gone, C(pg_url), C(login_user) and
         C(login_password). It is kept in a file of its own (0600) while the window is open, and never in the journal.
+      - Besides, as JSON in a text, C(announce), the C(senders) that the target tells people by and their C(timeout) in seconds, and
+        C(alertmanager), its C(url) and the C(matchers) of the alerts that are silent until ten minutes after the deadline. The
+        target's own words are C(extended), and how a window ended without its controller.
     type: dict
     default: {}
 """
@@ -115,7 +120,7 @@ from datetime import datetime, timezone
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _journal, _private, _reserve, _script, _switch, _window
+from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _journal, _notice, _private, _reserve, _script, _switch, _window
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._files import make_private_directory
 from ansible_collections.amanat.dbops.plugins.module_utils._module import AUDIT_OPTIONS, TARGET_OPTIONS, file_failure, main_of, stack_of
@@ -150,6 +155,9 @@ def _open(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
     else:
         with _journal.alone(stack):
             _create(stack, journal, params["private"])
+        # Alerts, too: none of it holds anybody up who finds the journal meanwhile.
+        silence = _notice.silence(journal, params["private"], now)
+        journal = _journal.change(stack, identity, lambda before: _window.annotate(before, silence))
     return {"changed": True, "journal": journal, "path": stack.journal}
 
 
@@ -190,22 +198,36 @@ def _advance(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, An
 
 
 def _extend(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
-    if module.params["minutes"] < 1:
-        module.fail_json(msg=f"minutes: a window is made longer by whole minutes, not by {module.params['minutes']}")
-    return _change(module, stack, lambda before: _window.extend(before, module.params["minutes"], now))
+    minutes = module.params["minutes"]
+    if minutes < 1:
+        module.fail_json(msg=f"minutes: a window is made longer by whole minutes, not by {minutes}")
+    result = _change(module, stack, lambda before: _window.extend(before, minutes, now))
+    if module.check_mode:
+        return result
+    # Nobody but the target knows of both who is told and what they were told before: whoever extends a window needs no Vault.
+    journal, private = result["journal"], _private.find(stack)
+    record = _notice.silence(journal, private, now)
+    record = _window.joined(record, _notice.tell(journal, private, "extended", f"{minutes} minutes more, until {journal['deadline']}."))
+    return _note(module, stack, record)
 
 
 def _close(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
-    params = module.params
-    return _end(module, stack, lambda before: _window.close(before, params["result"], now, params["record"]))
+    params, record = module.params, module.params["record"]
+    if not module.check_mode:
+        record = _window.joined(record, _notice.end_silence(_journal.held(stack, params["window"]), _private.find(stack)))
+    return _end(module, stack, lambda before: _window.close(before, params["result"], now, record))
 
 
 def _annotate(module: AnsibleModule, stack: Stack, _now: datetime) -> dict[str, Any]:
-    """What could only be known after the end, as how people were told of it."""
+    return _note(module, stack, module.params["record"])
+
+
+def _note(module: AnsibleModule, stack: Stack, record: Journal) -> dict[str, Any]:
+    """What could only be known after a step, or after the end, as how people were told of it."""
     if _journal.read(stack.journal).get("id") == module.params["window"]:
-        return _change(module, stack, lambda before: _window.annotate(before, module.params["record"]))
+        return _change(module, stack, lambda before: _window.annotate(before, record))
     path = os.path.join(stack.windows, f"{module.params['window']}.json")
-    journal = _window.annotate(_journal.read(path), module.params["record"])
+    journal = _window.annotate(_journal.read(path), record)
     if not module.check_mode:
         _journal.write(path, journal)
     return {"changed": True, "journal": journal, "path": path}

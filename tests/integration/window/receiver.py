@@ -1,21 +1,26 @@
 # Copyright (c) 2026, amanat.dbops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A webhook that is told of windows."""
+"""A webhook that is told of windows, in good health and in bad."""
 
 from __future__ import annotations
 
 import json
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable
 
 
 class Receiver(ThreadingHTTPServer):
-    """Remembers what it was told; the path `/broken` answers 500. `hook` is called with each event's name."""
+    """Remembers what it was told. `hook` is called with each event's name.
+
+    By its path it answers well, or 500 (`/broken`), or never (`/slow`), or a byte now and then (`/drip`).
+    """
 
     def __init__(self) -> None:
         self.told: list[dict[str, Any]] = []
         self.hook: Callable[[str], object] = str
+        self.over = threading.Event()
         super().__init__(("127.0.0.1", 0), _Handler)
 
     @property
@@ -27,6 +32,10 @@ class Receiver(ThreadingHTTPServer):
     def events(self) -> list[str]:
         return [message["event"] for message in self.told]
 
+    def shutdown(self) -> None:
+        self.over.set()
+        super().shutdown()
+
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/{path}"
 
@@ -36,12 +45,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        broken = self.path == "/broken"
-        if not broken:
+        if self.path == "/slow":
+            self.server.over.wait()
+        elif self.path == "/drip":
+            self.send_response(200)
+            self.end_headers()
+            while not self.server.over.wait(0.2):
+                self.wfile.write(b"x")
+        elif self.path == "/broken":
+            self.send_response(500)
+            self.end_headers()
+        else:
             self.server.told.append(body)
             self.server.hook(body["event"])
-        self.send_response(500 if broken else 200)
-        self.end_headers()
+            self.send_response(200)
+            self.end_headers()
 
     def log_message(self, *_: Any) -> None:
         pass

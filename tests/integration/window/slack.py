@@ -1,7 +1,10 @@
 # Copyright (c) 2026, amanat.dbops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Slack's two hosts, reached through a proxy of the test's own: real requests, real TLS, no route to Slack needed."""
+"""Slack's two hosts, reached through a proxy of the test's own: real requests, real TLS, no route to Slack needed.
+
+Its channel keeps messages, threads and edits, and refuses what Slack refuses.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+TOKEN = "xoxb-bot-secret"
 HOSTS = ("hooks.slack.com", "slack.com")
 
 
@@ -39,7 +43,7 @@ def _certificate(path: Path) -> None:
 
 
 class _Slack(BaseHTTPRequestHandler):
-    """Answers as Slack does, and remembers what it was told: (host, path, message)."""
+    """The proxy: whatever is asked for is Slack."""
 
     server: Proxy
 
@@ -65,7 +69,10 @@ class _Request(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.proxy.told.append((self.host, self.path, message))
-        body = b"ok" if self.host == HOSTS[0] else b'{"ok": true, "ts": "1.2", "channel": "C1"}'
+        if self.host == HOSTS[0]:
+            body = b"ok"
+        else:
+            body = json.dumps(self.proxy.channel.answer(self.path, self.headers["Authorization"], message)).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -76,9 +83,43 @@ class _Request(BaseHTTPRequestHandler):
         pass
 
 
+class Channel:
+    """One channel, to which one token may write."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+        self.messages: list[dict[str, Any]] = []
+
+    @property
+    def parents(self) -> list[dict[str, Any]]:
+        return [message for message in self.messages if "thread_ts" not in message]
+
+    @property
+    def replies(self) -> list[dict[str, Any]]:
+        return [message for message in self.messages if "thread_ts" in message]
+
+    def answer(self, path: str, authorization: str, message: dict[str, Any]) -> dict[str, Any]:
+        if authorization != f"Bearer {self.token}":
+            return {"ok": False, "error": "invalid_auth"}
+        method, known = path.removeprefix("/api/"), {each["ts"]: each for each in self.messages}
+        if method == "chat.update":
+            if message["ts"] not in known or message["channel"] != "C1":  # unlike others it takes no name of a channel
+                return {"ok": False, "error": "message_not_found"}
+            known[message["ts"]].update(text=message["text"], edits=known[message["ts"]].get("edits", 0) + 1)
+            return {"ok": True, "channel": "C1", "ts": message["ts"]}
+        if method != "chat.postMessage" or message["channel"] not in ("#ops", "C1"):
+            return {"ok": False, "error": "channel_not_found"}
+        if message.get("thread_ts") not in (None, *known):
+            return {"ok": False, "error": "thread_not_found"}
+        ts = f"1700000000.{len(self.messages):06}"
+        self.messages.append({**message, "ts": ts})
+        return {"ok": True, "channel": "C1", "ts": ts}
+
+
 class Proxy(ThreadingHTTPServer):
     def __init__(self, certificate: Path) -> None:
         self.told: list[tuple[str, str, dict[str, Any]]] = []
+        self.channel = Channel(TOKEN)
         self.certificate = certificate
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.tls.load_cert_chain(certificate)

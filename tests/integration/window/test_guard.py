@@ -77,7 +77,7 @@ def test_a_failed_return_leaves_the_door_shut_until_a_person_acknowledges(embedd
     assert outcome.code == 2, outcome.out
     assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} needs_a_person: window ")
     assert "There is no database" in outcome.last_line
-    assert receiver.events == ["planned", "starting", "needs_a_person"]
+    assert receiver.events == ["planned", "phase", "starting", "needs_a_person"]
     assert "needs a person NOW. [step-failed] " in receiver.told[-1]["text"]
     with pytest.raises(subprocess.CalledProcessError):
         ask(embedded, "SELECT 1")

@@ -53,6 +53,15 @@ def slug_of(step: Any, *arguments: Any) -> str:
     return caught.value.slug
 
 
+def test_what_is_noted_by_several_is_kept_of_all() -> None:
+    journal = opened(warnings=["by the target"], announcements=[{"event": "extended"}])
+    told = {"announcements": [{"event": "planned"}, {"event": "extended"}], "warnings": ["by the controller"], "backup": {"name": "b"}}
+    ended = _window.close(_window.annotate(journal, told), "aborted", NOW, told)
+    assert ended["announcements"] == [{"event": "extended"}, {"event": "planned"}]
+    assert ended["warnings"] == ["by the target", "by the controller"]
+    assert (ended["backup"], opened(warnings=["a"])["warnings"], journal["warnings"]) == ({"name": "b"}, ["a"], ["by the target"])
+
+
 def test_a_new_window_has_its_preflight_behind_it() -> None:
     journal = _window.new("w1", "production/nickapp", "migrate", BY, 90, "2026-11-22T17:00:59.000Z", NOW, CLOCK, {"services": [1]})
     assert journal == {

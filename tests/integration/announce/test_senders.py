@@ -1,0 +1,117 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Senders against real servers: what people see, and what comes of a receiver that is down, slow or broken."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils import _announce
+
+from tests.integration.machine import free_port
+from tests.integration.modules import call
+from tests.integration.window.receiver import Receiver
+from tests.integration.window.slack import TOKEN, Proxy
+
+SLACK = {"kind": "slack", "token": TOKEN, "channel": "#ops"}
+TIMEOUT = 3.0
+
+
+def announce(tmp_path: Path, event: str, senders: list[dict[str, Any]], **arguments: Any) -> dict[str, Any]:
+    """Call the module, as the controller does; its answer."""
+    fixed = {"directory": str(tmp_path / "announcements"), "stack": "staging/shop", "operation": "migrate", "window": "w1"}
+    result, text = call("announcement", {**fixed, "event": event, "senders": senders, "timeout": TIMEOUT, **arguments})
+    assert not result.get("failed"), text
+    for secret in (TOKEN, "hook-secret", "127.0.0.1"):
+        assert secret not in text
+    return result
+
+
+def test_slack_has_one_message_for_a_window_and_its_thread(workspace: Proxy, tmp_path: Path) -> None:
+    announce(tmp_path, "planned", [SLACK], note="Migrations: 0019 <&>.")
+    announce(tmp_path, "starting", [SLACK])
+    announce(tmp_path, "phase", [SLACK], note="The services run again.")
+    result = announce(tmp_path, "finished", [SLACK], note="Downtime: 3 s.", last=True)
+    channel = workspace.channel
+    assert [(each["event"], each["ok"], each["sender"]) for each in result["announcements"]] == [
+        (event, True, "slack #ops") for event in ("planned", "starting", "phase", "finished")
+    ]
+    (parent,) = channel.parents
+    assert [(each["reply_broadcast"], each["thread_ts"]) for each in channel.replies] == [
+        (loud, parent["ts"]) for loud in (True, False, True)
+    ]
+    planned, now = parent["text"].split("\n*Now:* ")
+    assert planned == "Maintenance of staging/shop is planned: migrate. Migrations: 0019 &lt;&amp;&gt;. (window w1)"
+    assert (now, parent["edits"]) == ("Maintenance of staging/shop is finished. Downtime: 3 s. (window w1)", 3)
+    assert (result["messages"]["0"]["channel"], result["messages"]["0"]["ts"]) == ("C1", parent["ts"])
+    assert not any((tmp_path / "announcements").iterdir()), "nothing is left once everybody has answered"
+
+
+def test_the_script_on_the_target_goes_on_in_the_thread(workspace: Proxy) -> None:
+    def tell(event: str, threads: dict[str, _announce.Thread]) -> tuple[list[dict[str, Any]], dict[str, _announce.Thread]]:
+        said = _announce.message(event, "2026-11-22T17:01:02.000Z", "staging/shop", "none", "w1", "It fired.")
+        return _announce.tell([{"kind": "webhook", "url": "http://"}, SLACK], said, threads, TIMEOUT)
+
+    _records, threads = tell("planned", {})
+    kept = json.loads(json.dumps(threads))  # as the journal keeps them
+    records, _threads = tell("needs_a_person", kept)
+    assert [each["ok"] for each in records] == [False, True]
+    assert workspace.channel.replies[0]["thread_ts"] == workspace.channel.parents[0]["ts"]
+
+
+def test_slack_by_a_webhook_has_no_threads(workspace: Proxy, tmp_path: Path) -> None:
+    sender = {"kind": "slack", "token": "T0/B0/hook-secret"}
+    announce(tmp_path, "planned", [sender])
+    result = announce(tmp_path, "finished", [sender], last=True)
+    assert [host_path for *host_path, _ in workspace.told] == [["hooks.slack.com", "/services/T0/B0/hook-secret"]] * 2
+    assert (result["missed"], result["messages"]) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("sender", "answer"),
+    [
+        pytest.param({**SLACK, "token": "xoxb-wrong"}, "Slack says invalid_auth", id="a wrong token"),
+        pytest.param({**SLACK, "channel": "#nowhere"}, "Slack says channel_not_found", id="a wrong channel"),
+    ],
+)
+def test_what_slack_refuses_is_told(workspace: Proxy, tmp_path: Path, sender: dict[str, Any], answer: str) -> None:
+    result = announce(tmp_path, "planned", [sender], last=True)
+    assert result["missed"] == [f"planned was not announced by slack {sender['channel']}: {answer}"]
+    assert workspace.channel.messages == []
+
+
+def test_a_window_waits_for_no_sender_longer_than_its_time_out(receiver: Receiver, tmp_path: Path) -> None:
+    urls = [receiver.url(path) for path in ("ok", "slow", "drip", "broken")] + [f"http://127.0.0.1:{free_port()}/hook-secret"]
+    senders = [{"kind": "webhook", "url": url} for url in urls]
+    began = time.monotonic()
+    announce(tmp_path, "planned", senders)
+    announce(tmp_path, "starting", senders)
+    assert time.monotonic() - began < TIMEOUT, "an announcement goes out beside the window's work"
+    # The first two are still on their way. Nobody waits for more than one time-out all the same.
+    began = time.monotonic()
+    result = announce(tmp_path, "finished", senders, last=True)
+    assert time.monotonic() - began < TIMEOUT + 1.0
+    answers = [each["answer"] for each in result["announcements"] if each["event"] == "planned"]
+    assert receiver.events == ["planned", "starting", "finished"], "a sender that is well does not wait for one that is not"
+    late = "no answer within 3 s"
+    assert answers == ["taken", late, late, "HTTP 500", "Connection refused"]
+    assert f"finished was not announced by webhook: {late}" in result["missed"]
+    assert receiver.told[1] == {
+        "event": "starting",
+        "text": "Maintenance of staging/shop starts: migrate.",
+        "stack": "staging/shop",
+        "operation": "migrate",
+        "window": "w1",
+    }
+
+
+def test_check_mode_tells_nobody(receiver: Receiver, tmp_path: Path) -> None:
+    senders = [{"kind": "webhook", "url": receiver.url("ok")}]
+    result = announce(tmp_path, "planned", senders, last=True, _ansible_check_mode=True)
+    assert (result["text"], result["announcements"]) == ("Maintenance of staging/shop is planned: migrate.", [])
+    assert (receiver.told, list(tmp_path.iterdir())) == ([], [])

@@ -1,0 +1,157 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people and Alertmanager are told of whole windows, however they end."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.plays import ROOT
+from tests.integration.window.conftest import Stack, bring_up
+from tests.integration.window.receiver import Receiver
+from tests.integration.window.slack import TOKEN, Proxy
+from tests.integration.window.test_interrupted import is_undone, killed_in_mid_operation, until
+
+from .alertmanager import Alertmanager
+from .mailbox import Mailbox
+
+SLACK = {"kind": "slack", "token": TOKEN, "channel": "#ops"}
+EVENTS = ["planned", "phase", "starting", "phase", "finished"]
+MATCHERS = ['stack="shop"']
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    yield from bring_up("embedded", "announce-embedded", tmp_path_factory.mktemp("reports"))
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with Mailbox() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def seconds(later: str, earlier: str) -> float:
+    return (datetime.fromisoformat(later.rstrip("Z")) - datetime.fromisoformat(earlier.rstrip("Z"))).total_seconds()
+
+
+def test_everybody_is_told_and_nobody_waited_for(
+    stack: Stack, workspace: Proxy, receiver: Receiver, mailbox: Mailbox, alerts: Alertmanager
+) -> None:
+    mail = {"kind": "custom", "tasks": str(ROOT / "examples/announce/mail.yml"), "host": "127.0.0.1", "port": mailbox.port}
+    announce = [
+        {"kind": "webhook", "url": receiver.url("slow")},
+        SLACK,
+        {"kind": "webhook", "url": receiver.url("ok")},
+        {**mail, "to": ["ops@example.org"]},
+    ]
+    silenced: list[int] = []
+    receiver.hook = lambda _event: silenced.append(len(alerts.silences()))
+    outcome = stack.play(
+        "maintenance",
+        dbops_operation="none",
+        dbops_announce=announce,
+        dbops_alertmanager={"url": alerts.url, "matchers": MATCHERS},
+    )
+    assert outcome.code == 0, outcome.out
+    report = stack.report()
+
+    assert receiver.events == EVENTS
+    assert silenced == [1] * len(EVENTS)
+    assert alerts.silences() == []
+    assert report["silence"]["state"] == "expired"
+
+    (parent,) = workspace.channel.parents
+    assert [reply["reply_broadcast"] for reply in workspace.channel.replies][:2] == [False, True]
+    assert parent["text"].startswith(f"Maintenance of {stack.key} is planned: none.")
+    assert report["messages"]["1"]["ts"] == parent["ts"]
+    assert [mail["Subject"] for mail in mailbox.mails] == [f"[{event}] {stack.key}" for event in EVENTS]
+    assert report["id"] in mailbox.mails[-1].get_body().get_content()
+
+    told = report["announcements"]
+    assert {(each["event"], each["sender"]) for each in told} == {
+        (event, sender) for event in EVENTS for sender in ("webhook", "slack #ops", "mail.yml")
+    }
+    late = "no answer within 5 s"
+    assert {each["answer"] for each in told if each["event"] == "planned"} == {"taken", "posted", "sent", late}
+    assert f"planned was not announced by webhook: {late}" in report["warnings"]
+    # The services are stopped while it is being announced that they will be.
+    starting = next(each for each in told if each["event"] == "starting")
+    stopped = next(phase for phase in report["phases"] if phase["name"] == "stopped")
+    assert seconds(stopped["started"], starting["at"]) < 5
+    assert seconds(report["ended"], report["phases"][-1]["started"]) < 10
+    assert TOKEN not in outcome.out + json.dumps(report)
+
+
+def test_no_window_opens_while_an_alert_fires(stack: Stack, receiver: Receiver, alerts: Alertmanager) -> None:
+    alert = {"alertname": "BackendDown", "stack": "shop"}
+    alerts.fire(alert)
+    variables = {"dbops_operation": "none", "dbops_announce": receiver.announce}
+    outcome = stack.play("maintenance", dbops_alertmanager={"url": alerts.url, "matchers": MATCHERS}, **variables)
+    alerts.resolve(alert)
+    assert outcome.code == 2, outcome.out
+    refused = (
+        f"dbops maintenance {stack.key} refused: [alerts-firing] Alerts fire that are not on the allow-list: BackendDown (stack=shop)."
+    )
+    assert outcome.last_line.startswith(refused)
+    assert (receiver.told, alerts.silences(), "changed=0" in outcome.recap) == ([], [], True)
+
+
+@pytest.mark.parametrize(
+    ("sender", "slug"),
+    [
+        pytest.param({"kind": "slack", "token": TOKEN}, "announce-malformed", id="a bot without a channel"),
+        pytest.param({"kind": "custom"}, "announce-malformed", id="no tasks", marks=pytest.mark.slow),
+        pytest.param({"kind": "custom", "tasks": "nowhere.yml", "password": "s3cret"}, "tasks-missing", id="no such file"),
+        pytest.param({"kind": "custom", "tasks": "TMP/tasks.yml"}, "tasks-unusable", id="it ends the play"),
+    ],
+)
+def test_a_sender_that_cannot_tell_is_refused(stack: Stack, tmp_path: Path, sender: dict[str, str], slug: str) -> None:
+    (tmp_path / "tasks.yml").write_text("- ansible.builtin.meta: end_play\n", encoding="utf-8")
+    announce = [{key: value.replace("TMP", str(tmp_path)) for key, value in sender.items()}]
+    outcome = stack.play("maintenance", dbops_operation="none", dbops_announce=announce)
+    assert outcome.last_line.startswith(f"dbops maintenance {stack.key} refused: [{slug}]"), outcome.out
+    assert "changed=0" in outcome.recap
+    assert "s3cret" not in outcome.out
+
+
+def test_without_its_controller_the_target_goes_on_telling(
+    stack: Stack, workspace: Proxy, receiver: Receiver, alerts: Alertmanager, tmp_path: Path
+) -> None:
+    told: dict[str, Any] = {
+        "dbops_announce": [SLACK, *receiver.announce],
+        "dbops_alertmanager": {"url": alerts.url, "matchers": MATCHERS},
+    }
+    with killed_in_mid_operation(stack, tmp_path, **told) as journal:
+        (silence,) = alerts.silences()
+        assert journal["silence"]["id"] == silence["id"]
+        extended = stack.play("extend", dbops_window=journal["id"], dbops_minutes=30)
+        assert extended.code == 0, extended.out
+        (longer,) = alerts.silences()
+        assert seconds(longer["endsAt"], silence["endsAt"]) == 30 * 60
+        # As if the window's time were over: the dead man's switch ends it.
+        held = json.loads(stack.journal.read_text(encoding="utf-8"))
+        stack.journal.write_text(json.dumps({**held, "seconds": 1}), encoding="utf-8")
+        until(lambda: not stack.journal.exists())
+    assert is_undone(stack)
+    assert alerts.silences() == []
+    assert receiver.events == ["planned", "phase", "starting", "extended", "rolled_back"]
+    (parent,) = workspace.channel.parents
+    assert {reply["thread_ts"] for reply in workspace.channel.replies} == {parent["ts"]}
+    said = workspace.channel.replies[-1]
+    assert (said["reply_broadcast"], "the dead man's switch fired" in said["text"]) == (True, True)
+    assert parent["text"].endswith(said["text"])
+    ended = json.loads((stack.journal.parent / f"windows/{journal['id']}.json").read_text(encoding="utf-8"))
+    assert [each["event"] for each in ended["announcements"] if each["sender"] == "webhook"][-2:] == ["extended", "rolled_back"]
+    assert ended["silence"]["state"] == "expired"
+    assert TOKEN not in json.dumps(ended)
