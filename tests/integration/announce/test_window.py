@@ -18,7 +18,7 @@ from tests.integration.plays import ROOT
 from tests.integration.window.conftest import Stack, bring_up
 from tests.integration.window.receiver import Receiver
 from tests.integration.window.slack import TOKEN, Proxy
-from tests.integration.window.test_interrupted import is_undone, killed_in_mid_operation, until
+from tests.integration.window.test_interrupted import LONG, is_undone, killed_in_mid_operation, until
 
 from .alertmanager import Alertmanager
 from .mailbox import Mailbox
@@ -56,12 +56,19 @@ def test_everybody_is_told_and_nobody_waited_for(
         {**mail, "to": ["ops@example.org"]},
     ]
     silenced: list[int] = []
-    receiver.hook = lambda _event: silenced.append(len(alerts.silences()))
+
+    def hook(event: str) -> None:
+        silenced.append(len(alerts.silences()))
+        if event == "finished":
+            receiver.over.set()
+
+    receiver.hook = hook
     outcome = stack.play(
         "maintenance",
         dbops_operation="none",
         dbops_announce=announce,
         dbops_alertmanager={"url": alerts.url, "matchers": MATCHERS},
+        maintenance_window_sender_timeout=LONG,
     )
     assert outcome.code == 0, outcome.out
     report = stack.report()
@@ -82,14 +89,9 @@ def test_everybody_is_told_and_nobody_waited_for(
     assert {(each["event"], each["sender"]) for each in told} == {
         (event, sender) for event in EVENTS for sender in ("webhook", "slack #ops", "mail.yml")
     }
-    late = "no answer within 5 s"
-    assert {each["answer"] for each in told if each["event"] == "planned"} == {"taken", "posted", "sent", late}
-    assert f"planned was not announced by webhook: {late}" in report["warnings"]
-    # The services are stopped while it is being announced that they will be.
-    starting = next(each for each in told if each["event"] == "starting")
-    stopped = next(phase for phase in report["phases"] if phase["name"] == "stopped")
-    assert seconds(stopped["started"], starting["at"]) < 5
-    assert seconds(report["ended"], report["phases"][-1]["started"]) < 10
+    assert {each["answer"] for each in told if each["event"] == "planned"} == {"taken", "posted", "sent"}
+    # The slow one answered nobody before the other had been told of the end: who waited for it would have waited for ever.
+    assert report.get("warnings", []) == []
     assert TOKEN not in outcome.out + json.dumps(report)
 
 

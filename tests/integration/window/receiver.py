@@ -14,7 +14,7 @@ from typing import Any, Callable
 class Receiver(ThreadingHTTPServer):
     """Remembers what it was told. `hook` is called with each event's name.
 
-    By its path it answers well, or 500 (`/broken`), or never (`/slow`), or a byte now and then (`/drip`).
+    By its path it answers well, or 500 (`/broken`), or not before `over` is set (`/slow`), or a byte now and then until then (`/drip`).
     """
 
     def __init__(self) -> None:
@@ -47,6 +47,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path == "/slow":
             self.server.over.wait()
+            self.send_response(200)
+            self.end_headers()
         elif self.path == "/drip":
             self.send_response(200)
             self.end_headers()
