@@ -21,6 +21,7 @@ from tests.integration.window.slack import TOKEN, Proxy
 
 SLACK = {"kind": "slack", "token": TOKEN, "channel": "#ops"}
 TIMEOUT = 3.0
+PATIENCE = 60.0  # seconds; nothing here needs as many
 
 
 def announce(tmp_path: Path, event: str, senders: list[dict[str, Any]], **arguments: Any) -> dict[str, Any]:
@@ -84,6 +85,17 @@ def test_what_slack_refuses_is_told(workspace: Proxy, tmp_path: Path, sender: di
     result = announce(tmp_path, "planned", [sender], last=True)
     assert result["missed"] == [f"planned was not announced by slack {sender['channel']}: {answer}"]
     assert workspace.channel.messages == []
+
+
+def test_events_that_come_at_once_are_told_in_their_order(workspace: Proxy, tmp_path: Path) -> None:
+    outbox = Outbox(str(tmp_path), "w1")
+    events = ["planned", "starting", "phase", "finished"]
+    for event in events:
+        outbox.hand_over([SLACK], _announce.message(event, "2026-11-22T17:01:02.000Z", "staging/shop", "none", "w1", event), PATIENCE)
+    records, _threads, done = outbox.answers(PATIENCE)
+    assert (done, [each["event"] for each in records]) == (True, events)
+    assert len(workspace.channel.parents) == 1
+    assert [each["text"].rpartition(" (window")[0].split()[-1] for each in workspace.channel.replies] == events[1:]
 
 
 def test_a_window_waits_for_no_sender_longer_than_its_time_out(receiver: Receiver, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _fence, _journal, _script, _window
+from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _fence, _journal, _private, _recovery, _script, _window
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._files import make_private_directory, write_json
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Job, Progress
@@ -198,6 +198,23 @@ def test_who_asks_for_the_same_attaches_to_what_is_at_work(stack: Stack, tmp_pat
         (tmp_path / "end").touch()
         assert "window w1 ended as rolled_back" in person.communicate(timeout=30)[0]
     assert _journal.read(stack.journal)["epoch"] == 1
+
+
+def test_a_window_that_cannot_be_taken_over_calls_for_a_person_once(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_window(stack)
+    senders = [{"kind": "webhook", "url": "no-url"}]
+    _private.write(stack, {"announce": json.dumps({"senders": senders, "timeout": 5})})
+
+    def busy(*_: object) -> None:
+        raise OperationError("window-busy", "A step of the window is at work and does not end.")
+
+    monkeypatch.setattr(_fence, "take_over", busy)
+    told = _recovery.Told({"user": "switch"}, "it took too long", {}, {})
+    for _ in range(2):
+        with pytest.raises(OperationError):
+            _recovery.carry_out(stack, "w1", told, str)
+    (told_of,) = _journal.read(stack.journal)["announcements"]
+    assert (told_of["event"], told_of["answer"]) == ("needs_a_person", "that is no URL of http or https")
 
 
 def test_the_switch_lets_a_window_be_whose_phase_has_time(stack: Stack) -> None:
