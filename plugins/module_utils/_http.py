@@ -44,7 +44,7 @@ def request(method: str, url: str, timeout: float, body: bytes | None = None, he
     """
     answer: queue.Queue[Reply | Unanswered] = queue.Queue()
     address, known = _taken_apart(url)
-    asked = urllib.request.Request(address, data=body, headers={**known, **(headers or {})}, method=method)  # noqa: S310 - see there
+    asked = urllib.request.Request(address, data=body, headers={**known, **(headers or {})}, method=method)  # noqa: S310 - its scheme is known
     threading.Thread(target=lambda: answer.put(_ask(asked, timeout)), daemon=True).start()
     try:
         reply = answer.get(timeout=max(timeout, 0.0))

@@ -109,6 +109,13 @@ def test_no_window_opens_while_an_alert_fires(stack: Stack, receiver: Receiver, 
     assert (receiver.told, alerts.silences(), "changed=0" in outcome.recap) == ([], [], True)
 
 
+def test_a_verb_that_fails_by_schedule_waits_until_it_is_told(stack: Stack, receiver: Receiver) -> None:
+    senders = [*receiver.announce, {"kind": "webhook", "url": receiver.url("broken")}]
+    outcome = stack.play("verify", dbops_backup="no-such-backup", dbops_announce=senders)
+    assert outcome.code == 2, outcome.out
+    assert [(said["event"], said["text"], said["window"]) for said in receiver.told] == [("schedule_failed", outcome.last_line, "")]
+
+
 @pytest.mark.parametrize(
     ("sender", "slug"),
     [
