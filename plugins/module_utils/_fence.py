@@ -29,8 +29,6 @@ from ._stack import Stack
 PATIENCE = 10.0  # seconds that a step at work is given before it is ended
 _POLL = 0.05
 
-STUCK = "window-stuck"  # the slug of what needs a person: nobody can end the window before a step of it has ended
-
 # Jobs of a window that change nothing: the probe of what clients see, the switch, and who takes over.
 WATCHERS = ("probe", "switch", "recovery")
 
@@ -128,7 +126,7 @@ def _clear(stack: Stack, descriptor: int) -> None:
         at_work = _processes.holding(_path(stack)) if elapsed > PATIENCE else []
         if elapsed > 2 * PATIENCE:
             raise OperationError(
-                STUCK,
+                "window-stuck",  # which needs a person: nobody can end the window before that has ended
                 f"A step of the window is at work and does not end (process {', '.join(map(str, at_work)) or 'of another user'}).",
                 "The window is taken over, and nothing was undone yet.",
                 "End that process, then run it again.",

@@ -95,7 +95,7 @@ def _log(service: Service, timeout: float) -> str:
         return ""  # it is not there: whoever looks after the services says so
 
 
-def new_kinds(log: Mapping[str, list[str]], known: Mapping[str, list[str]], ignored: Sequence[str]) -> Iterator[Flaw]:
+def new_kinds(log: Mapping[str, list[str]], known: Mapping[str, Sequence[str]], ignored: Sequence[str]) -> Iterator[Flaw]:
     for service, kinds in log.items():
         for kind in _log_kinds.new(known.get(service, []), kinds, ignored):
             yield Flaw(f"log {service}", f"the log of {service} has a new kind of error, {kind}", lasting=True)

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any, Callable
 
-from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _private, _recovery, _window
+from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _private, _undo, _window
 from ansible_collections.amanat.dbops.plugins.module_utils._files import make_private_directory
+from ansible_collections.amanat.dbops.plugins.module_utils._interrupted import Interrupted
 from ansible_collections.amanat.dbops.plugins.module_utils._rollback import session_name
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 
@@ -41,9 +42,9 @@ def ending(caller: Caller, database: str) -> Any:
     make_private_directory(stack.directory)
     _private.write(stack, {"pg_url": caller.server.url(database), "login_user": "", "login_password": ""})
     undo = {"engine": {}, "postgres_container": caller.server.container, "postgres_bin_dir": "", "services": [], "redis": {}}
-    record = {"undo": {**undo, "guarded": True, "moment": MOMENT.strftime(_recovery.MOMENT)}, "phase": "operated"}
+    record = {"undo": {**undo, "guarded": True, "moment": MOMENT.strftime(_undo.MOMENT)}, "phase": "operated"}
     journal = {**_window.new("w1", str(stack), "custom", {}, 60, "", MOMENT, _clock.read(), {}), **record}
-    return _recovery._Ending(stack, journal, lambda _doing: None)
+    return Interrupted(stack, journal)
 
 
 def test_what_goes_on_in_the_server_is_ended_before_anybody_judges(
@@ -59,7 +60,7 @@ def test_what_goes_on_in_the_server_is_ended_before_anybody_judges(
             session(postgres, task, WINDOW, WINDOW_PASSWORD, database),
         ):
             one = ending(caller, database)
-            one._make_quiet()
+            one.make_quiet()
             left = postgres.sql(
                 "postgres", "SELECT application_name FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()"
             )
@@ -67,7 +68,7 @@ def test_what_goes_on_in_the_server_is_ended_before_anybody_judges(
             assert postgres.sql("postgres", f"SELECT rolcanlogin FROM pg_roles WHERE rolname = '{WINDOW}'") == "f"
             version = f"SELECT xmin FROM pg_authid WHERE rolname = '{WINDOW}'"
             first = postgres.sql("postgres", version)
-            one._make_quiet()
+            one.make_quiet()
             assert postgres.sql("postgres", version) == first, "the second time it writes nothing"
             postgres.sql("postgres", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{elsewhere}'")
     finally:

@@ -15,8 +15,20 @@ from types import SimpleNamespace
 from typing import Any, Callable
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils import _recovery, _recovery_redis, _verdict
+from ansible_collections.amanat.dbops.plugins.module_utils import (
+    _hook,
+    _interrupted,
+    _journal,
+    _quiet,
+    _recovery_redis,
+    _services_run,
+    _verdict,
+)
+from ansible_collections.amanat.dbops.plugins.module_utils._ending import Ending
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._gate import Look
+from ansible_collections.amanat.dbops.plugins.module_utils._gate_beneath import Flaw
+from ansible_collections.amanat.dbops.plugins.module_utils._interrupted import Interrupted
 from ansible_collections.amanat.dbops.plugins.module_utils._recovery_redis import RedisEnding
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 
@@ -108,9 +120,12 @@ class World:
 
     # -- the gate ------------------------------------------------------------------------------------------------------
 
-    def passes(self) -> bool:
+    def look(self, demands: dict[str, Any]) -> Look:
         self.step("ask")
-        return self.running in self.healthy and self.running == self.data
+        ok = self.running in self.healthy and self.running == self.data
+        flaws = [] if ok else [Flaw("http", "503")]
+        excused = tuple(each for each in flaws if each.name in demands.get("waived", ()))
+        return Look({}, [] if excused else flaws, None, excused)
 
 
 def journal(phase: str, **more: Any) -> dict[str, Any]:
@@ -129,13 +144,13 @@ def end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[World], tu
             world.journal = how(world.journal)
             return world.journal
 
-        monkeypatch.setattr(_recovery._journal, "change", change)
-        monkeypatch.setattr(_recovery._services_run, "stop", world.stop)
-        monkeypatch.setattr(_recovery._services_run, "start", world.start)
-        monkeypatch.setattr(_recovery._services_run, "see_images", lambda *_: None)
-        monkeypatch.setattr(_recovery, "Gate", lambda **_: SimpleNamespace(wait=lambda: (ok := world.passes(), {"ok": ok})))
-        one = _recovery._Ending(Stack.parse("production/shop", str(tmp_path)), world.journal, lambda _doing: None)
-        monkeypatch.setattr(one, "_make_quiet", lambda: None)
+        monkeypatch.setattr(_journal, "change", change)
+        monkeypatch.setattr(_services_run, "stop", world.stop)
+        monkeypatch.setattr(_services_run, "start", world.start)
+        monkeypatch.setattr(_services_run, "see_images", lambda *_: None)
+        monkeypatch.setattr(_interrupted, "Gate", lambda **demands: SimpleNamespace(wait=lambda _beneath: world.look(demands)))
+        one = Ending(Stack.parse("production/shop", str(tmp_path)), world.journal, say=lambda _doing: None)
+        monkeypatch.setattr(one, "make_quiet", lambda: None)
         monkeypatch.setattr(one, "_drop_copies", lambda _verdict: None)
         monkeypatch.setattr(one, "point", lambda: world)
         vars(one).update(door=world, services=[], redis=None)
@@ -246,13 +261,38 @@ def test_what_is_still_being_stopped_is_stopped_first(end: Callable[[World], Any
 
 
 def test_what_was_ill_before_is_not_held_for_it(end: Callable[[World], Any]) -> None:
-    world = World(journal("stopped", health={"before": {"ok": False}}), data=OLD, healthy=())
+    """Whoever opened the window said that it may be; the gate waives what was wrong then."""
+    ill = journal("stopped")
+    ill["undo"]["health"]["waived"] = ["http"]
+    world = World(ill, data=OLD, healthy=())
     result, who = end(world)
     assert (result, world.running) == ("rolled_back", OLD)
-    assert who.truth[0] == "The services run again with what they ran before."
-    world = World(journal("stopped", health={"before": {"ok": True}}), data=OLD, healthy=())
+    assert who.truth == [
+        "The services run again with what they ran before.",
+        "The application is not healthy, and it was not before the window.",
+    ]
+    world = World(journal("stopped"), data=OLD, healthy=())
     assert end(world)[0] == "failed"
     assert world.running == ""
+
+
+def test_what_was_written_while_clients_are_held_off_is_no_clients(end: Callable[[World], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    held = journal("started", mark="3", clients="held")
+    held["undo"]["release"] = {"hook": ["let-in"], "timeout": 5.0}
+    world = World(held, shut=False, running=NEW, healthy=(OLD,))
+    monkeypatch.setattr(_hook, "call", lambda argv, _timeout: world.did.append(argv[0]))
+    result, who = end(world)
+    assert (result, world.data, world.did[-2:]) == ("rolled_back", OLD, ["let-in", "note"]), who.truth
+    assert world.journal["clients"] == "released"
+
+
+def test_where_clients_cannot_be_let_in_nothing_is_undone_for_it(end: Callable[[World], Any]) -> None:
+    held = journal("verified", mark="7", clients="held")
+    held["undo"]["release"] = {"hook": "/srv/let_in.yml", "timeout": 5.0}
+    world = World(held, shut=False, running=NEW)
+    result, who = end(world)
+    assert (result, world.data, world.running, who.truth[-1]) == ("failed", NEW, NEW, "Clients are held off.")
+    assert who.next_step == "ansible-playbook playbooks/recover.yml -e dbops_window=w1"
 
 
 def test_what_nobody_foresaw_fails_the_window_and_not_its_recovery(end: Callable[[World], Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,26 +300,9 @@ def test_what_nobody_foresaw_fails_the_window_and_not_its_recovery(end: Callable
         raise TypeError("a string is no number")
 
     world = World(journal("stopped"), data=OLD)
-    monkeypatch.setattr(World, "passes", crash)
+    monkeypatch.setattr(World, "look", crash)
     result, who = end(world)
     assert (result, who.truth[-1]) == ("failed", "It did not come to its end: TypeError: a string is no number.")
-
-
-def test_numbers_that_were_typed_are_numbers(end: Callable[[World], Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[dict[str, Any]] = []
-    world = World(journal("stopped"), data=OLD)
-    world.journal["undo"]["health"].update(timeout="90", successes="2")
-    monkeypatch.setattr(World, "passes", lambda self: told.append(self.journal["undo"]["health"]) or True)
-    seen: list[Any] = []
-    original = _recovery._Ending._healthy
-
-    def healthy(self: Any, verdict: str) -> bool:
-        monkeypatch.setattr(_recovery, "Gate", lambda **known: seen.append(known) or SimpleNamespace(wait=lambda: (True, {"ok": True})))
-        return original(self, verdict)
-
-    monkeypatch.setattr(_recovery._Ending, "_healthy", healthy)
-    assert end(world)[0] == "rolled_back"
-    assert seen == [{"url": "http://127.0.0.1:9/", "timeout": 90.0, "successes": 2}]
 
 
 def test_every_verdict_stands_in_the_journal_before_it_is_carried_out(end: Callable[[World], Any]) -> None:
@@ -299,12 +322,10 @@ def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **known: Any) -> Any:
         raise OperationError("postgres-unreachable", "PostgreSQL does not answer.", "", "")
 
     undo = {"guarded": False, "engine": {}, "services": [], "redis": {}, "postgres_container": "", "postgres_bin_dir": ""}
-    monkeypatch.setattr(_recovery._quiet, "PATIENCE", 0.0)
-    monkeypatch.setattr(_recovery._Ending, "server", property(dead))
-    one = _recovery._Ending(
-        Stack.parse("production/shop", str(tmp_path)), {**journal("stopped"), "undo": undo, **known}, lambda _doing: None
-    )
-    one._make_quiet()
+    monkeypatch.setattr(_quiet, "PATIENCE", 0.0)
+    monkeypatch.setattr(Interrupted, "server", property(dead))
+    one = Interrupted(Stack.parse("production/shop", str(tmp_path)), {**journal("stopped"), "undo": undo, **known})
+    one.make_quiet()
     return one
 
 
@@ -327,7 +348,7 @@ def test_a_redis_that_has_its_data_again_is_not_compared_with_what_it_had(monkey
     did: list[str] = []
 
     def restore(swapped: bool) -> Any:
-        result = {"old_directory": "dbops__old"}
+        result = {"old_directory": "dbops__old", "notes": []}
         return SimpleNamespace(is_swapped=lambda: swapped, result=lambda: result, swap=lambda _: did.append("swap") or result)
 
     ending = RedisEnding(
@@ -336,5 +357,5 @@ def test_a_redis_that_has_its_data_again_is_not_compared_with_what_it_had(monkey
     monkeypatch.setattr(_recovery_redis, "require_complete", lambda *_: {})
     for swapped in (False, True):
         monkeypatch.setattr(RedisEnding, "_restore", lambda *_, swapped=swapped: restore(swapped))
-        assert ending.go_back() == "dbops__old"
+        assert ending.go_back() == ("dbops__old", [])
     assert did == ["swap"]

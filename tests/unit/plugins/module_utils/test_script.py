@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -205,10 +207,12 @@ def test_a_window_that_cannot_be_taken_over_calls_for_a_person_once(stack: Stack
     senders = [{"kind": "webhook", "url": "no-url"}]
     _private.write(stack, {"announce": json.dumps({"senders": senders, "timeout": 5})})
 
-    def busy(*_: object) -> None:
-        raise OperationError("window-busy", "A step of the window is at work and does not end.")
+    @contextlib.contextmanager
+    def stuck(*_: object, **_more: object) -> Iterator[None]:
+        raise OperationError("window-stuck", "A step of the window is at work and does not end.")
+        yield
 
-    monkeypatch.setattr(_fence, "take_over", busy)
+    monkeypatch.setattr(_fence, "taken_over", stuck)
     told = _recovery.Told({"user": "switch"}, "it took too long", {}, {})
     for _ in range(2):
         with pytest.raises(OperationError):

@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._seed_run import Run, compare, lost
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
-from ansible_collections.amanat.dbops.plugins.module_utils._window import new
+from ansible_collections.amanat.dbops.plugins.module_utils._window import Clock, new
 
 
 def facts(**rows: int) -> dict[tuple[str, str], dict[str, Any]]:
@@ -58,7 +58,7 @@ def test_a_window_that_opened_meanwhile(state: str, slug: str, tmp_path: Path, m
     def held() -> Iterator[None]:
         if state:
             now = datetime(2026, 11, 23, tzinfo=timezone.utc)
-            journal = {**new("w", str(stack), "migrate", {}, 60, "", now, {}), "state": state}
+            journal = {**new("w", str(stack), "migrate", {}, 60, "", now, Clock("boot", 1.0), {}), "state": state}
             Path(stack.journal).parent.mkdir(parents=True)
             Path(stack.journal).write_text("{" if state == "garbage" else json.dumps(journal), encoding="utf-8")
         yield

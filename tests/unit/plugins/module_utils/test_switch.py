@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _journal, _script, _switch, _window
@@ -31,28 +32,34 @@ def stack(tmp_path: Path) -> Stack:
 
 
 def test_it_fires_until_its_window_has_ended_and_not_without_pause(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    fired: list[list[str]] = []
-    slept: list[float] = []
+    fired: list[float] = []
+    now = [100.0]
+    both = [Path(stack.journal), Path(stack.journal.replace(".json", ".copy.json"))]
+    good = both[0].read_text(encoding="utf-8")
 
     def run(command: Command) -> Answer:
-        fired.append(command.argv[1:])
+        assert command.argv[1:] == [stack.script, "switch"]
+        fired.append(now[0])
         if len(fired) == 2:
-            Path(stack.journal).write_text("{", encoding="utf-8")  # somebody edits it
+            for path in both:
+                path.write_text("{", encoding="utf-8")  # somebody edits it
         if len(fired) == 3:
-            Path(stack.journal).unlink()
+            both[0].unlink()
         return Answer(2, "", "")
 
     def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        if len(slept) == 4:
-            Path(stack.journal).write_text(good, encoding="utf-8")
+        now[0] += seconds
+        if now[0] > 300 and len(fired) == 2:  # and mends it
+            both[0].write_text(good, encoding="utf-8")
 
-    good = Path(stack.journal).read_text(encoding="utf-8")
     monkeypatch.setattr(_switch, "run", run)
-    monkeypatch.setattr(_switch.time, "sleep", sleep)
+    monkeypatch.setattr(_switch, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: now[0]))
     assert _switch._sleep(stack, "w1", Unheard()) == {"changed": False}
-    assert fired == [[stack.script, "switch"]] * 3
-    assert set(slept) == {_switch._AGAIN}
+    assert len(fired) == 3
+    assert fired[1] - fired[0] >= _switch._AGAIN
+    assert fired[2] > 300
+    # It is gone as soon as its window is.
+    assert now[0] - fired[2] <= _switch._LOOK
 
 
 def test_it_is_not_armed_where_its_script_does_not_run(stack: Stack) -> None:

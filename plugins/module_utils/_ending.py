@@ -1,0 +1,269 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""The way of an interrupted window to its end: what the table decides, and how that is done.
+
+Every step may be repeated, so that whoever is killed in the middle is followed by somebody who goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from . import _hook, _pg_clone, _probe, _services_run, _verdict
+from ._errors import OperationError
+from ._interrupted import Interrupted
+from ._job import Job, Unheard
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Ending(Interrupted):
+    """say: is told what is done; runs_tasks: see `_recovery.Told`; next_step: what whoever decides types then."""
+
+    say: Say = print
+    runs_tasks: bool = False
+    next_step: str = ""
+    raised: bool = False  # the last verdict could not be carried out
+
+    # -- by the table -------------------------------------------------------------------------------------------------------
+
+    def result(self) -> str:
+        """What the window ended as; `truth` says what is true then."""
+        result = self._ended()
+        if result == "failed" and self.journal.get("clients") in (_hook.HELD, _hook.RELEASING):
+            self.truth.append("Clients are held off.")
+        return result
+
+    def _ended(self) -> str:
+        try:
+            if not self.undo:
+                return self._without_undo()
+            self.make_quiet()
+            return self._follow(self._judge())
+        except OperationError as error:
+            self.truth.append(f"It did not come to its end: {error.what} {error.state}")
+            self.next_step = error.next_step
+        except Exception as error:  # noqa: BLE001 - a window that nobody can end any more would be worse than one that failed
+            traceback.print_exc()
+            self.truth.append(f"It did not come to its end: {type(error).__name__}: {error}.")
+        return "failed"
+
+    def _without_undo(self) -> str:
+        """An earlier release of the collection opened the window, whose journal does not say how anything is brought back."""
+        if self.journal["phase"] in ("opened", "backed_up"):
+            self._abort()
+            return _verdict.ENDS[_verdict.ABORT]
+        ran = [
+            f"{each['name']} ran {each['release'] or 'what it is'} ({each['image_id'] or 'no image'})"
+            for each in self.before
+            if each["running"]
+        ]
+        self.truth.append(
+            "The release of the collection that opened this window left nothing by which it could be undone. Before its stop"
+            f" {', '.join(ran) or 'no service ran'}; its door may be shut. Start them by hand, then acknowledge the window."
+        )
+        return "failed"
+
+    def _judge(self) -> _verdict.Row:
+        if self.return_has_begun():
+            return _verdict.RESUMED
+        return self._row(written=self.written())
+
+    def _row(self, *, written: bool) -> _verdict.Row:
+        return _verdict.row(self.journal["phase"], self.operation, point=self.leads_back, written=written, held=self.clients_are_held)
+
+    def _follow(self, row: _verdict.Row) -> str:
+        if self._comes_well(row.verdict, row.why):
+            return _verdict.ENDS[row.verdict]
+        following = row.unhealthy
+        if following == row.verdict:
+            return "failed"
+        try:
+            # Whoever was let in since the look may have written: the row is looked up again, with nobody there.
+            if following == _verdict.RETURN and not self.alone_and_unwritten() and not self.clients_are_held:
+                following = self._row(written=True).unhealthy
+        except OperationError as error:
+            self.truth.append(error.what)
+            following = _verdict.HOLD
+        if following == _verdict.HOLD and self.serves:
+            self._do(row.verdict)  # it was stopped for that look, perhaps
+            self.truth.append("It answers, so it was left running.")
+            return "failed"
+        if self._comes_well(following, "that did not come well"):
+            return _verdict.ENDS[following]
+        if self.raised and following != _verdict.HOLD:
+            self._comes_well(_verdict.HOLD, "nor did that")
+        return "failed"
+
+    def _comes_well(self, verdict: str, why: str) -> bool:
+        """Carry a verdict out, which the journal names from before its first step on. Whether the application is healthy then."""
+        self.say(f"{verdict.replace('_', ' ')}: {why}")
+        self.note(going=verdict)
+        self.raised = self.serves = False
+        try:
+            self._do(verdict)
+            well = verdict in (_verdict.ABORT, _verdict.HOLD) or self.healthy(verdict)
+        except OperationError as error:
+            self.raised = True
+            self.truth.append(f"{error.what} {error.state}".strip())
+            return False
+        if well:
+            self._let_clients_in(verdict)
+            self._tidy(verdict)
+        return well
+
+    def _do(self, verdict: str) -> None:
+        {
+            _verdict.ABORT: self._abort,
+            _verdict.START_AGAIN: self._start_again,
+            _verdict.RETURN: self._return,
+            _verdict.FINISH: self._finish,
+            _verdict.HOLD: self._hold,
+        }[verdict]()
+
+    # -- its verdicts ------------------------------------------------------------------------------------------------------
+
+    def _abort(self) -> None:
+        self.truth.append("Nothing was stopped.")
+
+    def _start_again(self) -> None:
+        if self.journal["phase"] == "stopped":
+            # Whoever stopped them was cut off, and the engine goes on: what runs now may be about to end.
+            _services_run.stop(self.services)
+        self._return_redis()
+        self._open_the_door()
+        _services_run.start(self.services, self.before, None)
+        if self.journal["phase"] in ("operated", "started", "verified") and self.journal["operation"] != "none":
+            applied = (self.journal.get("migrations") or {}).get("applied") or []
+            self.truth.append(f"Migrations {', '.join(applied)} stay applied." if applied else "The database is as the operation left it.")
+
+    def _return(self) -> None:
+        _services_run.stop(self.services)
+        if self.guarded:
+            self._return_database()
+        self._return_redis()
+        snapshot = (self.journal.get("redis") or {}).get("snapshot")
+        if self.journal["phase"] != "operated" and snapshot:
+            self.truth.append(f"Redis is as the application left it; what it held before the operation is in the backup {snapshot}.")
+        self._open_the_door()
+        _services_run.start(self.services, self.before, None)
+
+    def _return_database(self) -> None:
+        known = self.returned
+        if not known:
+            result = self.point().go_back(Unheard())
+            known = {"name": result["name"], "state": "returned", "failed_database": result["failed_database"]}
+            self.note(rollback_point=known)
+        self.seen["rollback_point"] = known
+        failed = known["failed_database"]
+        if failed:
+            self.truth.append(f"The database is as it was before the operation; what the operation left is kept as {failed}.")
+
+    def _finish(self) -> None:
+        self._open_the_door()
+        started = _services_run.start(self.services, self.before, self.journal["images"])
+        _services_run.see_images(self.services, [service.look() for service in self.services], started)
+
+    def _return_redis(self) -> None:
+        """Before the operation there is nothing to undo, and after it the application may have written, unless no client was let in."""
+        if not self.redis:
+            return
+        restores, held = self.undo["redis"]["restores"], self.journal.get("clients") in (_hook.HELD, _hook.RELEASING)
+        if self.journal["phase"] == "operated" or (restores and held):
+            failed, notes = self.redis.go_back()
+            for note in notes:
+                self.warn(note)
+            if failed:
+                self.saw_redis(failed_directory=failed)
+                self.truth.append(f"Redis has the data of before the operation again; what it had in between is kept beside, as {failed}.")
+        elif restores and self.journal["phase"] in ("started", "verified"):
+            self.truth.append("Redis keeps the restored data, to which the services have written since.")
+
+    def _hold(self) -> None:
+        _services_run.stop(self.services)
+        if self.seen.get("rollback_point", {}).get("state") == "returned":
+            database = "the database is as it was before the operation"
+        elif self.journal["phase"] == "stopped":
+            database = "the database is as it was, since the operation had not begun"
+        else:
+            database = "the database is as the operation left it"
+        self.truth.append(f"The services are stopped, and {database}: a person has to decide.")
+        if self.guarded:
+            self.saw_door("shut" if self.door.is_shut() else "open")
+
+    def _open_the_door(self) -> None:
+        self._let_writers_go()
+        if self.guarded:
+            self.door.open(lambda mark: self.note(mark=mark))
+            self.saw_door("open")
+
+    def _let_writers_go(self) -> None:
+        if not self.redis:
+            return
+        known = self.journal.get("redis") or {}
+        warning = self.redis.let_go(known.get("until") or "the end of its hold")
+        if not warning:
+            self.saw_redis(held=False)
+        elif known.get("held"):
+            self.warn(warning)
+
+    def _let_clients_in(self, verdict: str) -> None:
+        """What a proxy holds off may come in again, now that somebody answers it."""
+        if verdict == _verdict.HOLD or self.journal.get("clients") not in (_hook.HELD, _hook.RELEASING):
+            return
+        release = self.undo["release"]
+        if isinstance(release["hook"], str):  # a task file, which the controller runs when this has ended
+            if not self.runs_tasks:
+                raise OperationError(
+                    "clients-held",
+                    f"Clients are still held off, and what lets them in is a task file, which Ansible alone runs: {release['hook']}.",
+                    "The services run, and are healthy.",
+                    f"ansible-playbook playbooks/recover.yml -e dbops_window={self.journal['id']}",
+                )
+            return
+        self.note(clients=_hook.RELEASING)
+        _hook.call(release["hook"], release["timeout"])
+        self.note(clients=_hook.RELEASED)
+
+    # -- afterwards ----------------------------------------------------------------------------------------------------
+
+    def _tidy(self, verdict: str) -> None:
+        """Drop the copies that nobody will return to. One too many is no reason to call somebody."""
+        try:
+            if verdict not in (_verdict.HOLD, _verdict.RETURN) and self.guarded:
+                self._drop_copies(verdict)
+            if verdict == _verdict.ABORT and self.redis:
+                self.redis.drop_copy()
+        except OperationError as error:
+            self.warn(f"What was made for this window could not be dropped: {error.what} Name it to cleanup.yml.")
+        if verdict in (_verdict.START_AGAIN, _verdict.RETURN):
+            healthy = (self.seen.get("health") or {}).get("after", {}).get("ok")
+            self.truth.insert(0, f"The services run again with what they ran before{', and are healthy' if healthy else ''}.")
+
+    def _drop_copies(self, verdict: str) -> None:
+        point = self.point()
+        if self.journal["operation"] == "restore":
+            # What it replaced stays until cleanup names it; what never took its place is of no use.
+            if not point.is_swapped:
+                for kind in (_pg_clone.NEW, _pg_clone.LOADING):
+                    _pg_clone.drop(point.server, _pg_clone.beside(point.database, kind, self.moment))
+            return
+        differs = verdict == _verdict.START_AGAIN and self.journal["phase"] != "stopped"
+        if not differs and _pg_clone.drop(point.server, point.clone):
+            self.seen["rollback_point"] = {**(self.journal.get("rollback_point") or {}), "name": point.clone, "state": "dropped"}
+
+    def record(self, error: dict[str, Any]) -> dict[str, Any]:
+        """What the journal says from now on."""
+        record = {**self.seen, "downtime": _probe.stop(Job(os.path.join(self.stack.jobs, f"{self.journal['id']}-probe")))}
+        if error:
+            state = " ".join(filter(None, [error.get("state", ""), *self.truth]))
+            record["error"] = {**error, "state": state, "next": self.next_step or error.get("next", "")}
+        return record
