@@ -89,8 +89,8 @@ class Interrupted(Undo):
 
     def written(self) -> bool:
         """Whether the application may have written since the rollback point; not known counts as yes, and once is for ever."""
-        if self.journal.get("written"):
-            return True
+        if self.journal.get("written") or self.journal["phase"] in ("opened", "backed_up", "stopped"):
+            return True  # before the operation nothing depends on it, and nobody may be there to be asked
         mark = self.journal.get("mark")
         if self.journal["phase"] == "operated":
             written = self.guarded and not self.door.is_shut()

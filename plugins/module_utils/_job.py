@@ -183,13 +183,18 @@ class Job:
     def end(self) -> None:
         """End its process and all that it started. Afterwards it is gone: nobody holds its lock.
 
-        It is asked first, so that it removes what it had begun: an unfinished backup, a container. Then it is killed.
+        It is asked first, so that it removes what it had begun: an unfinished backup, a container. Then it is killed, and so is what it
+        left behind.
         """
         begun = time.monotonic()
+        family: set[tuple[int, str]] = set()
         for pid in _processes.holding(self._lock) if self.is_alive() else []:
+            family |= _processes.family(pid)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
         while self.is_alive():
+            for pid in _processes.holding(self._lock):
+                family |= _processes.family(pid)
             elapsed = time.monotonic() - begun
             for pid in _processes.holding(self._lock) if elapsed > GRACE else []:
                 _processes.end(pid)
@@ -201,6 +206,7 @@ class Job:
                     f"End its process: it holds {self._lock} open.",
                 )
             time.sleep(POLL)
+        _processes.end_orphans(family, END_WAIT)
 
     def wait(self, seconds: float) -> dict[str, Any]:
         """The job's result, or `job.running` with its status when it is still at work after `seconds`."""

@@ -11,6 +11,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
+
+_POLL = 0.02
 
 
 def holding(path: str) -> list[int]:
@@ -37,6 +40,33 @@ def end(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
         for child in children:
             end(child)
+
+
+def family(pid: int) -> set[tuple[int, str]]:
+    """What a process has started, and what that has: each with the moment of its start, as numbers are given again."""
+    found = set()
+    for child in _children(pid):
+        found |= {(child, _started(child)), *family(child)}
+    return found
+
+
+def end_orphans(known: set[tuple[int, str]], seconds: float) -> None:
+    """Those out of a family that are still there when who started them is not. Returns when they are gone, or that time is over."""
+    until = time.monotonic() + seconds
+    while left := [pid for pid, started in known if started and _started(pid) == started]:
+        for pid in left:
+            end(pid)
+        if time.monotonic() >= until:
+            return
+        time.sleep(_POLL)
+
+
+def _started(pid: int) -> str:
+    """In ticks since the machine was; "" of one that has ended."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
+        fields = stream.read().rpartition(")")[2].split()  # the second, its name, may hold anything
+        return "" if fields[0] == "Z" else fields[19]
+    return ""
 
 
 def _children(pid: int) -> list[int]:
