@@ -137,8 +137,8 @@ def _end(stack: Stack, window: str, told: _recovery.Told, due: Callable[[_window
         _switch.disarm(stack)
         return {"journal": journal}
 
-    _reserve.give(stack)
     _journal.held(stack, window, told.epoch)
+    _reserve.give(stack)
     job = _job(stack, window)
     job.start(work)
     said = ""

@@ -139,6 +139,7 @@ def _predict(stack: Stack, params: dict[str, Any]) -> dict[str, Any]:
 
 def _prepare(stack: Stack, params: dict[str, Any]) -> Callable[[Progress], dict[str, Any]]:
     _journal.held(stack, params["window"], params["epoch"])
+    _reserve.give(stack)
     if not os.path.exists(stack.script):
         _script.install(stack)  # of this release, which reads the journals of earlier ones
     verb = _VERBS[params["state"]]
@@ -163,7 +164,6 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     stack = stack_of(module)
     if module.check_mode:
         return {**_predict(stack, module.params), "reports": stack.reports}
-    _reserve.give(stack)
     return {**run_as_job(module, lambda: _prepare(stack, module.params)), "reports": stack.reports}
 
 
