@@ -47,13 +47,14 @@ class Interrupted(Undo):
         """Nothing of the window goes on by itself, on the engine or in a server. Before the stop that is no reason to fail for."""
         phase = self.journal["phase"]
         before_the_stop = phase in ("opened", "backed_up")
-        until = time.monotonic() + (0.0 if before_the_stop else _quiet.PATIENCE)
+        anew = _clock.read().boot != self.journal["clock"]["boot"]
+        until = time.monotonic() + (0.0 if before_the_stop else _quiet.PATIENCE if anew else _quiet.RESTART)
         try:
             if self._has_containers:
                 _quiet.wait_for(lambda: _quiet.end_containers(Engine(**self.undo["engine"]), self.journal["id"]), until)
             if phase != "opened" and (self.guarded or self.journal["operation"] == "migrate" or phase == "backed_up"):
                 self._end_sessions(_quiet.wait_for(lambda: _pg_clone.maintenance(self.server), until))
-            if self.redis and not before_the_stop and _clock.read().boot != self.journal["clock"]["boot"]:
+            if self.redis and not before_the_stop and anew:
                 _quiet.wait_for(self.redis.ask, until)
         except OperationError as error:
             if before_the_stop:

@@ -21,7 +21,8 @@ from ._pg_sessions import end_sessions
 from ._place import LABEL, Engine
 from ._psql import Server, quote_literal
 
-PATIENCE = 180.0  # seconds that engine and servers are given to come up, as on a machine that was started anew
+PATIENCE = 180.0  # seconds that engine and servers are given to come up on a machine that was started anew
+RESTART = 30.0  # seconds that they are given on one that was not, where they alone may be starting
 _POLL = 0.5
 _END_WAIT = 20.0  # seconds that containers are given to be gone
 

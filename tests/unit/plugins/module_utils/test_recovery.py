@@ -130,7 +130,17 @@ class World:
 
 def journal(phase: str, **more: Any) -> dict[str, Any]:
     undo = {"guarded": True, "redis": {}, "services": [], "health": {"url": "http://127.0.0.1:9/"}}
-    base = {"id": "w1", "phase": phase, "operation": "custom", "epoch": 2, "undo": undo, "services": [], "images": {}, "health": {}}
+    base = {
+        "id": "w1",
+        "phase": phase,
+        "operation": "custom",
+        "epoch": 2,
+        "undo": undo,
+        "services": [],
+        "images": {},
+        "health": {},
+        "clock": {"boot": "b"},
+    }
     return {**base, "door": {"state": "shut"}, "migrations": {}, **more}
 
 
@@ -323,6 +333,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **known: Any) -> Any:
 
     undo = {"guarded": False, "engine": {}, "services": [], "redis": {}, "postgres_container": "", "postgres_bin_dir": ""}
     monkeypatch.setattr(_quiet, "PATIENCE", 0.0)
+    monkeypatch.setattr(_quiet, "RESTART", 0.0)
     monkeypatch.setattr(Interrupted, "server", property(dead))
     one = Interrupted(Stack.parse("production/shop", str(tmp_path)), {**journal("stopped"), "undo": undo, **known})
     one.make_quiet()
