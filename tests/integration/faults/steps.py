@@ -208,7 +208,8 @@ class Controller:
         call("postgres_door", {**self.fenced(self.postgres), "state": "open"})
 
     def see_health(self) -> None:
-        call("health_gate", self.settings["health"])
+        beneath = {**self.fenced(self.postgres), **self.settings["redis"], "services": self.settings["services"]}
+        call("health_gate", {**beneath, **self.settings["health"]})
 
     def stop_measuring(self) -> None:
         call("availability_probe", {**self.fenced(self.target), "state": "stopped", "window": self.journal["id"]})
