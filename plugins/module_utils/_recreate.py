@@ -28,6 +28,18 @@ Inspect = dict[str, Any]
 _INHERITED = ("Cmd", "Entrypoint", "WorkingDir", "User", "ExposedPorts", "Volumes", "Healthcheck", "StopSignal", "Shell")
 
 
+def policy_of(container: Inspect) -> str:
+    """The restart policy, as the engine's client takes it."""
+    policy = container["HostConfig"]["RestartPolicy"]
+    times = policy.get("MaximumRetryCount")
+    return f"{policy['Name']}:{times}" if times else str(policy["Name"])
+
+
+def brings_back(policy: str) -> bool:
+    """Whether an engine that is started anew starts a container that somebody had stopped; by `on-failure` where that ended it badly."""
+    return policy.partition(":")[0] in ("always", "on-failure")
+
+
 def _without(value: Any, inherited: Any) -> Any:
     """Only what the container itself added to a list or a mapping of its image."""
     if isinstance(value, dict):
@@ -52,7 +64,8 @@ def creation(container: Inspect, old_image: Inspect, release: str, restart_polic
     if container["Id"].startswith(config.get("Hostname", "")) or host["NetworkMode"].startswith("container:"):
         config.pop("Hostname", None)
     if restart_policy:
-        host["RestartPolicy"] = {**host["RestartPolicy"], "Name": restart_policy}
+        name, _colon, times = restart_policy.partition(":")
+        host["RestartPolicy"] = {"Name": name, "MaximumRetryCount": int(times or 0)}
     host["Binds"] = (host.get("Binds") or []) + _anonymous_volumes(container)
     host["Mounts"] = _named_mounts(container)
     return {**config, "HostConfig": host, "NetworkingConfig": {"EndpointsConfig": _endpoints(container)}}

@@ -17,7 +17,7 @@ from ._command import Command, run
 from ._errors import OperationError
 from ._files import make_private_directory, write_json
 from ._place import Engine
-from ._recreate import create, creation
+from ._recreate import brings_back, create, creation, policy_of
 
 KINDS = ("compose", "container", "systemd", "command")
 
@@ -134,7 +134,7 @@ class ContainerService(Service):
             restarting=any(facts["State"].get("Restarting") for facts in known),  # it ends as soon as it begins
             release=known[0]["Config"]["Image"],
             image_id=known[0]["Image"],
-            restart_policy=known[0]["HostConfig"]["RestartPolicy"]["Name"],
+            restart_policy=policy_of(known[0]),
             environment_names=sorted(entry.partition("=")[0] for entry in known[0]["Config"]["Env"] or []),
             containers=[facts["Id"] for facts in known],
             stop_timeout=max(facts["Config"].get("StopTimeout") or 0 for facts in known),
@@ -153,8 +153,8 @@ class ContainerService(Service):
 
     def stop(self) -> None:
         facts = self.look()
-        if facts["restart_policy"] == "always":
-            # A restart of the engine would bring it back in the middle of the window.
+        if brings_back(facts["restart_policy"]):
+            # A restart of the engine would do so in the middle of the window.
             self._engine("update", "--restart", "no", *facts["containers"])
         # The engine goes on stopping after its client was ended, long after somebody found everything running again.
         self._engine("stop", *facts["containers"], timeout=180 + facts["stop_timeout"])
@@ -170,13 +170,13 @@ class ContainerService(Service):
         self._start(restart_policy, *containers)
 
     def _start(self, restart_policy: str, *containers: str) -> None:
-        if restart_policy == "always":  # before the start: one that ends at once is not brought back by a policy that comes after
+        if brings_back(restart_policy):  # before the start: one that ends at once is not brought back by a policy that comes after
             self._engine("update", "--restart", restart_policy, *containers)
         self._engine("start", *containers)
 
     def keep(self, restart_policy: str) -> None:
         facts = self.look()
-        if restart_policy == "always" != facts["restart_policy"]:
+        if brings_back(restart_policy) and restart_policy != facts["restart_policy"]:
             self._engine("update", "--restart", restart_policy, *facts["containers"])
 
     def identity(self, release: str) -> str:

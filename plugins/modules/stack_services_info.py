@@ -57,7 +57,7 @@ services:
       description: The identity of what runs.
       type: str
     restart_policy:
-      description: The restart policy of a container.
+      description: The restart policy of a container, as the engine's client takes it, V(on-failure:3) for example.
       type: str
     containers:
       description: Identities of its containers.

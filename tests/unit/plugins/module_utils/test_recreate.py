@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine
-from ansible_collections.amanat.dbops.plugins.module_utils._recreate import create, creation
+from ansible_collections.amanat.dbops.plugins.module_utils._recreate import create, creation, policy_of
 
 ID = "c0ffee123456" + "0" * 52
 IMAGE: dict[str, Any] = {
@@ -75,10 +75,14 @@ def test_an_image_without_a_configuration() -> None:
     assert creation(container(), {"Config": None}, "nickapp:2", "")["Cmd"] == ["node", "server.js"]
 
 
-@pytest.mark.parametrize(("policy", "expected"), [("", "no"), ("always", "always"), ("on-failure", "on-failure")])
-def test_the_restart_policy_is_the_one_from_before_the_window(policy: str, expected: str) -> None:
-    host = creation(container(), IMAGE, "nickapp:2", policy)["HostConfig"]
-    assert host["RestartPolicy"] == {"Name": expected, "MaximumRetryCount": 0}
+@pytest.mark.parametrize(
+    ("policy", "expected", "times"),
+    [("", "no", 0), ("always", "always", 0), ("on-failure", "on-failure", 0), ("on-failure:3", "on-failure", 3)],
+)
+def test_the_restart_policy_is_the_one_from_before_the_window(policy: str, expected: str, times: int) -> None:
+    new = creation(container(), IMAGE, "nickapp:2", policy)
+    assert new["HostConfig"]["RestartPolicy"] == {"Name": expected, "MaximumRetryCount": times}
+    assert policy_of(new) == (policy or "no")
 
 
 def volume(name: str, destination: str) -> dict[str, str]:

@@ -102,7 +102,7 @@ class Stack:
             "Image": image,
             "State": {"Running": running},
             "Config": {"Image": "nickapp:1", "Env": ["PG_URL=postgres://u:s3cret@h/d", "PORT=1"]},
-            "HostConfig": {"RestartPolicy": {"Name": policy}, "AutoRemove": False},
+            "HostConfig": {"RestartPolicy": dict(zip(("Name", "MaximumRetryCount"), policy.split(":"))), "AutoRemove": False},
         }
 
     def compose_container(self, name: str, *, running: bool, oneoff: bool = False) -> None:
@@ -163,8 +163,11 @@ def test_a_container_that_a_stop_would_remove_is_refused(stack: Stack) -> None:
     [
         ("unless-stopped", ["stop id-backend"], ["start id-backend"]),
         ("no", ["stop id-backend"], ["start id-backend"]),
-        # Only this one would bring it back in the middle of the window.
-        ("always", ["update --restart no id-backend", "stop id-backend"], ["update --restart always id-backend", "start id-backend"]),
+        # These would bring it back in the middle of the window, when the engine is started anew.
+        *(
+            (policy, ["update --restart no id-backend", "stop id-backend"], [f"update --restart {policy} id-backend", "start id-backend"])
+            for policy in ("always", "on-failure", "on-failure:3")
+        ),
     ],
 )
 def test_a_restart_policy_is_set_aside_and_put_back(stack: Stack, policy: str, stop: list[str], start: list[str]) -> None:
@@ -176,9 +179,17 @@ def test_a_restart_policy_is_set_aside_and_put_back(stack: Stack, policy: str, s
     assert stack.asked() == stop + start
 
 
-@pytest.mark.parametrize(("policy", "asked"), [("always", ["update --restart always id-backend"]), ("unless-stopped", [])])
-def test_a_policy_that_a_stop_which_failed_had_set_aside_is_put_back(stack: Stack, policy: str, asked: list[str]) -> None:
-    stack.container("backend", running=True, policy="no" if policy == "always" else policy)
+@pytest.mark.parametrize(
+    ("policy", "now", "asked"),
+    [
+        ("always", "no", ["update --restart always id-backend"]),
+        ("on-failure:3", "no", ["update --restart on-failure:3 id-backend"]),
+        ("on-failure:3", "on-failure:3", []),
+        ("unless-stopped", "unless-stopped", []),
+    ],
+)
+def test_a_policy_that_a_stop_which_failed_had_set_aside_is_put_back(stack: Stack, policy: str, now: str, asked: list[str]) -> None:
+    stack.container("backend", running=True, policy=now)
     stack.service(kind="container").keep(policy)
     assert stack.asked() == asked
 
