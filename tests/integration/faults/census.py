@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine
+
 from tests.integration.window.conftest import Stack
 from tests.integration.window.guarded import url
 
@@ -47,22 +49,31 @@ def half_written(stack: Stack) -> list[str]:
     return [name for name in stack.half_written() if not name.endswith(".lock")]
 
 
+def containers(stack: Stack) -> list[str]:
+    """All of the stack's own engine, whether they run, and what it does with them when it is started anew."""
+    if "engine_socket" not in stack.state:
+        return []
+    engine = Engine(socket=stack.state["engine_socket"])
+    found = [engine.inspect("container", name) for name in engine.run("ps", "--all", "--quiet").out.split()]
+    return sorted(f"{each['Name']} {each['State']['Running']} {each['HostConfig']['RestartPolicy']}" for each in found if each)
+
+
 def census(stack: Stack, keeper: Keeper) -> dict[str, Any]:
     state, server = stack.journal.parent, url(stack, "postgres")
     names = [str(path.relative_to(state)) for path in state.rglob("*") if path.is_file()]
-    postgres = Path(stack.state["postgres"]["data"])
     clients = dict(line.split(":", 1) for line in keeper.ask("INFO", "clients").splitlines() if ":" in line)
     return {
         "databases": ask(server, "SELECT datname FROM pg_database ORDER BY 1"),
         "closed databases": ask(server, "SELECT datname FROM pg_database WHERE NOT datallowconn ORDER BY 1"),
         "roles": ask(server, "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1"),
-        "hba": (postgres / "pg_hba.conf").read_text(encoding="utf-8"),
-        "files beside it": sorted(path.name for path in postgres.glob("pg_hba*")),
+        "hba": ask(server, "SELECT pg_read_file(current_setting('hba_file'))"),
+        "files beside it": ask(server, "SELECT file FROM pg_ls_dir('.') AS file WHERE file ~ '^pg_hba' ORDER BY 1"),
         "sessions": ask(server, SESSIONS),
         "paused clients": clients.get("paused_reason", "none"),
         "files": sorted(name for name in names if not KEPT.match(name) or name.endswith(".tmp")),
         "backups": half_written(stack),
         "processes": at_work(state),
+        "containers": containers(stack),
         "release": stack.health()["release"],
     }
 

@@ -25,7 +25,7 @@ client wrote all the time. After every one of them these hold:
 3. Whoever recovered the window brought it to `closed`, `rolled_back` or `aborted`.
 4. No secret stood in an output, in an argument vector of any process, in a journal or in a report.
 5. Nothing was left behind that the journal does not name: no container, database, role, file, session, process, rule of `pg_hba.conf`,
-   paused client.
+   paused client, restart policy that was set aside.
 
 | fault | in phase | controller | brought to its end by | ended as | result |
 |---|---|---|---|---|---|

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -34,7 +35,7 @@ from tests.integration.window.guarded import password, url
 from .census import Sampler, census, files_with
 from .gates import LONG, POLL, Gates
 from .servers import Embedded
-from .writer import Keeper, Writer, ask
+from .writer import KEY, Keeper, Writer, ask
 
 # What the operation of a window does.
 OPERATION = "CREATE TABLE half_done ()"
@@ -104,6 +105,18 @@ class Site:
         return [{"name": "backend", "kind": "command", "status": verbs["status"], **gated}]
 
     @property
+    def target(self) -> dict[str, str]:
+        return {"stack": self.stack.key, "state_dir": self.key.state_dir}
+
+    @property
+    def postgres(self) -> dict[str, str]:
+        return {"pg_url": url(self.stack), "postgres_bin_dir": self.stack.state["postgres"]["bin"]}
+
+    @property
+    def psql(self) -> list[str]:
+        return [f"{self.stack.state['postgres']['bin']}/psql"]
+
+    @property
     def redis(self) -> dict[str, str]:
         server = self.stack.state["redis"]
         return {
@@ -114,9 +127,8 @@ class Site:
 
     def operation(self, sql: str, after: str) -> list[str]:
         """A command that runs SQL by the URL in $WINDOW_URL, passes the gate "operating", and then does what `after` says."""
-        psql = f"{self.stack.state['postgres']['bin']}/psql"
-        gate = " ".join(self.gates.command("operating"))
-        return ["sh", "-ec", f'"{psql}" -XAtq -v ON_ERROR_STOP=1 -c "{sql}" "$WINDOW_URL"; {gate}; {after}']
+        psql, gate = shlex.join(self.psql), " ".join(self.gates.command("operating"))
+        return ["sh", "-ec", f'{psql} -XAtq -v ON_ERROR_STOP=1 -c "{sql}" "$WINDOW_URL"; {gate}; {after}']
 
     @property
     def journal(self) -> dict[str, Any]:
@@ -136,8 +148,8 @@ class Site:
         """A window by the modules alone, see `steps`."""
         self.kind = "modules"
         settings = {
-            "target": {"stack": self.stack.key, "state_dir": self.key.state_dir},
-            "postgres": {"pg_url": url(self.stack), "postgres_bin_dir": self.stack.state["postgres"]["bin"]},
+            "target": self.target,
+            "postgres": self.postgres,
             "redis": self.redis,
             "backup_dir": self.elsewhere.get("backup_dir", str(self.stack.backups)),
             "services": self.services,
@@ -339,7 +351,9 @@ class Site:
 
     def expect_nothing_lost(self) -> None:
         assert not self.writer.lost()
-        assert int(self.keeper.ask("GET", "faults:acknowledged")) >= self.writer.least
+        with self.writer.held():  # or it writes between the two looks
+            kept = int(self.keeper.ask("GET", KEY))
+            assert kept >= self.writer.least, (kept, self.writer.least)
 
     def expect_end(self, state: str) -> dict[str, Any]:
         """The journal, which says what is true."""
@@ -383,7 +397,7 @@ class Site:
         end = time.monotonic() + 10
         while not is_as_before() and time.monotonic() < end:
             time.sleep(0.2)
-        assert self.now == self.before
+        assert self.now == self.before, {key: (was, self.now[key]) for key, was in self.before.items() if was != self.now[key]}
 
     def drop_copies(self) -> None:
         """The databases that windows made."""

@@ -138,7 +138,7 @@ class Controller:
         facts.update(image_id="image_before", restart_policy="restart_policy")
         place, server = self.settings["postgres"], self.settings["redis"]
         undo = {
-            "engine": {"binary": "docker", "socket": ""},
+            "engine": {"binary": "docker", "socket": self.target.get("engine_socket", "")},
             "postgres_container": place.get("postgres_container", ""),
             "postgres_bin_dir": place.get("postgres_bin_dir", ""),
             "services": looked["specs"],

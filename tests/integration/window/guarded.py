@@ -34,7 +34,8 @@ def password(stack: Stack) -> str:
 def url(stack: Stack, database: str = "") -> str:
     """As the application does, by TCP."""
     postgres = stack.state["postgres"]
-    host, port = ("127.0.0.1", 5432) if stack.kind == "docker" else (postgres["host"], postgres["port"])
+    # A container that publishes no port is asked within.
+    host, port = postgres.get("host", "127.0.0.1"), postgres.get("port", 5432)
     return f"postgres://{postgres['user']}:{password(stack)}@{host}:{port}/{database or postgres['database']}"
 
 
