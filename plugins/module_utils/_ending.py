@@ -16,7 +16,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from . import _hook, _pg_clone, _probe, _services_run, _verdict
+from . import _hook, _pg_clone, _probe, _services_run, _verdict, _window
 from ._errors import OperationError
 from ._interrupted import Interrupted
 from ._job import Job, Unheard
@@ -209,7 +209,7 @@ class Ending(Interrupted):
         if not self.redis:
             return
         known = self.journal.get("redis") or {}
-        warning = self.redis.let_go(known.get("until") or "the end of its hold")
+        warning = self.redis.let_go(_window.stamp(_window.deadline(self.journal) + _window.SLACK))
         if not warning:
             self.saw_redis(held=False)
         elif known.get("held"):

@@ -12,7 +12,7 @@ None of it may fail a window: each returns what the journal shall say, and what 
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 from . import _announce, _window
@@ -22,16 +22,13 @@ from ._errors import OperationError
 Journal = _window.Journal
 Private = dict[str, Any]
 
-# How long a silence outlasts its window's deadline: what brings an overdue window to its end needs time, too.
-SLACK = timedelta(minutes=10)
-
 
 def silence(journal: Journal, private: Private, now: datetime) -> Journal:
     """Alerts are silent until a little after the window's deadline. Also for a window that has become longer."""
     told = _told(private, "alertmanager")
     if not told:
         return {}
-    ends = _window.stamp(_window.deadline(journal) + SLACK)
+    ends = _window.stamp(_window.deadline(journal) + _window.SLACK)
     try:
         identity = Alertmanager(told["url"]).silence(parse_all(told["matchers"]), _comment(journal), _window.stamp(now), ends)
     except OperationError as error:

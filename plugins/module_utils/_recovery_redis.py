@@ -59,11 +59,11 @@ class RedisEnding:
             if error.slug in DOWN:
                 return (
                     "Redis did not answer when its writers were to be let go. One that is stopped holds nobody;"
-                    f" one that serves lets them go by itself by {until}."
+                    f" one that serves lets them go by itself at {until}."
                 )
             return (
                 f"Who writes to Redis could not be let go: [{error.slug}] {error.what}"
-                f" Redis lets them go by itself by {until}, or by CLIENT UNPAUSE."
+                f" Redis lets them go by itself at {until}, or by CLIENT UNPAUSE."
             )
         return ""
 

@@ -8,7 +8,9 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
+from . import _window
 from ._errors import OperationError
 from ._job import Progress
 from ._redis_cli import Redis
@@ -20,6 +22,20 @@ LONGEST = 24 * 3600  # seconds
 
 # Nobody waits in a server that has ended, nor in one that has just begun. One that merely does not answer holds whom it held.
 DOWN = ("redis-unreachable", "redis-loading")
+
+
+def in_window(journal: dict[str, Any], clock: _window.Clock) -> int:
+    """Seconds for which a window holds its writers: as long as it may last, and a while for whoever ends an overdue one."""
+    return max(1, round(_window.rest(journal, clock) + _window.SLACK.total_seconds()))
+
+
+def too_long(seconds: float) -> OperationError:
+    return OperationError(
+        "hold-too-long",
+        f"Writers would be held back for {seconds:.0f} s, and that can be from 1 to {LONGEST} s.",
+        "Nothing was changed.",
+        f"A window holds them for dbops_window_minutes: {LONGEST // 60} at most.",
+    )
 
 
 def hold(session: Session, seconds: int) -> None:

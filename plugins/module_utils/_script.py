@@ -89,8 +89,7 @@ def require_stale(stack: Stack, window: str) -> None:
     journal = _journal.held(stack, window)
     if journal["state"] == "failed":
         return
-    clock, opened = _clock.read(), _window.Clock(**journal["clock"])
-    rest = opened.seconds + journal["seconds"] - clock.seconds if opened.boot == clock.boot else -1.0
+    rest = _window.rest(journal, _clock.read())
     busy = _fence.at_work(stack, window)
     if rest > 0 or busy:
         raise OperationError(

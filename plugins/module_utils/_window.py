@@ -41,6 +41,10 @@ SHARES = {"opened": 0.05, "backed_up": 0.5, "stopped": 0.6, "operated": 0.9, "st
 # the start on, what the application has written decides, and no clock.
 BUDGETED = ("opened", "backed_up", "stopped", "operated")
 
+# How long what a window keeps back, alerts and writers of Redis, stays so beyond its deadline: whoever brings an overdue one to its end
+# needs time, too.
+SLACK = timedelta(minutes=10)
+
 Journal = dict[str, Any]
 
 # What only this machine writes; everything else in a journal is the record of whoever runs the window.
@@ -152,12 +156,17 @@ def _leave(journal: Journal, now: datetime, result: str, detail: str = "") -> No
         phase["detail"] = detail
 
 
-def left(journal: Journal, clock: Clock) -> float:
-    """Seconds until the present phase has to have ended; negative when it is over, or when the target was started anew since."""
+def rest(journal: Journal, clock: Clock, share: float = 1.0) -> float:
+    """Seconds until the deadline, or a share of the way there; negative when it is over, or when the target was started anew since."""
     opened = Clock(**journal["clock"])
     if opened.boot != clock.boot:
         return -1.0
-    return opened.seconds + SHARES[journal["phase"]] * journal["seconds"] - clock.seconds
+    return opened.seconds + share * journal["seconds"] - clock.seconds
+
+
+def left(journal: Journal, clock: Clock) -> float:
+    """Seconds until the present phase has to have ended, as `rest` says it."""
+    return rest(journal, clock, SHARES[journal["phase"]])
 
 
 def advance(journal: Journal, phase: str, now: datetime, clock: Clock, record: Journal) -> Journal:

@@ -37,9 +37,10 @@ options:
     choices: [held, released]
     required: true
   seconds:
-    description: How long at most, up to a day. With O(save), from the end of the save on, and somewhat longer.
+    description:
+      - How long at most, up to a day. With O(save), from the end of the save on, and somewhat longer.
+      - Where it is left out, until ten minutes after the deadline in a step of a window, and an hour elsewhere.
     type: int
-    default: 3600
   down_ok:
     description:
       - Whether a server that does not serve counts as held, since nobody writes to it.
@@ -77,6 +78,7 @@ serves:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _journal
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Unheard
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
@@ -86,21 +88,35 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     main_of,
     redis_of,
     require_whole_redis,
+    stack_of,
+    window_of,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._redis_hold import DOWN, LONGEST, hold, hold_saved, release
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_hold import (
+    DOWN,
+    LONGEST,
+    hold,
+    hold_saved,
+    in_window,
+    release,
+    too_long,
+)
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_session import LOADING
+
+
+def _seconds(module: AnsibleModule) -> int:
+    seconds, window = module.params["seconds"], window_of(module)
+    if seconds is None and window:
+        return in_window(_journal.held(stack_of(module), window), _clock.read())
+    seconds = 3600 if seconds is None else int(seconds)
+    if not 1 <= seconds <= LONGEST:
+        raise too_long(seconds)
+    return seconds
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     known = {"state": params["state"], "serves": True}
-    if not 1 <= params["seconds"] <= LONGEST:
-        raise OperationError(
-            "hold-too-long",
-            f"Writers would be held back for {params['seconds']} s, and that can be from 1 to {LONGEST} s.",
-            "Nothing was changed.",
-            f"A window holds them for dbops_window_minutes: {LONGEST // 60} at most.",
-        )
+    seconds = _seconds(module)
     down_ok = params["down_ok"] or params["state"] == "released"
     redis = redis_of(module, runs=not down_ok)
     try:
@@ -110,9 +126,9 @@ def body(module: AnsibleModule) -> dict[str, Any]:
             if module.check_mode:
                 pass
             elif params["state"] == "held" and params["save"]:
-                hold_saved(redis, session, Unheard(), params["seconds"])
+                hold_saved(redis, session, Unheard(), seconds)
             elif params["state"] == "held":
-                hold(session, params["seconds"])
+                hold(session, seconds)
             else:
                 release(session)
     except OperationError as error:
@@ -129,7 +145,7 @@ def main() -> None:
             **REDIS_OPTIONS,
             **AUDIT_OPTIONS,
             "state": {"type": "str", "required": True, "choices": ["held", "released"]},
-            "seconds": {"type": "int", "default": 3600},
+            "seconds": {"type": "int"},
             "down_ok": {"type": "bool", "default": False},
             "save": {"type": "bool", "default": False},
         },

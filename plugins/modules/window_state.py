@@ -29,7 +29,7 @@ options:
       - V(open) creates the journal and so takes the lock; it is refused while another window holds it.
       - V(advance) ends the phase that is worked on and begins O(phase), which has to be the next one.
       - V(close) ends the window as O(result) and frees the lock, except as V(failed).
-      - V(extend) makes an open window O(minutes) longer, and tells people.
+      - V(extend) makes an open window O(minutes) longer, and tells people. Alerts stay silent and writers of Redis held as long.
       - V(annotate) adds O(record) to the journal of a window, also of one that has ended.
       - V(acknowledge) frees the lock of a failed window.
       - V(show) only reads.
@@ -120,7 +120,17 @@ from datetime import datetime, timezone
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _journal, _notice, _private, _reserve, _script, _switch, _window
+from ansible_collections.amanat.dbops.plugins.module_utils import (
+    _clock,
+    _journal,
+    _notice,
+    _private,
+    _redis_extend,
+    _reserve,
+    _script,
+    _switch,
+    _window,
+)
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._files import make_private_directory
 from ansible_collections.amanat.dbops.plugins.module_utils._module import AUDIT_OPTIONS, TARGET_OPTIONS, file_failure, main_of, stack_of
@@ -201,14 +211,24 @@ def _extend(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any
     minutes = module.params["minutes"]
     if minutes < 1:
         module.fail_json(msg=f"minutes: a window is made longer by whole minutes, not by {minutes}")
-    result = _change(module, stack, lambda before: _window.extend(before, minutes, now))
+    # Nobody but the target knows of both who is told and what they were told before: whoever extends a window needs no Vault.
+    private, clock = _private.find(stack), _clock.read()
+    known: Journal = {}
+
+    def how(before: Journal) -> Journal:
+        journal = _window.extend(before, minutes, now)
+        _redis_extend.require_possible(journal, clock)
+        if not module.check_mode:
+            known.update(_redis_extend.hold_longer(stack, journal, clock))
+        return journal
+
+    result = _change(module, stack, how)
     if module.check_mode:
         return result
-    # Nobody but the target knows of both who is told and what they were told before: whoever extends a window needs no Vault.
-    journal, private = result["journal"], _private.find(stack)
-    record = _notice.silence(journal, private, now)
+    journal = result["journal"]
+    record = _window.joined(known, _notice.silence(journal, private, now))
     record = _window.joined(record, _notice.tell(journal, private, "extended", f"{minutes} minutes more, until {journal['deadline']}."))
-    return _note(module, stack, record)
+    return {**_note(module, stack, record), "warnings": record.get("warnings", [])}
 
 
 def _close(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
