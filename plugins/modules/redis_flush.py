@@ -87,6 +87,12 @@ options:
     type: list
     elements: str
     default: ['ratelimit:', 'rl:']
+  lets_go:
+    description:
+      - Whether writers whom M(amanat.dbops.redis_hold) keeps waiting are let go before the first key is removed, which would wait with
+        them. Not in check mode.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -194,6 +200,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_flush import Counted, Emptying, Flush, emptying, require_few, typed
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_hold import release
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_session import Session
 
 PREFIXES = 100  # that are returned
@@ -215,6 +222,11 @@ def _result(command: str, counted: Counted, removed: int, **known: Any) -> dict[
     return {"changed": removed > 0, **about, **found, "groups": {}, "confirmation": "", "seconds": 0.0, "paused": 0.0, **known}
 
 
+def _let_go(module: AnsibleModule, session: Session) -> None:
+    if module.params["lets_go"]:
+        release(session)
+
+
 def _matching(module: AnsibleModule, session: Session, say: Callable[..., None]) -> dict[str, Any]:
     stack, params = stack_of(module), module.params
     flush = Flush(
@@ -228,6 +240,7 @@ def _matching(module: AnsibleModule, session: Session, say: Callable[..., None])
     most, confirmed = params["max_keys"], params["confirm"] == typed(stack)
 
     def remove(limit: int | None, **known: int) -> tuple[Counted, dict[str, Any]]:
+        _let_go(module, session)
         with _removal(module, "UNLINK") as facts:
 
             def tell(removed: int) -> None:
@@ -259,6 +272,7 @@ def _everything(module: AnsibleModule, session: Session, command: str) -> dict[s
     if not module.check_mode:
         with _refusals(module):
             whole.require_typed(stack, counted, sizes, params["confirm"])
+        _let_go(module, session)
         with _removal(module, command) as facts:
             whole.empty(stack)
             facts.update(removed=counted.removable, protected=counted.protected)
@@ -311,6 +325,7 @@ def main() -> None:
             "max_memory_growth": {"type": "int", "default": 67108864},
             "refresh_prefixes": {"type": "list", "elements": "str", "default": ["auth:refresh:"]},
             "rate_limit_prefixes": {"type": "list", "elements": "str", "default": ["ratelimit:", "rl:"]},
+            "lets_go": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
