@@ -20,6 +20,7 @@ from . import _hook, _pg_clone, _probe, _services_run, _verdict, _window
 from ._errors import OperationError
 from ._interrupted import Interrupted
 from ._job import Job, Unheard
+from ._redis_hold import keeps_waiting
 
 Say = Callable[[str], None]
 
@@ -170,7 +171,9 @@ class Ending(Interrupted):
     def _finish(self) -> None:
         self._open_the_door()
         started = _services_run.start(self.services, self.before, self.journal["images"])
-        _services_run.see_images(self.services, [service.look() for service in self.services], started)
+        looked = [service.look() for service in self.services]
+        _services_run.see_images(self.services, looked, started)
+        self.saw_services(looked)
 
     def _return_redis(self) -> None:
         """Before the operation there is nothing to undo, and after it the application may have written, unless no client was let in."""
@@ -196,8 +199,27 @@ class Ending(Interrupted):
         else:
             database = "the database is as the operation left it"
         self.truth.append(f"The services are stopped, and {database}: a person has to decide.")
+        if kept := self._database_of_before():
+            self.truth.append(f"The database of before is kept as {kept}.")
+        if keeps_waiting(self.journal) and self.seen.get("redis", {}).get("held", True):
+            self.truth.append(f"Writers of Redis wait until {self._held_until}, or until CLIENT UNPAUSE.")
         if self.guarded:
             self.saw_door("shut" if self.door.is_shut() else "open")
+
+    def _database_of_before(self) -> str:
+        """Its name, where it is kept and another one has its place; "" where nobody can be asked."""
+        if not self.guarded or self.journal["phase"] == "stopped":
+            return ""
+        try:
+            point = self.point()
+        except OperationError:
+            return ""
+        return point.clone if point.is_taken else ""
+
+    @property
+    def _held_until(self) -> str:
+        """When Redis lets its writers go by itself."""
+        return _window.stamp(_window.deadline(self.journal) + _window.SLACK)
 
     def _open_the_door(self) -> None:
         self._let_writers_go()
@@ -209,7 +231,7 @@ class Ending(Interrupted):
         if not self.redis:
             return
         known = self.journal.get("redis") or {}
-        warning = self.redis.let_go(_window.stamp(_window.deadline(self.journal) + _window.SLACK))
+        warning = self.redis.let_go(self._held_until)
         if not warning:
             self.saw_redis(held=False)
         elif known.get("held"):
@@ -260,10 +282,12 @@ class Ending(Interrupted):
         if not differs and _pg_clone.drop(point.server, point.clone):
             self.seen["rollback_point"] = {**(self.journal.get("rollback_point") or {}), "name": point.clone, "state": "dropped"}
 
-    def record(self, error: dict[str, Any]) -> dict[str, Any]:
-        """What the journal says from now on."""
+    def record(self, error: dict[str, Any], result: str) -> dict[str, Any]:
+        """What the journal says from now on. error: what had failed, which is history where the window comes to its proper end."""
+        if result == _verdict.ENDS[_verdict.FINISH]:
+            self.warn(f"[{error['slug']}] {error['message']} What the window had brought is well, so it was closed.")
         record = {**self.seen, "downtime": _probe.stop(Job(os.path.join(self.stack.jobs, f"{self.journal['id']}-probe")))}
-        if error:
+        if result != _verdict.ENDS[_verdict.FINISH]:
             state = " ".join(filter(None, [error.get("state", ""), *self.truth]))
             record["error"] = {**error, "state": state, "next": self.next_step or error.get("next", "")}
         return record

@@ -19,6 +19,7 @@ from ._place import Engine
 from ._psql import Server
 from ._redis_hold import DOWN
 from ._rollback import session_name
+from ._services import Facts
 from ._undo import Undo
 
 
@@ -39,6 +40,10 @@ class Interrupted(Undo):
 
     def saw_redis(self, **known: Any) -> None:
         self.seen["redis"] = {**(self.journal.get("redis") or {}), **self.seen.get("redis", {}), **known}
+
+    def saw_services(self, looked: list[Facts]) -> None:
+        now = {facts["name"]: {"release_after": facts["release"], "image_after": facts["image_id"]} for facts in looked}
+        self.seen["services"] = [{**known, **now[known["name"]]} for known in self.journal.get("services") or []]
 
     def warn(self, warning: str) -> None:
         self.seen.setdefault("warnings", []).append(warning)

@@ -52,7 +52,7 @@ def carry_out(stack: Stack, window: str, told: Told, say: Say, due: Callable[[Jo
         ending = Ending(stack, journal, say=say, runs_tasks=told.runs_tasks)
         result = ending.result()
         private = _private.find(stack)
-        record = _window.joined(told.record, ending.record(told.error if result != "closed" else {}))
+        record = _window.joined(told.record, ending.record(told.error, result))
         record = _window.joined(record, _notice.end_silence(journal, private))
         if told.tells:
             record = _window.joined(record, _notice.tell(journal, private, _announce.OF_END[result], _note(told, record)))

@@ -12,7 +12,7 @@ from . import _private, _window
 from ._errors import OperationError
 from ._place import Engine
 from ._recovery_redis import redis_at
-from ._redis_hold import DOWN, LONGEST, hold, in_window, too_long
+from ._redis_hold import DOWN, LONGEST, hold, in_window, keeps_waiting, too_long
 from ._stack import Stack
 
 Journal = _window.Journal
@@ -26,13 +26,8 @@ def require_possible(journal: Journal, clock: _window.Clock) -> None:
 
 
 def is_held(journal: Journal) -> bool:
-    """Whether this window keeps writers waiting now: from the stop on, until the operation itself writes or the services start."""
-    redis = (journal.get("undo") or {}).get("redis")
-    if not redis or journal.get("going"):  # whoever ends the window lets them go
-        return False
-    if journal["phase"] == "operated":
-        return journal["operation"] != "restore" and not redis["writes"]
-    return bool(journal["phase"] == "stopped")
+    """Whether this window keeps writers waiting now. Whoever ends it lets them go."""
+    return keeps_waiting(journal) and not journal.get("going")
 
 
 def hold_longer(stack: Stack, journal: Journal, clock: _window.Clock) -> Journal:

@@ -29,6 +29,16 @@ def in_window(journal: dict[str, Any], clock: _window.Clock) -> int:
     return max(1, round(_window.rest(journal, clock) + _window.SLACK.total_seconds()))
 
 
+def keeps_waiting(journal: dict[str, Any]) -> bool:
+    """Whether a window holds its writers in this phase: from the stop on, until the operation itself writes or the services start."""
+    redis = (journal.get("undo") or {}).get("redis")
+    if not redis:
+        return False
+    if journal["phase"] == "operated":
+        return journal["operation"] != "restore" and not redis["writes"]
+    return bool(journal["phase"] == "stopped")
+
+
 def too_long(seconds: float) -> OperationError:
     return OperationError(
         "hold-too-long",

@@ -12,6 +12,7 @@ from typing import Any
 
 from .conftest import Stack
 from .guarded import ask, beside, run_sql, write_tasks
+from .receiver import Receiver
 from .test_interrupted import is_undone, killed_in_mid_operation
 
 
@@ -162,6 +163,45 @@ def test_a_new_kind_of_error_in_the_log_ends_in_a_rollback(embedded: Stack, tmp_
     assert outcome.code == 2, outcome.out
     assert "rolled_back: window " in outcome.last_line
     assert "the log of worker has a new kind of error, Error: breaks" in outcome.last_line
+
+
+def test_what_is_well_after_all_is_closed(embedded: Stack, receiver: Receiver, tmp_path: Path) -> None:
+    """A step after the operation fails, and the window's rescue finds that what it brought is well."""
+    running, unread = tmp_path / "running", tmp_path / "unread"
+    running.touch()
+    worker = {
+        "name": "worker",
+        "kind": "command",
+        "status": ["sh", "-c", f"test -e {running} || exit 3; echo 1"],
+        "start": ["sh", "-c", f"touch {running} {unread}"],
+        "stop": ["rm", str(running)],
+        "log": ["sh", "-c", f"rm {unread} && echo 'Error: not ready yet' || :"],  # the first time after its start
+    }
+    tasks = write_tasks(tmp_path / "tasks.yml", run_sql(embedded, "CREATE TABLE brought ()", "{{ maintenance_window_pg_url }}"))
+    outcome = embedded.play(
+        "maintenance",
+        dbops_operation="custom",
+        dbops_tasks=tasks,
+        dbops_services=[worker],
+        dbops_announce=receiver.announce,
+        **hooks(tmp_path),
+        **redis(embedded),
+    )
+    assert outcome.code == 0, outcome.out
+    report = embedded.report()
+    assert f"dbops maintenance {embedded.key} changed: window {report['id']} closed, custom done, downtime " in outcome.last_line
+    assert "Writers of Redis" not in outcome.last_line
+    assert ask(embedded, "DROP TABLE brought") == ""
+    assert (report["state"], report["epoch"], report["phase"], "error" in report) == ("closed", 2, "closed", False)
+    (warning,) = report["warnings"]
+    assert warning.startswith("[health-gate] The application is not healthy: the log of worker has a new kind of error")
+    assert warning.endswith("What the window had brought is well, so it was closed.")
+    assert report["taken_over"][0]["why"] == "a step of its controller failed"
+    assert (report["door"]["state"], report["rollback_point"]["state"], report["clients"]) == ("open", "dropped", "released")
+    assert (report["redis"]["held"], report["health"]["after"]["ok"], report["services"][0]["release_after"]) == (False, True, "1")
+    assert (calls(tmp_path), beside(embedded)) == (["hold", "release"], [])
+    assert receiver.events == ["planned", "phase", "starting", "phase", "finished"]
+    assert receiver.told[-1]["text"].endswith("What the window had brought is well.")
 
 
 # What of Ansible runs in the controller, and costs clients nothing that could be counted.

@@ -137,6 +137,7 @@ def test_what_was_written_since_the_start_is_never_undone(embedded: Stack, tmp_p
     assert "The services are stopped, and the database is as the operation left it: a person has to decide." in outcome.last_line
     assert ask(embedded, "SELECT to_regclass('written') IS NOT NULL, to_regclass('legacy') IS NULL") == "t|t"
     (point,) = beside(embedded)
+    assert f"The database of before is kept as {point}." in outcome.last_line
     # What stood against it is mended: the worker would come up now.
     window = embedded.report()["id"]
     recovered = embedded.play("recover", dbops_window=window)

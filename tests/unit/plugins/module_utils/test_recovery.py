@@ -109,6 +109,11 @@ class World:
         return self.swapped
 
     is_untouched = False
+    clone = "shop__old"
+
+    @property
+    def is_taken(self) -> bool:
+        return not self.swapped
 
     def go_back(self, _progress: Any) -> dict[str, str]:
         self.step("go back")
@@ -235,7 +240,10 @@ def test_who_was_let_in_during_the_operation_is_not_undone(end: Callable[[World]
     world = World(journal("operated"), shut=False, running=NEW, written=True)
     result, who = end(world)
     assert (result, world.data, world.running) == ("failed", NEW, "")
-    assert who.truth == ["The services are stopped, and the database is as the operation left it: a person has to decide."]
+    assert who.truth == [
+        "The services are stopped, and the database is as the operation left it: a person has to decide.",
+        "The database of before is kept as shop__old.",
+    ]
     assert who.seen["door"]["state"] == "open"
     world.shut = True  # shut by hand: what was written is there nevertheless
     assert end(world)[0] == "failed"
