@@ -250,6 +250,16 @@ def test_who_was_let_in_during_the_operation_is_not_undone(end: Callable[[World]
     assert world.data == NEW
 
 
+def test_a_window_that_is_held_says_who_waits(end: Callable[[World], Any]) -> None:
+    window = journal("operated", deadline="2026-11-22T18:01:02.345Z")
+    window["undo"]["redis"] = {"restores": False, "writes": False}
+    _result, who = end(World(window, shut=False, running=NEW, written=True))
+    assert "Writers of Redis wait until 2026-11-22T18:11:02.345Z, or until CLIENT UNPAUSE." in who.truth
+    window["undo"]["redis"]["writes"] = True  # they were let go before the operation
+    _result, who = end(World(window, shut=False, running=NEW, written=True))
+    assert not any("CLIENT UNPAUSE" in each for each in who.truth)
+
+
 def test_a_release_that_cannot_be_started_is_rolled_back(end: Callable[[World], Any]) -> None:
     world = World(journal("started"), shut=True, broken=(NEW,))
     result, who = end(world)
