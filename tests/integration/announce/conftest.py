@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.window.receiver import Receiver
+from tests.integration.window.receiver import Receiver, listening
 from tests.integration.window.slack import Proxy, slack
 
 from .alertmanager import Alertmanager, alertmanager
@@ -18,10 +17,8 @@ from .alertmanager import Alertmanager, alertmanager
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with listening() as server:
         yield server
-        server.shutdown()
 
 
 @pytest.fixture

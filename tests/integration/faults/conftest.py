@@ -9,23 +9,24 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.integration.announce.alertmanager import alertmanager
 from tests.integration.window.conftest import bring_up
+from tests.integration.window.receiver import listening
 
 from .site import Site
 
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The application as processes of this machine, and a client that writes all the time."""
-    for stack in bring_up("embedded", "faults", tmp_path_factory.mktemp("reports")):
-        site = Site.of(stack, tmp_path_factory.mktemp("faults"))
-        stamped = stack.play("stamp", dbops_confirm=stack.key)
-        assert stamped.code == 0, stamped.out
-        site.writer.start()
-        try:
-            yield site
-        finally:
-            site.writer.stop()
+    """The application as processes of this machine, a client that writes all the time, and those who are told of windows."""
+    with alertmanager(tmp_path_factory.mktemp("alertmanager")) as alerts, listening() as receiver:
+        for stack in bring_up("embedded", "faults", tmp_path_factory.mktemp("reports")):
+            site = Site.of(stack, tmp_path_factory.mktemp("faults"), alerts, receiver)
+            site.writer.start()
+            try:
+                yield site
+            finally:
+                site.writer.stop()
 
 
 @pytest.fixture

@@ -21,11 +21,11 @@ Written by `make test-faults` from its results; do not edit it. Each row is a wi
 client wrote all the time. After every one of them these hold:
 
 1. No write that PostgreSQL acknowledged is lost; Redis is not behind its last save.
-2. The service runs and is healthy, or it is down on purpose, and the journal says so.
+2. The service runs and is healthy, or it is down on purpose; the journal says which, and people were told.
 3. Whoever recovered the window brought it to `closed`, `rolled_back` or `aborted`.
 4. No secret stood in an output, in an argument vector of any process, in a journal or in a report.
 5. Nothing was left behind that the journal does not name: no container, database, role, file, session, process, rule of `pg_hba.conf`,
-   paused client, restart policy that was set aside.
+   paused client, silence of alerts, restart policy that was set aside.
 
 | fault | in phase | controller | brought to its end by | ended as | result |
 |---|---|---|---|---|---|

@@ -23,14 +23,16 @@ from typing import Any
 
 import ansible_runner
 import psycopg2
-from ansible_collections.amanat.dbops.plugins.module_utils import _journal
+from ansible_collections.amanat.dbops.plugins.module_utils import _announce, _journal
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Job
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack as Key
 
+from tests.integration.announce.alertmanager import Alertmanager
 from tests.integration.machine import faketime
 from tests.integration.plays import ROOT
 from tests.integration.window.conftest import Stack
 from tests.integration.window.guarded import password, url
+from tests.integration.window.receiver import Receiver
 
 from .census import Sampler, census, files_with
 from .gates import LONG, POLL, Gates
@@ -47,6 +49,9 @@ DO $$ BEGIN ALTER TABLE users RENAME COLUMN gone TO google_id; EXCEPTION WHEN un
 """
 
 ENDED = ("closed", "rolled_back", "aborted")
+
+# What nobody may see of the URLs of those who are told.
+HOOK, ALERTS = "hook-s3cret", "alerts-s3cret"
 
 
 def faked(directory: Path) -> dict[str, str]:
@@ -70,6 +75,8 @@ class Site:
     gates: Gates
     keeper: Keeper
     writer: Writer
+    alerts: Alertmanager
+    receiver: Receiver
     outputs: list[str] = field(default_factory=list)  # of every program that belonged to a window
     controller: subprocess.Popen[str] | None = None
     log: str = ""  # of the controller
@@ -86,12 +93,13 @@ class Site:
     # -- what it is --------------------------------------------------------------------------------------------------------
 
     @classmethod
-    def of(cls, stack: Stack, directory: Path) -> Site:
+    def of(cls, stack: Stack, directory: Path, alerts: Alertmanager, receiver: Receiver) -> Site:
         redis = json.loads(Path(stack.state["secrets_file"]).read_text(encoding="utf-8"))["redis_password"]
         keeper = Keeper(stack.state["redis"]["port"], redis)
         writer = Writer(url(stack), keeper)
         writer.prepare()
-        return cls(stack, directory, Gates(directory / "gates"), keeper, writer, secrets=[password(stack), redis])
+        secrets = [password(stack), redis, HOOK, ALERTS]
+        return cls(stack, directory, Gates(directory / "gates"), keeper, writer, alerts, receiver, secrets=secrets)
 
     @property
     def key(self) -> Key:
@@ -125,6 +133,14 @@ class Site:
             "redis_password": self.secrets[1],
         }
 
+    @property
+    def announce(self) -> list[dict[str, str]]:
+        return [{"kind": "webhook", "url": self.receiver.url(HOOK)}]
+
+    @property
+    def alertmanager(self) -> dict[str, Any]:
+        return {"url": self.alerts.url.replace("//", f"//dbops:{ALERTS}@"), "matchers": ['stack="faults"']}
+
     def operation(self, sql: str, after: str) -> list[str]:
         """A command that runs SQL by the URL in $WINDOW_URL, passes the gate "operating", and then does what `after` says."""
         psql, gate = shlex.join(self.psql), " ".join(self.gates.command("operating"))
@@ -142,6 +158,10 @@ class Site:
         """The journal of the window, wherever it is by now."""
         return _journal.read(f"{self.key.windows}/{self.window}.json") or self.journal
 
+    def said(self) -> list[str]:
+        """What people were told of the window, in its order."""
+        return [told["event"] for told in self.receiver.told if told["window"] == self.window]
+
     # -- a window ------------------------------------------------------------------------------------------------------------
 
     def begin(self, *, sql: str = OPERATION, after: str = "true", clock: Path | None = None) -> None:
@@ -151,6 +171,9 @@ class Site:
             "target": self.target,
             "postgres": self.postgres,
             "redis": self.redis,
+            "announce": {"senders": self.announce, "timeout": 5.0},
+            "alertmanager": self.alertmanager,
+            "report_dir": str(self.stack.reports),
             "backup_dir": self.elsewhere.get("backup_dir", str(self.stack.backups)),
             "services": self.services,
             "health": {"url": self.stack.state["health_url"], "timeout": 8.0, "successes": 2},
@@ -172,6 +195,8 @@ class Site:
             "dbops_operation": "custom",
             "dbops_tasks": str(tasks),
             "dbops_services": self.services,
+            "dbops_announce": self.announce,
+            "dbops_alertmanager": self.alertmanager,
             "maintenance_window_health_timeout": 8,
             **{f"dbops_{key}": value for key, value in self.redis.items()},
             **self.host,
@@ -285,6 +310,7 @@ class Site:
             until(lambda: self.gates.is_reached() or not thread.is_alive(), "the gate is reached")
             assert self.gates.is_reached()
             self.note()
+            assert self.alerts.silences()
             yield cancel
         finally:
             cancel()
@@ -299,6 +325,7 @@ class Site:
         until(lambda: self.gates.is_reached() or self.controller.poll() is not None, "the gate is reached")
         assert self.gates.is_reached(), Path(self.log).read_text(encoding="utf-8")
         self.note()
+        assert self.alerts.silences()
 
     def signal(self, number: signal.Signals) -> None:
         """To the controller alone; what it started on the target goes on as it would there."""
@@ -356,9 +383,10 @@ class Site:
             assert kept >= self.writer.least, (kept, self.writer.least)
 
     def expect_end(self, state: str) -> dict[str, Any]:
-        """The journal, which says what is true."""
+        """The journal, which says what is true, and people know of it."""
         journal = self.final = self.ended()
         assert journal["state"] == state, (self.outputs, journal)
+        assert self.said()[-1:] == [_announce.OF_END[state]], (self.said(), journal)
         running = subprocess.run(self.stack.state["backend"]["status"], capture_output=True, check=False).returncode == 0
         if state in ENDED:
             assert running
@@ -381,7 +409,7 @@ class Site:
         return {"phase": self.struck, "controller": self.kind, "by": taken[-1]["why"], "end": journal.get("state", "")}
 
     def look(self) -> dict[str, Any]:
-        return census(self.stack, self.keeper)
+        return {**census(self.stack, self.keeper), "silences": self.alerts.silences("active") + self.alerts.silences("pending")}
 
     def expect_nothing_left(self, journal: dict[str, Any]) -> None:
         """But for what the journal names, and the copy from which an operation could be undone after it was finished."""

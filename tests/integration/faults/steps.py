@@ -28,7 +28,7 @@ from tests.integration.modules import MODULES
 
 USED = (
     *("window_state", "window_recovery", "availability_probe", "postgres_backup", "rollback_point", "redis_hold", "stack_services"),
-    *("stack_services_info", "postgres_door", "health_gate"),
+    *("stack_services_info", "postgres_door", "health_gate", "announcement"),
 )
 
 # Slugs after which the role leaves the window alone, see roles/maintenance_window/tasks/undo.yml.
@@ -129,6 +129,7 @@ class Controller:
         yield "Begin to close", lambda: self.advance("closed")
         yield "Drop the rollback point", lambda: self.rollback("dropped", "dropped")
         yield "Stop measuring", self.stop_measuring
+        yield "Tell people that it is over", self.tell
         yield "Close the window", lambda: self.window("close", result="closed")
 
     def open(self) -> None:
@@ -166,6 +167,7 @@ class Controller:
         }
         private = {key: place.get(key, "") for key in ("pg_url", "login_user", "login_password")}
         private.update({key: server.get(key, "") for key in ("redis_url", "redis_password")})
+        private.update({key: json.dumps(self.settings[key]) for key in ("announce", "alertmanager")})
         self.window("open", operation="custom", by={"user": "faults", "controller": "steps"}, record=record, private=private)
 
     def measure(self) -> None:
@@ -214,6 +216,11 @@ class Controller:
     def stop_measuring(self) -> None:
         call("availability_probe", {**self.fenced(self.target), "state": "stopped", "window": self.journal["id"]})
 
+    def tell(self) -> None:
+        """The one event that is not told by the target, as a window that ends otherwise is ended by the target."""
+        said = {"event": "finished", "stack": self.target["stack"], "operation": "custom", "window": self.journal["id"], "last": True}
+        call("announcement", {**said, "directory": f"{self.settings['report_dir']}/announcements", **self.settings["announce"]})
+
     # -- the whole -----------------------------------------------------------------------------------------------------
 
     def run(self) -> int:
@@ -231,10 +238,14 @@ class Controller:
 
     def undo(self, error: dict[str, Any]) -> None:
         by = {"user": "faults", "controller": "steps"}
-        given = {"state": "aborted", "window": self.journal["id"], "by": by, "why": "a step of its controller failed", "error": error}
+        ours = {"window": self.journal["id"], "epoch": self.journal["epoch"]}
+        given = {"state": "aborted", **ours, "by": by, "why": "a step of its controller failed", "error": error}
         options = {**self.target, **given, "job": f"window_recovery-{secrets.token_hex(6)}"}
-        while call("window_recovery", options).get("job", {}).get("running"):
-            pass
+        try:
+            while call("window_recovery", options).get("job", {}).get("running"):
+                pass
+        except Failed as failed:
+            print(json.dumps(failed.args[0]), flush=True)
 
 
 def main() -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import pytest
 
 from tests.integration.plays import ROOT, Outcome, images, play
 
-from .receiver import Receiver
+from .receiver import Receiver, listening
 
 STACK = [sys.executable, str(ROOT / "examples/stack/stack.py")]
 
@@ -99,10 +98,8 @@ def bring_up(kind: str, name: str, reports: Path) -> Iterator[Stack]:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with listening() as server:
         yield server
-        server.shutdown()
 
 
 @pytest.fixture(scope="module")
