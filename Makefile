@@ -52,9 +52,9 @@ test: $(FOR_TEST) ## every gate; less than half an hour on two cores
 test-slow: $(FOR_TEST) ## what is too long for `make test`
 	$(PY) $(PYTEST) -m slow tests/integration $(REPORT)
 
-test-faults: $(FOR_TEST) ## programs killed, files damaged, full disks: what is too long for `make test`
-	$(PY) $(PYTEST) -m '(faults or dozen) and not slow' tests/integration $(REPORT)
-	$(PY) tests/integration/faults/document.py reports/test/$@.xml
+test-faults: $(FOR_TEST) ## programs killed, files damaged, full disks: what is too long for `make test`; writes docs/faults.md
+	@status=0; $(PY) $(PYTEST) -m '(faults or dozen) and not slow' tests/integration $(REPORT) || status=$$?; \
+	  $(PY) tests/integration/faults/document.py reports/test/$@.xml && exit $$status
 
 images: $(FOR_DEMO) ## the engine and the images that most tests run on; the others are built when a test asks
 	$(PY) tests/images/engine.py ensure

@@ -34,7 +34,7 @@ from tests.integration.window.conftest import Stack
 from tests.integration.window.guarded import password, url
 from tests.integration.window.receiver import Receiver
 
-from .census import Sampler, census, files_with
+from .census import Sampler, census, files_with, processes
 from .gates import LONG, POLL, Gates
 from .servers import Embedded
 from .writer import KEY, Keeper, Writer, ask
@@ -332,6 +332,10 @@ class Site:
         assert self.controller
         self.controller.send_signal(number)
         self.controller.wait(LONG)
+
+    def goes_on(self) -> bool:
+        """Whether a step of a controller is at work that was killed."""
+        return any(str(self.directory / "settings.json") in argv for _pid, argv in processes())
 
     def await_controller(self) -> str:
         assert self.controller

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from .site import ENDED, Site
+from .site import ENDED, Site, until
 
 WINDOWS = 100
 
@@ -34,6 +34,8 @@ def interrupt(site: Site, chance: random.Random, longest: float) -> str:
     before = site.last.get("id")
     time.sleep(chance.uniform(0, longest))
     site.signal(signal.SIGKILL)
+    # The step that opens the window goes on, if it was begun.
+    until(lambda: site.journal or site.last.get("id") != before or not site.goes_on(), "the window is open, or will never be")
     if journal := site.journal:
         site.note()
         # Before the stop there is no switch: nothing is down.
