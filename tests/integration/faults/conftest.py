@@ -9,24 +9,35 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.integration.announce.alertmanager import alertmanager
+from tests.integration.announce.alertmanager import Alertmanager, alertmanager
 from tests.integration.window.conftest import bring_up
-from tests.integration.window.receiver import listening
+from tests.integration.window.receiver import Receiver, listening
 
 from .site import Site
 
 
 @pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def alerts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alertmanager]:
+    with alertmanager(tmp_path_factory.mktemp("alertmanager")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def receiver() -> Iterator[Receiver]:
+    with listening() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def place(alerts: Alertmanager, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The application as processes of this machine, a client that writes all the time, and those who are told of windows."""
-    with alertmanager(tmp_path_factory.mktemp("alertmanager")) as alerts, listening() as receiver:
-        for stack in bring_up("embedded", "faults", tmp_path_factory.mktemp("reports")):
-            site = Site.of(stack, tmp_path_factory.mktemp("faults"), alerts, receiver)
-            site.writer.start()
-            try:
-                yield site
-            finally:
-                site.writer.stop()
+    for stack in bring_up("embedded", "faults", tmp_path_factory.mktemp("reports")):
+        site = Site.of(stack, tmp_path_factory.mktemp("faults"), alerts, receiver)
+        site.writer.start()
+        try:
+            yield site
+        finally:
+            site.writer.stop()
 
 
 @pytest.fixture

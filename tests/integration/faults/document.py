@@ -20,7 +20,7 @@ HEAD = """\
 Written by `make test-faults` from its results; do not edit it. Each row is a window on real servers that was interrupted there, while a
 client wrote all the time. After every one of them these hold:
 
-1. No write that PostgreSQL acknowledged is lost; Redis is not behind its last save.
+1. No write that PostgreSQL acknowledged is lost, and none that Redis had saved.
 2. The service runs and is healthy, or it is down on purpose; the journal says which, and people were told.
 3. Whoever recovered the window brought it to `closed`, `rolled_back` or `aborted`.
 4. No secret stood in an output, in an argument vector of any process, in a journal or in a report.

@@ -77,14 +77,25 @@ def _tree(pid: int) -> list[int]:
 
 
 def start(stack: Stack, gone: Gone) -> None:
-    """Until it answers; PostgreSQL recovers first."""
+    """Until it answers: PostgreSQL recovers first, and the application loads its programs."""
     if not gone.argv:
         return
     embedded = Embedded(stack.state)
     getattr(embedded, gone.name).start(gone.argv, embedded.account, gone.environ, Path(gone.directory))
-    state = stack.state["postgres"]
-    ready = [f"{state['bin']}/pg_isready", "--quiet", f"--host={state['socket']}", f"--port={state['port']}"]
     end = time.monotonic() + 30
-    while gone.name == POSTGRES and subprocess.run(ready, check=False).returncode != 0:
-        assert time.monotonic() < end, "PostgreSQL does not come back"
+    while not _answers(stack, gone.name):
+        assert time.monotonic() < end, f"{gone.name} does not come back"
         time.sleep(0.05)
+
+
+def _answers(stack: Stack, name: str) -> bool:
+    if name == POSTGRES:
+        state = stack.state["postgres"]
+        ready = [f"{state['bin']}/pg_isready", "--quiet", f"--host={state['socket']}", f"--port={state['port']}"]
+        return subprocess.run(ready, check=False).returncode == 0
+    if name == BACKEND:
+        try:
+            return stack.health()["status"] == "ok"
+        except OSError:
+            return False
+    return True

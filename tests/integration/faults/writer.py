@@ -17,6 +17,7 @@ import psycopg2
 PAUSE = 0.02  # seconds between two writes
 TABLE = "acknowledged"
 KEY = "faults:acknowledged"
+MEMBERS = "return table.concat(redis.call('SMEMBERS', KEYS[1]), ' ')"
 
 
 def ask(url: str, sql: str) -> list[str]:
@@ -40,7 +41,7 @@ class Keeper:
             connection.sendall(_words("AUTH", self.password) + _words(*words))
             self._read(answers.readline())
             text = self._read(answers.readline())
-            return answers.read(int(text) + 2)[:-2].decode() if text.isdigit() and words[0] in ("GET", "INFO") else text
+            return answers.read(int(text) + 2)[:-2].decode() if text.isdigit() and words[0] in ("EVAL", "INFO") else text
 
     @staticmethod
     def _read(line: bytes) -> str:
@@ -64,8 +65,7 @@ class Writer(threading.Thread):
         self._number = 0
         self._connection: psycopg2.extensions.connection | None = None
         self.acknowledged: list[int] = []
-        self.kept = 0  # the last number that Redis acknowledged
-        self.least = 0  # the number of which Redis may not go behind
+        self.kept: list[int] = []  # what Redis acknowledged
 
     def run(self) -> None:
         while not self._ended.wait(PAUSE):
@@ -75,8 +75,8 @@ class Writer(threading.Thread):
                     self._write()
                     self.acknowledged.append(self._number)
                 with contextlib.suppress(OSError):
-                    self._keeper.ask("SET", KEY, str(self._number))
-                    self.kept = self.least = self._number
+                    self._keeper.ask("SADD", KEY, str(self._number))
+                    self.kept.append(self._number)
 
     def _write(self) -> None:
         if self._connection is None or self._connection.closed:
@@ -100,15 +100,16 @@ class Writer(threading.Thread):
     def await_writes(self, count: int = 3, seconds: float = 30) -> None:
         """Until so many more were acknowledged by both."""
         wanted, until = len(self.acknowledged) + count, time.monotonic() + seconds
-        begun = self._number
-        while len(self.acknowledged) < wanted or self.kept <= begun:
+        kept = len(self.kept) + count
+        while len(self.acknowledged) < wanted or len(self.kept) < kept:
             assert time.monotonic() < until, "nobody takes writes"
             time.sleep(PAUSE)
 
     def lost(self) -> set[int]:
-        """Writes that PostgreSQL acknowledged and does not know any more."""
+        """Writes that PostgreSQL or Redis acknowledged and does not know any more."""
         with self._allowed:
-            return set(self.acknowledged) - set(map(int, ask(self._url, f"SELECT n FROM {TABLE}")))
+            of_postgres = set(self.acknowledged) - set(map(int, ask(self._url, f"SELECT n FROM {TABLE}")))
+            return of_postgres | (set(self.kept) - set(map(int, self._keeper.ask("EVAL", MEMBERS, "1", KEY).split())))
 
     def stop(self) -> None:
         self._ended.set()
