@@ -39,6 +39,8 @@ from .gates import LONG, POLL, Gates
 from .servers import Embedded
 from .writer import KEY, Keeper, Writer, ask
 
+PYTHONPATH = f"{ROOT / 'collections'}:{ROOT}"
+
 # What the operation of a window does.
 OPERATION = "CREATE TABLE half_done ()"
 
@@ -46,6 +48,12 @@ OPERATION = "CREATE TABLE half_done ()"
 BREAK = "ALTER TABLE users RENAME COLUMN google_id TO gone"
 MEND = """
 DO $$ BEGIN ALTER TABLE users RENAME COLUMN gone TO google_id; EXCEPTION WHEN undefined_column THEN NULL; END $$
+"""
+
+# The library of `faked` fails a sleep until a moment of a clock that it leaves alone, which is how Python sleeps since 3.11.
+SLEEP = """
+import select, time
+time.sleep = lambda seconds: select.select([], [], [], seconds) and None
 """
 
 ENDED = ("closed", "rolled_back", "aborted")
@@ -57,8 +65,9 @@ HOOK, ALERTS = "hook-s3cret", "alerts-s3cret"
 def faked(directory: Path) -> dict[str, str]:
     """The environment of a program whose time of day is what the file `faketime` says, at every look."""
     (directory / "faketime").write_text("+0\n", encoding="utf-8")
+    (directory / "sitecustomize.py").write_text(SLEEP, encoding="utf-8")
     library = {"LD_PRELOAD": faketime(directory), "FAKETIME_TIMESTAMP_FILE": str(directory / "faketime")}
-    return {**library, "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
+    return {**library, "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "PYTHONPATH": f"{PYTHONPATH}:{directory}"}
 
 
 def until(is_true: Callable[[], Any], what: str, seconds: float = LONG) -> None:
@@ -214,7 +223,7 @@ class Site:
         return {
             **os.environ,
             "GATES": str(self.gates.directory),
-            "PYTHONPATH": f"{ROOT / 'collections'}:{ROOT}",
+            "PYTHONPATH": PYTHONPATH,
             "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
             "ANSIBLE_CALLBACKS_ENABLED": "gated",
             "ANSIBLE_NOCOLOR": "1",
