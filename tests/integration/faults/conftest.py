@@ -40,10 +40,16 @@ def place(alerts: Alertmanager, receiver: Receiver, tmp_path_factory: pytest.Tem
             site.writer.stop()
 
 
+def variant(test: pytest.Function) -> list[str]:
+    """What distinguishes a fault from others of its kind, besides the phase, which is told by itself, and its end."""
+    given = test.callspec.params if hasattr(test, "callspec") else {}
+    return [value for name, value in given.items() if name not in ("phase", "step", "end")]
+
+
 @pytest.fixture
 def site(place: Site, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Iterator[Site]:
     """Watched: when the test ends, nobody has lost a write or seen a secret, and nothing is left behind."""
-    record_property("fault", request.function.__doc__)
+    record_property("fault", ": ".join([request.function.__doc__, *variant(request.node)]))
     with place.watched():
         yield place
         for name, value in place.result().items():

@@ -40,7 +40,7 @@ def rows(results: list[Path]) -> list[tuple[str, ...]]:
             if "fault" in told:
                 outcome = "broken" if case.find("failure") is not None or case.find("error") is not None else "holds"
                 found.append((*(told.get(key, "") for key in ("fault", "phase", "controller", "by", "end")), outcome))
-    return sorted(found)
+    return found
 
 
 def main() -> int:
