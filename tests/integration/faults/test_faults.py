@@ -131,6 +131,7 @@ def test_the_switch_ends_a_step_of_ansible(site: Site) -> None:
     site.end_by("switch")
     assert "[window-lost]" in site.await_controller()
     site.expect_end("closed")
+    assert "needs_a_person" not in site.said()
 
 
 @pytest.mark.dozen
