@@ -143,6 +143,11 @@ class Site:
         }
 
     @property
+    def runner(self) -> Path:
+        """What ansible-runner works in, and keeps what it has seen."""
+        return self.directory / "runner"
+
+    @property
     def announce(self) -> list[dict[str, str]]:
         return [{"kind": "webhook", "url": self.receiver.url(HOOK)}]
 
@@ -297,8 +302,9 @@ class Site:
         self.kind = "ansible-runner"
         self.gates.shut(place)
         cancelled = threading.Event()
+        self.runner.mkdir(exist_ok=True)
         run = {
-            "private_data_dir": str(self.directory / "runner"),
+            "private_data_dir": str(self.runner),
             "project_dir": str(ROOT),
             "playbook": "playbooks/maintenance.yml",
             "inventory": str(ROOT / "inventories/demo"),
@@ -407,7 +413,7 @@ class Site:
         assert sampler.looks
         assert not sampler.seen
         assert not [text for text in self.outputs if any(secret in text for secret in self.secrets)]
-        assert not files_with(self.secrets, Path(self.key.directory), self.stack.reports, self.stack.backups)
+        assert not files_with(self.secrets, Path(self.key.directory), self.stack.reports, self.stack.backups, self.runner)
 
     def result(self) -> dict[str, str]:
         """For the table of the docs."""
