@@ -127,7 +127,7 @@ class ContainerSite(Site):
 
     def _is_served(self) -> bool:
         with contextlib.suppress(psycopg2.Error, OSError):
-            return bool(ask(url(self.stack, "postgres"), "SELECT 1") and self.keeper.ask("GET", KEY))
+            return bool(ask(url(self.stack, "postgres"), "SELECT 1") and self.keeper.ask("EXISTS", KEY) == "1")
         return False
 
     def await_health(self) -> None:

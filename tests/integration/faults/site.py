@@ -37,7 +37,7 @@ from tests.integration.window.receiver import Receiver
 from .census import Sampler, census, files_with, processes
 from .gates import LONG, POLL, Gates
 from .servers import Embedded
-from .writer import KEY, Keeper, Writer, ask
+from .writer import Keeper, Writer, ask
 
 PYTHONPATH = f"{ROOT / 'collections'}:{ROOT}"
 

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.integration.announce.alertmanager import Alertmanager
+from tests.integration.window.receiver import Receiver
+
 from .containers import ContainerSite, stack
 from .engine import Engine, another
 from .site import until
@@ -29,10 +32,10 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="module")
-def place(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContainerSite]:
-    """The application in containers of that engine, and a client that writes all the time."""
+def place(engine: Engine, alerts: Alertmanager, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContainerSite]:
+    """The application in containers of that engine, a client that writes all the time, and those who are told of windows."""
     with stack(engine, tmp_path_factory.mktemp("containers")) as brought_up:
-        site = ContainerSite.of(brought_up, tmp_path_factory.mktemp("faults"))
+        site = ContainerSite.of(brought_up, tmp_path_factory.mktemp("faults"), alerts, receiver)
         site.writer.start()
         try:
             yield site
