@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from ._errors import OperationError, refused
 from ._http import Unanswered, request
@@ -21,6 +21,9 @@ TIMEOUT = 5.0  # seconds for one answer
 # As `amtool` takes them: name, operator, value; a value without quotes holds none of its signs.
 _MATCHER = re.compile(r'\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^",{}=~!]*?))\s*(?:,|$)')
 _NAME = re.compile(r"\s*[a-zA-Z0-9_:. -]+\s*")
+
+# Values of labels that nobody's alerts have: none at all, and made-up ones of several kinds.
+_NOBODYS = ("", "zqxjvkw", "Zqx-4711.jvk_w", "4711471147")
 
 
 class Matcher(NamedTuple):
@@ -70,15 +73,20 @@ def _malformed(text: str, why: str) -> OperationError:
 
 
 def parse_all(texts: list[str]) -> list[Matcher]:
-    """Those of a silence: every one has to fit, and one at least has to want something."""
+    """Those of a silence: every one has to fit, and one at least has to want something that not just any alert has."""
     matchers = [matcher for text in texts for matcher in parse(text)]
-    if all(matcher.fits({}) for matcher in matchers):
+    if all(_fit_nobodys([matcher for matcher in matchers if matcher.name == name]) for name in {matcher.name for matcher in matchers}):
         raise refused(
             "alertmanager-malformed",
-            "The matchers of dbops_alertmanager fit every alert there is.",
+            "The matchers of dbops_alertmanager fit alerts of anybody.",
             "Name what is this stack's, as in matchers: ['stack=\"nickapp\"'].",
         )
     return matchers
+
+
+def _fit_nobodys(matchers: list[Matcher]) -> bool:
+    """Those of one label."""
+    return any(all(matcher.fits({matcher.name: value}) for matcher in matchers) for value in _NOBODYS)
 
 
 def not_allowed(alerts: list[dict[str, str]], allow: list[str]) -> list[str]:
@@ -99,37 +107,60 @@ class Alertmanager:
 
     url: str = field(repr=False)
 
-    def _call(self, method: str, path: str, body: Any = None) -> Any:
+    def _call(self, method: str, path: str, read: Callable[[Any], Any], body: Any = None) -> Any:
+        """What `read` makes of the answer. Anything may answer at that address: a proxy, the page of a login, another service."""
         try:
             url = f"{self.url.rstrip('/')}/api/v2/{path}"
             text = None if body is None else json.dumps(body).encode()
             reply = request(method, url, TIMEOUT, text, {"Content-Type": "application/json"})
             if reply.status != 200:
                 raise Unanswered(f"HTTP {reply.status} {' '.join(reply.text.split())[:200]}".strip())
-            return json.loads(reply.text) if reply.text.strip() else None
+            return read(json.loads(reply.text) if reply.text.strip() else None)
         except Unanswered as error:
             why = str(error)
-        except ValueError:
+        except (ValueError, TypeError, KeyError, AttributeError):
             why = "what answers is no Alertmanager"
         raise refused("alertmanager-unreachable", f"The Alertmanager does not answer: {why}.", "Correct dbops_alertmanager, or start it.")
 
     def firing(self) -> list[dict[str, str]]:
         """The labels of every alert that fires and is neither silenced nor inhibited."""
-        return [dict(alert["labels"]) for alert in self._call("GET", "alerts?active=true&silenced=false&inhibited=false")]
+        found: list[dict[str, str]] = self._call("GET", "alerts?active=true&silenced=false&inhibited=false", _labels)
+        return found
 
     def _of(self, comment: str) -> list[dict[str, Any]]:
         """By their comment, so that also one is found whose making nobody lived to write down."""
-        return [each for each in self._call("GET", "silences") if each["comment"] == comment and each["status"]["state"] != "expired"]
+        known: list[dict[str, Any]] = self._call("GET", "silences", _silences)
+        return [each for each in known if each["comment"] == comment and each["state"] != "expired"]
 
     def silence(self, matchers: list[Matcher], comment: str, begins: str, ends: str) -> str:
         """Silent until `ends`, whether it was before or not; the silence's identity. Times: ISO 8601, UTC."""
         for known in self._of(comment):
             # With its identity and nothing but another end, Alertmanager prolongs what is there.
-            keys = ("id", "matchers", "startsAt", "createdBy", "comment")
-            return str(self._call("POST", "silences", {**{key: known[key] for key in keys}, "endsAt": ends})["silenceID"])
+            return self._put({**{key: known[key] for key in _KEPT}, "endsAt": ends})
         wanted = {"matchers": [matcher.as_json() for matcher in matchers], "startsAt": begins, "endsAt": ends}
-        return str(self._call("POST", "silences", {**wanted, "createdBy": "amanat.dbops", "comment": comment})["silenceID"])
+        return self._put({**wanted, "createdBy": "amanat.dbops", "comment": comment})
+
+    def _put(self, silence: dict[str, Any]) -> str:
+        return str(self._call("POST", "silences", lambda answer: answer["silenceID"], silence))
 
     def expire(self, comment: str) -> None:
         for known in self._of(comment):
-            self._call("DELETE", f"silence/{known['id']}")
+            self._call("DELETE", f"silence/{known['id']}", lambda _answer: None)
+
+
+_KEPT = ("id", "matchers", "startsAt", "createdBy", "comment")
+
+
+def _list(answer: Any) -> list[Any]:
+    """An object would be a list of its keys, and an empty one an Alertmanager at which all is quiet."""
+    if not isinstance(answer, list):
+        raise TypeError("no list")
+    return answer
+
+
+def _labels(answer: Any) -> list[dict[str, str]]:
+    return [{str(name): str(value) for name, value in alert["labels"].items()} for alert in _list(answer)]
+
+
+def _silences(answer: Any) -> list[dict[str, Any]]:
+    return [{**{key: each[key] for key in _KEPT}, "state": each["status"]["state"]} for each in _list(answer)]

@@ -286,8 +286,17 @@ class Ending(Interrupted):
         """What the journal says from now on. error: what had failed, which is history where the window comes to its proper end."""
         if result == _verdict.ENDS[_verdict.FINISH]:
             self.warn(f"[{error['slug']}] {error['message']} What the window had brought is well, so it was closed.")
-        record = {**self.seen, "downtime": _probe.stop(Job(os.path.join(self.stack.jobs, f"{self.journal['id']}-probe")))}
+        downtime = self._downtime()
+        record = {**self.seen, "downtime": downtime}
         if result != _verdict.ENDS[_verdict.FINISH]:
             state = " ".join(filter(None, [error.get("state", ""), *self.truth]))
             record["error"] = {**error, "state": state, "next": self.next_step or error.get("next", "")}
         return record
+
+    def _downtime(self) -> dict[str, Any]:
+        """A figure that is missing keeps no window from its end."""
+        try:
+            return _probe.stop(Job(os.path.join(self.stack.jobs, f"{self.journal['id']}-probe")))
+        except (OSError, ValueError) as error:
+            self.warn(f"What clients saw was not measured: {error}.")
+            return {}

@@ -12,6 +12,7 @@ None of it may fail a window: each returns what the journal shall say, and what 
 from __future__ import annotations
 
 import json
+import traceback
 from datetime import datetime, timezone
 from typing import Any
 
@@ -25,27 +26,27 @@ Private = dict[str, Any]
 
 def silence(journal: Journal, private: Private, now: datetime) -> Journal:
     """Alerts are silent until a little after the window's deadline. Also for a window that has become longer."""
-    told = _told(private, "alertmanager")
-    if not told:
-        return {}
     ends = _window.stamp(_window.deadline(journal) + _window.SLACK)
     try:
+        told = _told(private, "alertmanager")
+        if not told:
+            return {}
         identity = Alertmanager(told["url"]).silence(parse_all(told["matchers"]), _comment(journal), _window.stamp(now), ends)
-    except OperationError as error:
-        return {"warnings": [f"Alerts are not silenced until {ends}: {error.what}"]}
+    except Exception as error:  # noqa: BLE001 - whatever it is, the window goes on
+        return {"warnings": [f"Alerts are not silenced until {ends}: {_why(error)}"]}
     return {"silence": {"id": identity, "until": ends, "state": "active"}}
 
 
 def end_silence(journal: Journal, private: Private) -> Journal:
-    told = _told(private, "alertmanager")
-    if not told:
-        return {}
     known = journal.get("silence") or {}
     try:
+        told = _told(private, "alertmanager")
+        if not told:
+            return {}
         Alertmanager(told["url"]).expire(_comment(journal))
-    except OperationError as error:
+    except Exception as error:  # noqa: BLE001 - as above
         rest = f"; it ends by itself at {known['until']}" if known else ""
-        return {"warnings": [f"The silence of alerts was not ended{rest}: {error.what}"]}
+        return {"warnings": [f"The silence of alerts was not ended{rest}: {_why(error)}"]}
     return {"silence": {**known, "state": "expired"}} if known else {}
 
 
@@ -55,11 +56,22 @@ def _comment(journal: Journal) -> str:
 
 def tell(journal: Journal, private: Private, event: str, note: str) -> Journal:
     """Announce by the senders that were left here; in the threads that the journal knows."""
-    told = _told(private, "announce")
     at = _window.stamp(datetime.now(timezone.utc))
     said = _announce.message(event, at, journal["stack"], journal["operation"], journal["id"], note)
-    records, threads = _announce.tell(told.get("senders", []), said, journal.get("messages") or {}, told.get("timeout", 0.0))
+    try:
+        told = _told(private, "announce")
+        records, threads = _announce.tell(told.get("senders", []), said, journal.get("messages") or {}, told.get("timeout", 0.0))
+    except Exception as error:  # noqa: BLE001 - as above
+        return {"warnings": [f"{event} was not announced: {_why(error)}"]}
     return {"announcements": records, "messages": threads, "warnings": _announce.missed(records)} if records else {}
+
+
+def _why(error: Exception) -> str:
+    """Of an error that nobody foresaw not its text, which may hold a token or a URL; where it happened is in the job's log."""
+    if isinstance(error, OperationError):
+        return error.what
+    traceback.print_tb(error.__traceback__)
+    return f"an unforeseen {type(error).__name__}."
 
 
 def _told(private: Private, key: str) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def find(stack: Stack) -> dict[str, Any]:
     """{} where there are none that can be read."""
     try:
         secrets = read_json(_path(stack))
-    except ValueError:
+    except (ValueError, OSError):
         return {}
     return secrets if isinstance(secrets, dict) else {}
 

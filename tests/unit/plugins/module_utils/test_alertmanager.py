@@ -1,14 +1,22 @@
 # Copyright (c) 2026, amanat.dbops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Matchers as amtool writes them, and which alerts they fit."""
+"""Matchers as amtool writes them, and which alerts they fit; and what answers that is no Alertmanager."""
 
 from __future__ import annotations
 
+import json
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils._alertmanager import Matcher, not_allowed, parse, parse_all
+from ansible_collections.amanat.dbops.plugins.module_utils import _notice
+from ansible_collections.amanat.dbops.plugins.module_utils._alertmanager import Alertmanager, Matcher, not_allowed, parse, parse_all
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,11 +44,102 @@ def test_what_is_no_matcher_is_refused(text: str) -> None:
     assert caught.value.slug == "alertmanager-malformed"
 
 
-@pytest.mark.parametrize("texts", [[], ['a=""'], ['a=~".*"', 'b!="x"']])
-def test_a_silence_of_everything_is_refused(texts: list[str]) -> None:
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [],
+        ['a=""'],
+        ['a=~".*"', 'b!="x"'],
+        ['alertname=~".+"'],
+        ['alertname!=""'],
+        ['stack=~"[a-z]+"'],
+        ['stack=~"[0-9a-zA-Z_.-]{6,}"'],
+        ['port=~"[0-9]+"'],
+        ['team="",stack=~".+"'],
+        ['stack=~".+"', 'stack!="blog"'],
+    ],
+)
+def test_a_silence_of_everybodys_alerts_is_refused(texts: list[str]) -> None:
     with pytest.raises(OperationError) as caught:
         parse_all(texts)
     assert caught.value.slug == "alertmanager-malformed"
+
+
+@pytest.mark.parametrize("texts", [['stack="shop"', 'severity!="page"'], ['stack=~"shop|blog"'], ['stack=~"shop-.+"', 'alertname=~".+"']])
+def test_a_silence_of_a_stacks_alerts_is_taken(texts: list[str]) -> None:
+    assert len(parse_all(texts)) == len(texts)
+
+
+class Anything(ThreadingHTTPServer):
+    """Something else that answers where an Alertmanager should: `text` to every request, and HTTP 200."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text.encode()
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Anything
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.server.text)))
+        self.end_headers()
+        self.wfile.write(self.server.text)
+
+    do_POST = do_GET
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def answering(text: str) -> Iterator[Anything]:
+    with Anything(text) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+ODD = ["", "{}", "null", '"ok"', "[7]", '[{"labels": null}]', '{"status": "success", "data": []}', "<html>Maintenance</html>"]
+JOURNAL = {"id": "w1", "stack": "production/shop", "deadline": "2026-11-22T18:01:02.000Z"}
+NOW = datetime(2026, 11, 22, 17, 1, 2, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_what_is_no_alertmanager_is_a_warning_and_not_a_quiet_one(text: str) -> None:
+    with answering(text) as server:
+        with pytest.raises(OperationError) as caught:
+            Alertmanager(server.url).firing()
+        private = {"alertmanager": json.dumps({"url": server.url, "matchers": ['stack="shop"']})}
+        begun, ended = _notice.silence(JOURNAL, private, NOW), _notice.end_silence(JOURNAL, private)
+    why = "The Alertmanager does not answer: what answers is no Alertmanager."
+    assert (caught.value.slug, caught.value.what) == ("alertmanager-unreachable", why)
+    assert begun == {"warnings": [f"Alerts are not silenced until 2026-11-22T18:11:02.000Z: {why}"]}
+    assert ended == {"warnings": [f"The silence of alerts was not ended: {why}"]}
+
+
+def test_a_silence_that_was_taken_without_a_word_is_a_warning() -> None:
+    """All is quiet there, and what is posted is no silence."""
+    with answering("[]") as server:
+        private = {"alertmanager": json.dumps({"url": server.url, "matchers": ['stack="shop"']})}
+        assert _notice.silence(JOURNAL, private, NOW)["warnings"]
+
+
+@pytest.mark.parametrize("private", [{"alertmanager": "{", "announce": "{"}, {"alertmanager": "[7]", "announce": "[7]"}])
+def test_what_nobody_foresaw_fails_no_window_and_tells_no_secret(private: dict[str, str]) -> None:
+    journal = {**JOURNAL, "operation": "none"}
+    for said in (
+        _notice.silence(journal, private, NOW),
+        _notice.end_silence(journal, private),
+        _notice.tell(journal, private, "failed", ""),
+    ):
+        (warning,) = said["warnings"]
+        assert re.search("an unforeseen [A-Za-z]+Error[.]$", warning)
 
 
 ALERTS = [
