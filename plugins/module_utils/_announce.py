@@ -49,6 +49,10 @@ _SLACK_HOOKS = "https://hooks.slack.com/services"
 _SLACK_LONGEST = 1500  # characters of one text; a message that is edited may have 4000, and two stand in it
 
 
+_TOO_MANY = 429  # HTTP; Slack takes one message a second in a channel, and several stacks may share one
+_PAUSE = 1.0  # seconds before another try, at least
+
+
 class _Refused(Exception):
     """The receiver answered, and not well."""
 
@@ -94,6 +98,8 @@ def tell_by(sender: Sender, said: Message, thread: Thread, timeout: float) -> tu
         answer, thread = _KINDS[sender["kind"]](sender, said, thread, until)
     except (Unanswered, _Refused) as error:
         return unheard(said, name_of(sender), str(error)), thread
+    except Exception as error:  # noqa: BLE001 - the other senders go on; its text may hold a token
+        return unheard(said, name_of(sender), f"an unforeseen {type(error).__name__}"), thread
     return {"event": said.event, "at": said.at, "sender": name_of(sender), "ok": True, "answer": answer}, thread
 
 
@@ -110,7 +116,12 @@ def missed(records: list[dict[str, Any]]) -> list[str]:
 def _post(url: str, body: dict[str, Any], until: float, headers: dict[str, str] | None = None) -> str:
     """The text of a good answer."""
     known = {"Content-Type": "application/json; charset=utf-8", **(headers or {})}
-    reply = request("POST", url, until - time.monotonic(), json.dumps(body).encode(), known)
+    while True:
+        reply = request("POST", url, until - time.monotonic(), json.dumps(body).encode(), known)
+        pause = max(reply.retry_after, _PAUSE)
+        if reply.status != _TOO_MANY or time.monotonic() + pause >= until:
+            break
+        time.sleep(pause)
     if not 200 <= reply.status < 300:
         # A receiver may repeat what it was sent; of what it says only a bare code is kept, as Slack's `channel_not_found`.
         code = f", {reply.text.strip()}" if re.fullmatch(r"[a-z_]{3,60}", reply.text.strip()) else ""
@@ -144,7 +155,10 @@ def _slack(sender: Sender, said: Message, thread: Thread, until: float) -> tuple
         return "posted", {"channel": str(answer.get("channel")), "ts": str(answer.get("ts")), "text": text}
     place = {"channel": thread["channel"], "text": text}
     call("chat.postMessage", **place, thread_ts=thread["ts"], reply_broadcast=said.event in _LOUD)
-    call("chat.update", **{**place, "ts": thread["ts"], "text": f"{thread['text']}\n*Now:* {text}"})
+    try:
+        call("chat.update", **{**place, "ts": thread["ts"], "text": f"{thread['text']}\n*Now:* {text}"})
+    except (Unanswered, _Refused) as error:
+        return f"posted in the thread, whose first message was not edited: {error}", thread
     return "posted in the thread", thread
 
 

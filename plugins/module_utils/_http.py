@@ -25,8 +25,11 @@ class Unanswered(Exception):
 
 
 class Reply(NamedTuple):
+    """retry_after: seconds that whoever was asked too often asks for."""
+
     status: int
     text: str
+    retry_after: float = 0.0
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -43,7 +46,7 @@ def request(method: str, url: str, timeout: float, body: bytes | None = None, he
     left behind when the time is over.
     """
     answer: queue.Queue[Reply | Unanswered] = queue.Queue()
-    address, known = _taken_apart(url)
+    address, known = taken_apart(url)
     asked = urllib.request.Request(address, data=body, headers={**known, **(headers or {})}, method=method)  # noqa: S310 - its scheme is known
     threading.Thread(target=lambda: answer.put(_ask(asked, timeout)), daemon=True).start()
     try:
@@ -55,8 +58,8 @@ def request(method: str, url: str, timeout: float, body: bytes | None = None, he
     return reply
 
 
-def _taken_apart(url: str) -> tuple[str, dict[str, str]]:
-    """The address alone, and its user and password as a header."""
+def taken_apart(url: str, login: str = "") -> tuple[str, dict[str, str]]:
+    """The address alone, and as a header the `user:password` that stands in it, or is given beside it."""
     try:
         parts = urlsplit(url)
         host = parts.hostname
@@ -64,8 +67,9 @@ def _taken_apart(url: str) -> tuple[str, dict[str, str]]:
         host = None
     if not host or parts.scheme not in ("http", "https"):
         raise Unanswered("that is no URL of http or https")
-    user, at, place = parts.netloc.rpartition("@")
-    header = {"Authorization": f"Basic {base64.b64encode(unquote(user).encode()).decode()}"} if at else {}
+    user, _at, place = parts.netloc.rpartition("@")
+    login = unquote(user or login)
+    header = {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"} if login else {}
     return urlunsplit(parts._replace(netloc=place)), header
 
 
@@ -78,9 +82,14 @@ def _ask(asked: urllib.request.Request, timeout: float) -> Reply | Unanswered:
         except urllib.error.HTTPError as error:
             response = error  # an answer like any other
         with response:
-            return Reply(int(response.status), response.read(LONGEST).decode("utf-8", "replace"))
+            return Reply(int(response.status), response.read(LONGEST).decode("utf-8", "replace"), _seconds(response.headers["Retry-After"]))
     except (http.client.InvalidURL, ValueError):  # their words hold the URL
         return Unanswered("that is no URL")
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         return Unanswered(str(getattr(reason, "strerror", None) or reason) or type(error).__name__)
+
+
+def _seconds(header: str | None) -> float:
+    """A date, its other form, counts as none."""
+    return float(header) if header and header.strip().isdecimal() else 0.0

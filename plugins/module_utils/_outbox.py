@@ -12,17 +12,30 @@ alone; its directory holds answers.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import _announce
 from ._files import read_json, write_json
-from ._job import Job, Progress, clean
+from ._job import Job, Progress
 
 _LOOK = 60.0  # seconds; a job before this one ends by its own time-outs
+_KEPT = 7 * 86400.0  # seconds; longer than any window
+
+
+# The directory of a job: whose it is, the how manieth event, and the sender's place in the list.
+_NAME = re.compile(r"(.+)\.(\d+)\.(\d+)")
+
+
+class _Entry(NamedTuple):
+    window: str
+    number: int
+    place: int
 
 
 @dataclass(frozen=True)
@@ -30,21 +43,40 @@ class Outbox:
     directory: str
     window: str
 
-    def _jobs(self, place: str = "") -> list[Job]:
+    def _jobs(self, place: int | None = None) -> list[Job]:
         """In the order in which they were handed over; those of one sender, by its place in the list, or of all."""
-        names = sorted(os.listdir(self.directory)) if os.path.isdir(self.directory) else []
-        ours = [name for name in names if name.startswith(f"{self.window}.")]
-        return [Job(os.path.join(self.directory, name)) for name in ours if not place or name.endswith(f".{place}")]
+        ours = [each for each in self._found() if each.window == self.window and place in (None, each.place)]
+        return [self._job(each) for each in sorted(ours)]
+
+    def _job(self, entry: _Entry) -> Job:
+        return Job(os.path.join(self.directory, f"{entry.window}.{entry.number:03}.{entry.place}"))
+
+    def _found(self) -> list[_Entry]:
+        names = os.listdir(self.directory) if os.path.isdir(self.directory) else []
+        split = [match.groups() for match in map(_NAME.fullmatch, names) if match]
+        return [_Entry(window, int(number), int(place)) for window, number, place in split]
 
     def hand_over(self, senders: list[_announce.Sender], said: _announce.Message, timeout: float) -> None:
         """Returns at once; what comes of it is found out beside."""
-        clean(self.directory)
+        self._clean()
+        number = 1 + max((each.number for each in self._found() if each.window == self.window), default=-1)
         for place, sender in enumerate(senders):
-            self._start(str(place), sender, said, timeout)
+            self._start(_Entry(self.window, number, place), sender, said, timeout)
 
-    def _start(self, place: str, sender: _announce.Sender, said: _announce.Message, timeout: float) -> None:
-        before = self._jobs(place)
-        job = Job(os.path.join(self.directory, f"{self.window}.{len(before):03}.{place}"))
+    def _clean(self) -> None:
+        """Forget windows of which nothing has been told for long: whoever opened them was killed. Another's may be under way."""
+        found = self._found()
+        for window in {each.window for each in found} - {self.window}:
+            jobs = [self._job(each) for each in found if each.window == window]
+            with contextlib.suppress(FileNotFoundError):  # somebody else cleans up, too
+                if time.time() - max(os.stat(job.directory).st_mtime for job in jobs) > _KEPT:
+                    for job in jobs:
+                        shutil.rmtree(job.directory, ignore_errors=True)
+
+    def _start(self, entry: _Entry, sender: _announce.Sender, said: _announce.Message, timeout: float) -> None:
+        place = str(entry.place)
+        before = self._jobs(entry.place)
+        job = self._job(entry)
 
         def work(_progress: Progress) -> dict[str, Any]:
             write_json(_said(job), {"said": said._asdict(), "sender": _announce.name_of(sender)})

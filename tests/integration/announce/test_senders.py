@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,76 @@ def test_what_slack_refuses_is_told(workspace: Proxy, tmp_path: Path, sender: di
     result = announce(tmp_path, "planned", [sender], last=True)
     assert result["missed"] == [f"planned was not announced by slack {sender['channel']}: {answer}"]
     assert workspace.channel.messages == []
+
+
+def test_slack_that_is_asked_too_often_is_asked_again(workspace: Proxy, tmp_path: Path) -> None:
+    announce(tmp_path, "planned", [SLACK], last=True)
+    workspace.too_many = 1
+    result = announce(tmp_path, "needs_a_person", [SLACK], note="Held.", last=True)
+    assert result["missed"] == []
+    assert [said["text"] for said in workspace.channel.messages][1:] == [
+        "Maintenance of staging/shop needs a person NOW. Held. (window w1)"
+    ]
+
+
+def test_slack_is_not_waited_for_longer_than_a_sender_may_take(workspace: Proxy, tmp_path: Path) -> None:
+    workspace.too_many = 99
+    began = time.monotonic()
+    result = announce(tmp_path, "planned", [SLACK], last=True)
+    assert time.monotonic() - began < 2 * TIMEOUT
+    assert result["missed"] == ["planned was not announced by slack #ops: HTTP 429"]
+
+
+def test_what_was_posted_was_told_though_the_first_message_cannot_be_edited(workspace: Proxy, tmp_path: Path) -> None:
+    announce(tmp_path, "planned", [SLACK])
+    workspace.channel.is_editable = False
+    result = announce(tmp_path, "finished", [SLACK], last=True)
+    assert result["missed"] == []
+    assert (
+        result["announcements"][-1]["answer"] == "posted in the thread, whose first message was not edited: Slack says edit_window_closed"
+    )
+    assert len(workspace.channel.replies) == 1
+
+
+def test_windows_of_many_stacks_at_once_lose_no_event(workspace: Proxy, receiver: Receiver, tmp_path: Path) -> None:
+    """With one directory for all of them; a sender that goes on in its thread knows it still."""
+
+    def tell(window: str, event: str, *senders: dict[str, Any]) -> None:
+        said = _announce.message(event, "2026-11-22T17:01:02.000Z", f"staging/{window}", "none", window, "")
+        Outbox(str(tmp_path), window).hand_over(list(senders), said, PATIENCE)
+
+    webhook = {"kind": "webhook", "url": receiver.url("ok")}
+    tell("w1", "planned", SLACK, webhook)
+    for other in range(2, 22):
+        tell(f"w{other}", "planned", webhook)
+    tell("w1", "starting", SLACK, webhook)
+    for other in range(22, 62):
+        tell(f"w{other}", "planned", webhook)
+    for each in range(1, 62):
+        Outbox(str(tmp_path), f"w{each}").answers(PATIENCE)
+    tell("w1", "needs_a_person", SLACK, webhook)
+    records, _threads, done = Outbox(str(tmp_path), "w1").answers(PATIENCE)
+    assert done
+    assert [each["event"] for each in records if each["sender"] == "webhook"] == ["planned", "starting", "needs_a_person"]
+    assert [said["event"] for said in receiver.told if said["window"] == "w1"] == ["planned", "starting", "needs_a_person"]
+    assert (len(workspace.channel.parents), len(workspace.channel.replies)) == (1, 2)
+
+
+def test_what_nobody_waits_for_any_more_is_forgotten(receiver: Receiver, tmp_path: Path) -> None:
+    """A controller that was killed does not come back for its answers; one whose window is under way may."""
+    senders = [{"kind": "webhook", "url": receiver.url("ok")}]
+    for window in ("killed", "under-way", "w1"):
+        for event in ("planned", "starting"):
+            said = _announce.message(event, "2026-11-22T17:01:02.000Z", f"staging/{window}", "none", window, "")
+            Outbox(str(tmp_path), window).hand_over(senders, said, PATIENCE)
+        Outbox(str(tmp_path), window).answers(PATIENCE)
+    long_ago = time.time() - 8 * 86400
+    for name in ("killed.000.0", "killed.001.0", "under-way.000.0", "w1.000.0", "w1.001.0"):
+        os.utime(tmp_path / name, (long_ago, long_ago))
+    said = _announce.message("finished", "2026-11-22T17:01:02.000Z", "staging/w1", "none", "w1", "")
+    Outbox(str(tmp_path), "w1").hand_over(senders, said, PATIENCE)
+    Outbox(str(tmp_path), "w1").answers(PATIENCE)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["under-way.000.0", "under-way.001.0", "w1.000.0", "w1.001.0", "w1.002.0"]
 
 
 def test_events_that_come_at_once_are_told_in_their_order(workspace: Proxy, tmp_path: Path) -> None:

@@ -69,6 +69,14 @@ class _Request(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.proxy.told.append((self.host, self.path, message))
+        if self.proxy.too_many:
+            self.proxy.too_many -= 1
+            self.send_response(429)
+            self.send_header("Retry-After", "1")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            self.close_connection = True
+            return
         if self.host == HOSTS[0]:
             body = b"ok"
         else:
@@ -89,6 +97,7 @@ class Channel:
     def __init__(self, token: str) -> None:
         self.token = token
         self.messages: list[dict[str, Any]] = []
+        self.is_editable = True
 
     @property
     def parents(self) -> list[dict[str, Any]]:
@@ -105,6 +114,8 @@ class Channel:
         if method == "chat.update":
             if message["ts"] not in known or message["channel"] != "C1":  # unlike others it takes no name of a channel
                 return {"ok": False, "error": "message_not_found"}
+            if not self.is_editable:
+                return {"ok": False, "error": "edit_window_closed"}
             known[message["ts"]].update(text=message["text"], edits=known[message["ts"]].get("edits", 0) + 1)
             return {"ok": True, "channel": "C1", "ts": message["ts"]}
         if method != "chat.postMessage" or message["channel"] not in ("#ops", "C1"):
@@ -120,6 +131,7 @@ class Proxy(ThreadingHTTPServer):
     def __init__(self, certificate: Path) -> None:
         self.told: list[tuple[str, str, dict[str, Any]]] = []
         self.channel = Channel(TOKEN)
+        self.too_many = 0  # of the next requests, which are refused for a second
         self.certificate = certificate
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.tls.load_cert_chain(certificate)

@@ -36,7 +36,7 @@ def place() -> Iterator[str]:
 
 
 def test_user_and_password_of_a_url_are_a_header(place: str) -> None:
-    assert request("POST", f"http://mo:p%40ss@{place}/x?y=1", 5, b"") == (200, "Basic bW86cEBzcw== /x?y=1")
+    assert request("POST", f"http://mo:p%40ss@{place}/x?y=1", 5, b"")[:2] == (200, "Basic bW86cEBzcw== /x?y=1")
 
 
 def test_a_redirect_is_not_followed(place: str) -> None:
