@@ -170,8 +170,9 @@ def _forget(stack: Stack) -> None:
     """What stood beside the journal of a window that holds the lock no more."""
     _private.forget(stack)
     _reserve.give(stack)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(_copy(stack.journal))
+    for path in (_copy(stack.journal), stack.called):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
 
 
 def change(stack: Stack, window: str, how: Callable[[Journal], Journal], epoch: int = 0) -> Journal:

@@ -11,13 +11,11 @@ The rescue of the controller, the dead man's switch, recover.yml, abort.yml and 
 
 from __future__ import annotations
 
-import contextlib
 from datetime import datetime, timezone
 from typing import Any, Callable, NamedTuple
 
 from . import _announce, _clock, _fence, _journal, _notice, _private, _window
 from ._ending import Ending, Say
-from ._errors import OperationError
 from ._stack import Stack
 
 Journal = _window.Journal
@@ -42,13 +40,7 @@ class Told(NamedTuple):
 
 def carry_out(stack: Stack, window: str, told: Told, say: Say, due: Callable[[Journal], bool] = lambda _journal: True) -> Journal:
     """Take the window over, if it is due, and end it. The journal as it is then: closed, rolled_back, aborted or failed."""
-    with contextlib.ExitStack() as kept:
-        try:
-            journal = kept.enter_context(_fence.taken_over(stack, window, told.by, told.why, _now(), epoch=told.epoch, due=due))
-        except OperationError as error:
-            if told.tells and error.slug == "window-stuck":
-                _call_for_a_person(stack, window, error)
-            raise
+    with _fence.taken_over(stack, window, told.by, told.why, _now(), epoch=told.epoch, due=due) as journal:
         ending = Ending(stack, journal, say=say, runs_tasks=told.runs_tasks)
         result = ending.result()
         private = _private.find(stack)
@@ -57,15 +49,6 @@ def carry_out(stack: Stack, window: str, told: Told, say: Say, due: Callable[[Jo
         if told.tells:
             record = _window.joined(record, _notice.tell(journal, private, _announce.OF_END[result], _note(told, record)))
         return _journal.change(stack, window, lambda held: _closed(held, result, record), journal["epoch"])
-
-
-def _call_for_a_person(stack: Stack, window: str, error: OperationError) -> None:
-    """The window stays as it is, and nobody may be looking. Once: the switch tries again and again."""
-    journal = _journal.read(stack.journal)
-    called = any(each["event"] == "needs_a_person" for each in journal.get("announcements") or [])
-    if journal.get("id") == window and journal["state"] == "open" and not called:
-        record = _notice.tell(journal, _private.find(stack), "needs_a_person", str(error))
-        _journal.change(stack, window, lambda held: _window.annotate(held, record))
 
 
 def _note(told: Told, record: dict[str, Any]) -> str:

@@ -24,7 +24,7 @@ import sys
 import zipfile
 from typing import Any, Callable
 
-from . import _clock, _fence, _journal, _recovery, _reserve, _switch, _window
+from . import _calls, _clock, _fence, _journal, _recovery, _reserve, _switch, _window
 from ._errors import OperationError
 from ._files import write_bytes
 from ._job import Job, Progress
@@ -133,7 +133,8 @@ def _end(stack: Stack, window: str, told: _recovery.Told, due: Callable[[_window
 
     def work(progress: Progress) -> dict[str, Any]:
         journal = _recovery.carry_out(stack, window, told, lambda doing: progress.say(doing, now=True), due)
-        _switch.disarm(stack)
+        if not _switch.is_wanted(journal):
+            _switch.disarm(stack)
         return {"journal": journal}
 
     _journal.held(stack, window, told.epoch)
@@ -149,8 +150,7 @@ def _end(stack: Stack, window: str, told: _recovery.Told, due: Callable[[_window
             said = result["job"]["doing"]
             print(said, flush=True)
     if result.get("failed"):
-        print(result["msg"], file=sys.stderr)
-        return FAILED
+        raise OperationError(result["slug"], result["what"], result["state_now"], result["next_step"])
     journal = result["journal"]
     print(f"window {window} ended as {journal['state']}: {(journal.get('error') or {}).get('state') or 'the operation is done.'}")
     return FAILED if journal["state"] == "failed" else 0
@@ -184,20 +184,25 @@ def main(argv: list[str]) -> int:
         if options.verb == "status":
             return _status(stack)
         if options.verb == "switch":
-            return _fire(stack)
-        if options.verb == "recover":
-            require_stale(stack, options.window)
-        return _end(stack, options.window, _told(options))
+            with _calls.if_it_fails(stack):
+                return _fire(stack)
+        told = _told(options)
+        with _calls.if_it_fails(stack, wanted=told.tells):
+            if options.verb == "recover":
+                require_stale(stack, options.window)
+            return _end(stack, options.window, told)
     except OperationError as error:
         print(error.as_result()["msg"], file=sys.stderr)
         return FAILED
 
 
 def _fire(stack: Stack) -> int:
-    """Recover when the time of the phase is over; else look again when it will be."""
+    """Recover when the time of the phase is over; else look again when it will be. Of a window that failed, see that somebody hears."""
     with _journal.alone(stack):
         journal = _journal.read(stack.journal)
     if not journal or journal["state"] != "open":
+        if journal and _switch.is_wanted(journal) and not _calls.again(stack, journal):
+            return FAILED
         _switch.disarm(stack)
         return 0
     rest = _window.left(journal, _clock.read())
@@ -207,5 +212,6 @@ def _fire(stack: Stack) -> int:
     why = f"the time of phase {journal['phase']} was over, and the dead man's switch fired"
     by = {"user": "dead man's switch", "controller": os.uname().nodename}
     code = _end(stack, journal["id"], _by_hand(by, why), lambda held: _window.left(held, _clock.read()) <= 0)
-    # One that failed waits for a person; one that is open still, for the next time that the switch fires.
-    return code if _journal.read(stack.journal).get("state") == "open" else 0
+    # One that failed waits for a person, who has heard of it; else the switch fires again.
+    journal = _journal.read(stack.journal)
+    return code if journal and _switch.is_wanted(journal) else 0

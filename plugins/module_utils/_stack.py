@@ -55,6 +55,11 @@ class Stack:
         return os.path.join(self.directory, "window.json")
 
     @property
+    def called(self) -> str:
+        """For what a person was called, and has heard it, while the open window cannot be ended."""
+        return os.path.join(self.directory, "window.called.json")
+
+    @property
     def windows(self) -> str:
         """The journals of ended windows: the audit trail."""
         return os.path.join(self.directory, "windows")

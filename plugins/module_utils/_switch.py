@@ -134,15 +134,29 @@ def _sleep(stack: Stack, window: str, progress: Progress) -> dict[str, bool]:
     while True:
         try:
             journal = _journal.read(stack.journal)
-            if journal.get("id") != window or journal["state"] != "open":
+            if journal.get("id") != window or not is_wanted(journal):
                 return {"changed": False}
-            if _window.left(journal, _clock.read()) <= 0 and time.monotonic() >= next_try:
-                run(_script(stack, "switch"))
-                next_try = time.monotonic() + _AGAIN
-        except Exception:  # noqa: BLE001 - a disk, or a hand in the journal: it is the last one that watches
+            due = journal["state"] != "open" or _window.left(journal, _clock.read()) <= 0
+        except Exception:  # noqa: BLE001 - a disk, or a hand in the journal: how much time is left is not known, and people have to know
             traceback.print_exc()
+            due = True
             time.sleep(_AGAIN)
+        if due and time.monotonic() >= next_try:
+            _fire(stack)
+            next_try = time.monotonic() + _AGAIN
         time.sleep(_LOOK)
+
+
+def _fire(stack: Stack) -> None:
+    try:
+        run(_script(stack, "switch"))
+    except Exception:  # noqa: BLE001 - no memory, no process: it is the last one that watches
+        traceback.print_exc()
+
+
+def is_wanted(journal: _window.Journal) -> bool:
+    """The window is open; or it needs a person, and nobody has heard of that."""
+    return bool(journal["state"] == "open" or _window.is_unheard(journal))
 
 
 def disarm(stack: Stack) -> None:

@@ -271,6 +271,13 @@ def acknowledge(journal: Journal, by: dict[str, str], now: datetime) -> Journal:
     return {**copy.deepcopy(journal), "acknowledged": {"at": stamp(now), "by": by}}
 
 
+def is_unheard(journal: Journal) -> bool:
+    """It failed, people were to be told, and of nobody it is known that he was."""
+    taken = (journal.get("taken_over") or [{}])[-1].get("at", "")
+    said = [each["ok"] for each in journal.get("announcements") or [] if each["event"] == "needs_a_person" and each["at"] >= taken]
+    return journal["state"] == "failed" and "acknowledged" not in journal and bool(said) and not any(said)
+
+
 def describe(journal: Journal) -> str:
     """One line about a window, for whoever meets it."""
     who = journal["opened_by"].get("user") or "somebody"

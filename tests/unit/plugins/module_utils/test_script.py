@@ -10,14 +10,16 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _fence, _journal, _private, _recovery, _script, _window
+from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _fence, _journal, _private, _script, _window
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._files import make_private_directory, write_json
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Job, Progress
@@ -203,23 +205,130 @@ def test_who_asks_for_the_same_attaches_to_what_is_at_work(stack: Stack, tmp_pat
     assert _journal.read(stack.journal)["epoch"] == 1
 
 
-def test_a_window_that_cannot_be_taken_over_calls_for_a_person_once(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    open_window(stack)
-    senders = [{"kind": "webhook", "url": "no-url"}]
-    _private.write(stack, {"announce": json.dumps({"senders": senders, "timeout": 5})})
+class Told(ThreadingHTTPServer):
+    """Whoever is told: `said` is what was said, `status` what is answered."""
+
+    def __init__(self) -> None:
+        self.said: list[dict[str, Any]] = []
+        self.status = 200
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    @property
+    def private(self) -> dict[str, str]:
+        senders = [{"kind": "webhook", "url": f"http://127.0.0.1:{self.server_address[1]}/"}]
+        return {"announce": json.dumps({"senders": senders, "timeout": 5})}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Told
+
+    def do_POST(self) -> None:
+        self.server.said.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(self.server.status)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def people() -> Iterator[Told]:
+    with Told() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def switch(stack: Stack) -> int:
+    """As the dead man's switch calls it, in this very process."""
+    return _script.main([stack.script, "switch"])
+
+
+FAILURES = [
+    OperationError("window-stuck", "A step of the window is at work and does not end."),
+    OperationError("job-stays", "The job was told to end, and is at work."),
+    OSError(30, "Read-only file system"),
+    TypeError("nobody foresaw it"),
+]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__ + getattr(failure, "slug", ""))
+def test_a_window_that_nobody_can_end_calls_for_a_person_until_one_has_heard(
+    stack: Stack, people: Told, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    open_window(stack, age=3700)
+    _private.write(stack, people.private)
 
     @contextlib.contextmanager
-    def stuck(*_: object, **_more: object) -> Iterator[None]:
-        raise OperationError("window-stuck", "A step of the window is at work and does not end.")
+    def broken(*_: object, **_more: object) -> Iterator[None]:
+        raise failure
         yield
 
-    monkeypatch.setattr(_fence, "taken_over", stuck)
-    told = _recovery.Told({"user": "switch"}, "it took too long", {}, {})
+    monkeypatch.setattr(_fence, "taken_over", broken)
+    for status in (503, 503, 200, 200, 200):
+        people.status = status
+        assert switch(stack) == 2
+    assert [said["event"] for said in people.said] == ["needs_a_person"] * 3
+    assert "It is not brought to its end: [" in people.said[0]["text"]
+    told = _journal.read(stack.journal)["announcements"]
+    assert [(each["event"], each["ok"]) for each in told] == [("needs_a_person", False), ("needs_a_person", True)]
+    # Another reason is another call.
+    failure = OperationError("journal-unreadable", "It cannot be read.")
+    assert switch(stack) == 2
+    assert len(people.said) == 4
+
+
+def test_a_damaged_journal_calls_for_a_person(stack: Stack, people: Told) -> None:
+    open_window(stack, age=3700)
+    _private.write(stack, people.private)
+    both = [Path(stack.journal), Path(stack.journal.replace(".json", ".copy.json"))]
+    for path in both:
+        path.write_text(path.read_text(encoding="utf-8")[:-20], encoding="utf-8")
     for _ in range(2):
-        with pytest.raises(OperationError):
-            _recovery.carry_out(stack, "w1", told, str)
-    (told_of,) = _journal.read(stack.journal)["announcements"]
-    assert (told_of["event"], told_of["answer"]) == ("needs_a_person", "that is no URL of http or https")
+        assert switch(stack) == 2
+    (said,) = people.said
+    assert said["text"].startswith("Maintenance of production/shop needs a person NOW. It is not brought to its end: [journal-unreadable]")
+
+
+@pytest.mark.parametrize("slug", ["window-alive", "window-busy", "window-ended", "window-lost"])
+def test_nobody_is_called_for_a_window_that_is_in_hand(stack: Stack, people: Told, monkeypatch: pytest.MonkeyPatch, slug: str) -> None:
+    open_window(stack, age=3700)
+    _private.write(stack, people.private)
+
+    @contextlib.contextmanager
+    def refused(*_: object, **_more: object) -> Iterator[None]:
+        raise OperationError(slug, "Somebody else has it.")
+        yield
+
+    monkeypatch.setattr(_fence, "taken_over", refused)
+    assert switch(stack) == 2
+    assert people.said == []
+
+
+def test_a_window_that_failed_unheard_is_told_until_somebody_hears(stack: Stack, people: Told) -> None:
+    """As at a start of the machine whose network is not up yet."""
+    open_window(stack, age=3700)
+    in_phase(stack, "operated", undo=UNDO)
+    _private.write(stack, {"pg_url": "no URL", **people.private})
+    people.status = 503
+    assert [switch(stack), switch(stack)] == [2, 2]
+    assert _journal.read(stack.journal)["state"] == "failed"
+    people.status = 200
+    assert [switch(stack), switch(stack)] == [0, 0]
+    assert [said["event"] for said in people.said] == ["needs_a_person"] * 3
+    assert (
+        people.said[2]["text"].rpartition("It did not come to its end")[2]
+        == people.said[0]["text"].rpartition("It did not come to its end")[2]
+    )
+    told = _journal.read(stack.journal)["announcements"]
+    assert [each["ok"] for each in told] == [False, True]
+
+
+def test_who_is_called_for_is_forgotten_with_the_window(stack: Stack) -> None:
+    open_window(stack)
+    Path(stack.called).write_text("{}", encoding="utf-8")
+    assert script(stack, "abort", "w1").returncode == 0
+    assert not Path(stack.called).exists()
 
 
 def test_the_switch_lets_a_window_be_whose_phase_has_time(stack: Stack) -> None:

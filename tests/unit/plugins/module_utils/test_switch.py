@@ -32,6 +32,7 @@ def stack(tmp_path: Path) -> Stack:
 
 
 def test_it_fires_until_its_window_has_ended_and_not_without_pause(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where nobody can read the journal: what it runs calls for a person then."""
     fired: list[float] = []
     now = [100.0]
     both = [Path(stack.journal), Path(stack.journal.replace(".json", ".copy.json"))]
@@ -43,23 +44,35 @@ def test_it_fires_until_its_window_has_ended_and_not_without_pause(stack: Stack,
         if len(fired) == 2:
             for path in both:
                 path.write_text("{", encoding="utf-8")  # somebody edits it
-        if len(fired) == 3:
+        if len(fired) == 4:
+            both[0].write_text(good, encoding="utf-8")  # and mends it
+        if len(fired) == 5:
             both[0].unlink()
+        if len(fired) == 3:
+            raise OSError("no process")
         return Answer(2, "", "")
 
     def sleep(seconds: float) -> None:
         now[0] += seconds
-        if now[0] > 300 and len(fired) == 2:  # and mends it
-            both[0].write_text(good, encoding="utf-8")
+        if now[0] > 1000:
+            raise SystemExit("it fires no more")
 
     monkeypatch.setattr(_switch, "run", run)
     monkeypatch.setattr(_switch, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: now[0]))
     assert _switch._sleep(stack, "w1", Unheard()) == {"changed": False}
-    assert len(fired) == 3
-    assert fired[1] - fired[0] >= _switch._AGAIN
-    assert fired[2] > 300
+    assert len(fired) == 5
+    assert all(later - sooner >= _switch._AGAIN for sooner, later in zip(fired, fired[1:]))
     # It is gone as soon as its window is.
-    assert now[0] - fired[2] <= _switch._LOOK
+    assert now[0] - fired[-1] <= _switch._LOOK
+
+
+@pytest.mark.parametrize(("ok", "stays"), [((False, False), True), ((False, True), False), ((), False)])
+def test_it_stays_while_nobody_has_heard_that_its_window_needs_a_person(stack: Stack, ok: tuple[bool, ...], stays: bool) -> None:
+    told = [{"event": "needs_a_person", "at": "2026-11-22T17:05:00.000Z", "sender": "webhook", "ok": each} for each in ok]
+    before = {"event": "needs_a_person", "at": "2026-11-22T17:00:00.000Z", "sender": "webhook", "ok": True}
+    taken = {"at": "2026-11-22T17:01:00.000Z"}
+    journal = {**_journal.read(stack.journal), "state": "failed", "taken_over": [taken], "announcements": [before, *told]}
+    assert _switch.is_wanted(journal) == stays
 
 
 def test_it_is_not_armed_where_its_script_does_not_run(stack: Stack) -> None:
