@@ -154,6 +154,12 @@ def test_an_overrun_ends_the_window_unless_the_application_runs_again(phase: str
         assert _window.advance(at(phase), following, NOW, late, {})["phase"] == following
 
 
+def test_a_short_window_is_not_aborted_for_what_is_done_while_nothing_is_down() -> None:
+    """To tell people and Alertmanager takes as long in a window of five minutes as in one of an hour."""
+    short = {**opened(), "seconds": 300}
+    assert _window.advance(short, "backed_up", NOW, _window.Clock("this start", 1000.0 + 60), {})["phase"] == "backed_up"
+
+
 def test_more_time_is_more_for_every_phase() -> None:
     longer = _window.extend(opened(), 30, NOW)
     assert (longer["deadline"], longer["seconds"]) == ("2026-11-22T18:31:02.345Z", 5400)
