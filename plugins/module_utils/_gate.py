@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from . import _gate_beneath
@@ -52,6 +52,7 @@ class Gate:
     status out of `status` and a body in which every one of `json` holds. Then PostgreSQL and Redis serve, and take writes; the tables
     are there; and no log has a kind of error that is not in `known`, where that is given. Each of these has `server_timeout` seconds.
     waived: names of demands that were not met before the window either; they are waited for, and not insisted on.
+    url_login: `user:password` of the URL, which the journal does not keep.
     """
 
     url: str
@@ -68,10 +69,13 @@ class Gate:
     ignore: Sequence[str] = ()
     known: Mapping[str, Sequence[str]] | None = None
     waived: Sequence[str] = ()
+    url_login: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
-            raise refused("health-url-malformed", f"{self.url!r} is no URL of http or https.", "Correct dbops_health_url.")
+            raise refused(
+                "health-url-malformed", f"{self.url.rpartition('@')[2]!r} is no URL of http or https.", "Correct dbops_health_url."
+            )
         for expression in self.json:
             require_expression(expression)
         for pattern in self.ignore:
@@ -114,16 +118,16 @@ class Gate:
         return look._replace(flaws=[each for each in look.flaws if each not in excused], excused=excused)
 
     def _front(self) -> Look:
-        answer = ask(self.url, self.request_timeout, self.status)
+        answer = ask(self.url, self.request_timeout, self.status, self.url_login)
         return Look(answer, list(self._of_answer(answer)))
 
     def _of_answer(self, answer: dict[str, Any]) -> Iterator[Flaw]:
         if not answer["ok"]:
-            yield Flaw("http", f"{self.url}: {describe(answer)}")
+            yield Flaw("http", f"{answer['url']}: {describe(answer)}")
         if answer["status"]:
             for expression in self.json:
                 if found := flaw(answer["body"], expression):
-                    yield Flaw(f"json {expression['path']}", f"{self.url}: {found}")
+                    yield Flaw(f"json {expression['path']}", f"{answer['url']}: {found}")
 
     def _below(self, look: Look, beneath: Beneath) -> Look:
         log = _gate_beneath.kinds_of(beneath, self.server_timeout) if self.log else {}

@@ -120,7 +120,8 @@ class Interrupted(Undo):
         """The logs of what ran before are not compared with themselves, and neither is what was found to be well once."""
         demands = self.undo["health"]
         compared = verdict == _verdict.FINISH and self.journal["phase"] != "closed"
-        look = Gate(**{**demands, "log": demands.get("log", False) and compared}).wait(self.beneath)
+        demands = {**demands, "log": demands.get("log", False) and compared, "url_login": self.health_login}
+        look = Gate(**demands).wait(self.beneath)
         self.seen["health"] = {**(self.journal.get("health") or {}), "after": look.told}
         if not look.passed:
             whose = "What the window brought was" if verdict == _verdict.FINISH else "The application is"

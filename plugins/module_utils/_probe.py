@@ -20,7 +20,7 @@ from datetime import datetime, timezone
 from typing import Any, Callable
 
 from ._files import write_text
-from ._http import NoRedirect
+from ._http import NoRedirect, Unanswered, taken_apart
 from ._job import Job
 from ._window import stamp
 
@@ -35,9 +35,9 @@ LONGEST = 65536  # bytes of an answer that are read
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect)
 
 
-def _open(url: str, timeout: float) -> Any:
+def _open(url: str, headers: dict[str, str], timeout: float) -> Any:
     try:
-        return _OPENER.open(url, timeout=timeout)
+        return _OPENER.open(urllib.request.Request(url, headers=headers), timeout=timeout)  # noqa: S310 - its scheme is known
     except urllib.error.HTTPError as error:
         return error  # an answer like any other
 
@@ -55,14 +55,20 @@ def _read(response: Any, until: float) -> bytes:
     return text
 
 
-def ask(url: str, timeout: float, good: Sequence[int] = (200,)) -> dict[str, Any]:
-    """One request: `status` (0 when nobody answered), `ok` (it is one of the good ones), `ms`, and the JSON body or the reason."""
+def ask(url: str, timeout: float, good: Sequence[int] = (200,), login: str = "") -> dict[str, Any]:
+    """One request: `status` (0 when nobody answered), `ok` (it is one of the good ones), `ms`, and the JSON body or the reason.
+
+    login: `user:password`, percent-encoded as they stand in a URL. The answer's `url` is without, wherever they stood.
+    """
     begun = time.monotonic()
     status, text, reason = 0, b"", ""
     try:
-        with _open(url, timeout) as response:
+        url, headers = taken_apart(url, login)
+        with _open(url, headers, timeout) as response:
             text = _read(response, begun + timeout)
             status = response.code
+    except Unanswered as error:
+        url, reason = url.rpartition("@")[2], str(error)
     except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: no URL at all
         reason = str(getattr(error, "reason", error)) or type(error).__name__
     try:
@@ -98,13 +104,13 @@ def downtime(samples: list[tuple[float, bool]]) -> dict[str, Any]:
     return figures
 
 
-def watch(url: str, path: str, timeout: float, good: Sequence[int], stopped: Callable[[], bool]) -> None:
+def watch(url: str, path: str, timeout: float, good: Sequence[int], stopped: Callable[[], bool], login: str = "") -> None:
     """Ask again and again and write one line per answer, until told to stop."""
     with open(path, "a", encoding="utf-8", buffering=1, opener=lambda name, flags: os.open(name, flags, 0o600)) as out:
         while not stopped():
             begun = time.monotonic()
             moment = time.time()
-            out.write(f"{moment:.3f} {int(ask(url, timeout, good)['ok'])}\n")
+            out.write(f"{moment:.3f} {int(ask(url, timeout, good, login)['ok'])}\n")
             time.sleep(max(0.0, INTERVAL - (time.monotonic() - begun)))
 
 

@@ -104,6 +104,11 @@ class Undo:
         return RedisEnding(self.stack, undo, snapshot, self.undo["moment"], by, self.secrets)
 
     @property
+    def health_login(self) -> str:
+        """Of the health URL. Where the secrets are gone, somebody may be there who does not ask for it."""
+        return str(_private.find(self.stack).get("health_login") or "")
+
+    @property
     def beneath(self) -> Beneath:
         """What the health gate looks at besides the application."""
         server = self.undo.get("redis_server")

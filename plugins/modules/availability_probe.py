@@ -36,6 +36,10 @@ options:
   url:
     description: The URL to ask. Required with O(state=started).
     type: str
+  url_login:
+    description: What O(url) wants to be logged in with, as in M(amanat.dbops.health_gate).
+    type: str
+    default: ''
   request_timeout:
     description: Seconds after which one request counts as unanswered.
     type: float
@@ -108,7 +112,8 @@ def _start(module: AnsibleModule, job: Job) -> dict[str, Any]:
         return os.path.exists(stop) or not os.path.exists(journal)
 
     def work(_progress: Progress) -> dict[str, Any]:
-        _probe.watch(module.params["url"], samples, module.params["request_timeout"], module.params["status"], over)
+        params = module.params
+        _probe.watch(params["url"], samples, params["request_timeout"], params["status"], over, params["url_login"])
         return {}
 
     job.start(work)
@@ -134,6 +139,7 @@ def main() -> None:
             "state": {"type": "str", "required": True, "choices": ["started", "stopped"]},
             "window": {"type": "str", "required": True},
             "url": {"type": "str"},
+            "url_login": {"type": "str", "default": "", "no_log": True},
             "request_timeout": {"type": "float", "default": 2.0},
             "status": {"type": "list", "elements": "int", "default": [200]},
         },

@@ -32,6 +32,12 @@ options:
     description: The health URL, as the target reaches it.
     type: str
     required: true
+  url_login:
+    description:
+      - What O(url) wants to be logged in with by basic authentication, C(user:password), percent-encoded as in a URL. A secret.
+      - What stands in O(url) itself is taken as well; but only here it is no part of what is logged.
+    type: str
+    default: ''
   timeout:
     description: Seconds after which the gate is closed for good.
     type: float
@@ -192,6 +198,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._services import SERV
 
 _GATE_OPTIONS: dict[str, Any] = {
     "url": {"type": "str", "required": True},
+    "url_login": {"type": "str", "default": "", "no_log": True},
     "timeout": {"type": "float", "default": 60.0},
     "request_timeout": {"type": "float", "default": 5.0},
     "server_timeout": {"type": "float", "default": 10.0},

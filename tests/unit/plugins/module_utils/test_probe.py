@@ -89,6 +89,18 @@ def test_an_answer(server: Server, answer: Answer, status: int, ok: bool, body: 
     assert server.asked == 1, "a redirect is not followed"
 
 
+@pytest.mark.parametrize("beside", [False, True], ids=["in the URL", "beside it"])
+def test_a_login_is_taken_and_not_shown(server: Server, beside: bool) -> None:
+    def guarded(handler: http.server.BaseHTTPRequestHandler) -> None:
+        say(200 if handler.headers["Authorization"] == "Basic bW86cEBzcw==" else 401)(handler)
+
+    server.answer = guarded
+    url = server.url if beside else server.url.replace("//", "//mo:p%40ss@")
+    told = _probe.ask(url, 5, login="mo:p%40ss" if beside else "")
+    assert (told["status"], told["url"]) == (200, server.url)
+    assert _probe.ask(server.url, 5)["status"] == 401
+
+
 def test_a_slow_answer_takes_its_time(server: Server) -> None:
     def slow(handler: http.server.BaseHTTPRequestHandler) -> None:
         time.sleep(0.3)
@@ -156,6 +168,8 @@ def test_what_is_no_url_is_no_crash(url: str) -> None:
     told = _probe.ask(url, 1)
     assert told["ok"] is False
     assert told["reason"]
+    if "//" in url:
+        assert "s3cret" not in str(_probe.ask(url.replace("//", "//mo:s3cret@"), 1))
 
 
 def test_no_proxy_stands_between(server: Server) -> None:

@@ -16,9 +16,11 @@ from typing import Any, Callable
 
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import (
+    _ending,
     _hook,
     _interrupted,
     _journal,
+    _private,
     _quiet,
     _recovery_redis,
     _services_run,
@@ -26,6 +28,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils import (
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._ending import Ending
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._files import make_private_directory
 from ansible_collections.amanat.dbops.plugins.module_utils._gate import Look
 from ansible_collections.amanat.dbops.plugins.module_utils._gate_beneath import Flaw
 from ansible_collections.amanat.dbops.plugins.module_utils._interrupted import Interrupted
@@ -302,6 +305,31 @@ def test_what_was_ill_before_is_not_held_for_it(end: Callable[[World], Any]) -> 
     world = World(journal("stopped"), data=OLD, healthy=())
     assert end(world)[0] == "failed"
     assert world.running == ""
+
+
+def test_the_login_of_the_health_url_is_not_in_the_journal(
+    end: Callable[[World], Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stack = Stack.parse("production/shop", str(tmp_path))
+    make_private_directory(stack.directory)
+    _private.write(stack, {"health_login": "mo:s3cret"})
+    asked: list[dict[str, Any]] = []
+    look = World.look
+    monkeypatch.setattr(World, "look", lambda world, demands: asked.append(demands) or look(world, demands))
+    world = World(journal("stopped"), data=OLD)
+    assert end(world)[0] == "rolled_back"
+    assert asked[0]["url_login"] == "mo:s3cret"
+    assert "s3cret" not in str(world.journal)
+
+
+def test_a_figure_that_cannot_be_had_keeps_no_window_from_its_end(end: Callable[[World], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    _result, who = end(World(journal("stopped"), data=OLD))
+    monkeypatch.setattr(_ending._probe, "stop", full)
+    record = who.record({"slug": "step-failed", "message": ""}, "rolled_back")
+    assert (record["downtime"], record["warnings"]) == ({}, ["What clients saw was not measured: [Errno 28] No space left on device."])
 
 
 def test_what_was_written_while_clients_are_held_off_is_no_clients(end: Callable[[World], Any], monkeypatch: pytest.MonkeyPatch) -> None:
