@@ -18,7 +18,7 @@ from tests.integration.plays import ROOT
 from tests.integration.window.conftest import Stack, bring_up
 from tests.integration.window.receiver import Receiver
 from tests.integration.window.slack import TOKEN, Proxy
-from tests.integration.window.test_interrupted import LONG, is_undone, killed_in_mid_operation, until
+from tests.integration.window.test_interrupted import LONG, is_undone, killed_in_mid_operation, let_time_pass, until
 
 from .alertmanager import Alertmanager
 from .mailbox import Mailbox
@@ -149,9 +149,7 @@ def test_without_its_controller_the_target_goes_on_telling(
         assert extended.code == 0, extended.out
         (longer,) = alerts.silences()
         assert seconds(longer["endsAt"], silence["endsAt"]) == 30 * 60
-        # As if the window's time were over: the dead man's switch ends it.
-        held = json.loads(stack.journal.read_text(encoding="utf-8"))
-        stack.journal.write_text(json.dumps({**held, "seconds": 1}), encoding="utf-8")
+        let_time_pass(stack, journal["id"])
         until(lambda: not stack.journal.exists())
     assert is_undone(stack)
     assert alerts.silences() == []

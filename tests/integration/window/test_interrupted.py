@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.amanat.dbops.plugins.module_utils import _journal
+from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack as Key
 
 from tests.integration.plays import ROOT
 
@@ -57,6 +58,12 @@ def killed_in_mid_operation(stack: Stack, tmp_path: Path, by: signal.Signals = s
         goes_on.touch()
 
 
+def let_time_pass(stack: Stack, window: str) -> None:
+    """As if the window's hour were over: the dead man's switch ends it."""
+    key = Key.parse(stack.key, str(stack.journal.parents[2]))
+    _journal.change(key, window, lambda held: {**held, "seconds": 1})
+
+
 def is_undone(stack: Stack) -> bool:
     """The operation is, the application runs, and of the window there is only what its journal names."""
     left = [name for name in ("window.json", "window.private.json") if (stack.journal.parent / name).exists()]
@@ -85,8 +92,7 @@ def test_a_killed_window_is_aborted_and_its_operation_undone(embedded: Stack, tm
 def test_the_switch_brings_the_service_back(embedded: Stack, tmp_path: Path) -> None:
     with killed_in_mid_operation(embedded, tmp_path) as journal:
         assert journal["switch"] == "process"
-        # As if the window's hour were over.
-        embedded.journal.write_text(json.dumps({**journal, "seconds": 1}), encoding="utf-8")
+        let_time_pass(embedded, journal["id"])
         until(lambda: not embedded.journal.exists())
     ended = json.loads((embedded.journal.parent / f"windows/{journal['id']}.json").read_text(encoding="utf-8"))
     assert (ended["state"], ended["taken_over"][0]["by"]["user"]) == ("rolled_back", "dead man's switch")
