@@ -73,18 +73,36 @@ def is_undone(stack: Stack) -> bool:
 
 
 def test_a_killed_window_is_aborted_and_its_operation_undone(embedded: Stack, tmp_path: Path) -> None:
-    with killed_in_mid_operation(embedded, tmp_path) as journal:
+    said = tmp_path / "said"
+    words = "{{ maintenance_window_message.event }} {{ maintenance_window_message.text }} ({{ maintenance_window_sender.password }})"
+    note = {"name": "Tell", "ansible.builtin.lineinfile": {"path": str(said), "line": words, "create": True, "mode": "0600"}}
+    sender = {"kind": "custom", "tasks": write_tasks(tmp_path / "tell.yml", note), "password": "known"}
+    with killed_in_mid_operation(embedded, tmp_path, dbops_announce=[sender]) as journal:
+        extended = embedded.play("extend", dbops_window=journal["id"], dbops_minutes=30, dbops_announce=[sender])
+        assert extended.code == 0, extended.out
         refused = embedded.play("recover", dbops_window=journal["id"])
         assert "[window-alive]" in refused.last_line, refused.out
         foreseen = embedded.play("abort", "--check", dbops_window=journal["id"])
         assert "would end as rolled_back" in foreseen.last_line, foreseen.out
-        outcome = embedded.play("abort", dbops_window=journal["id"])
+        # Whoever ends it has no Vault for the first one.
+        unknown = {**sender, "password": "{{ no_such_secret }}"}
+        outcome = embedded.play("abort", dbops_window=journal["id"], dbops_announce=[unknown, sender])
     assert outcome.code == 0, outcome.out
     assert f"dbops abort {embedded.key} changed: window {journal['id']} ended as rolled_back." in outcome.last_line
     assert is_undone(embedded)
     report = embedded.report()
     assert (report["state"], report["epoch"], report["rollback_point"]["state"]) == ("rolled_back", 2, "returned")
     assert report["taken_over"][0]["why"] == "abort.yml"
+    lines = said.read_text(encoding="utf-8").splitlines()
+    assert [line.partition(" ")[0] for line in lines] == ["planned", "phase", "starting", "extended", "rolled_back"]
+    assert lines[-1].startswith(f"rolled_back Maintenance of {embedded.key} was rolled back. Ended by: abort.yml. The services run again")
+    assert [(each["event"], each["ok"]) for each in report["announcements"]][-3:] == [
+        ("extended", True),
+        ("rolled_back", False),
+        ("rolled_back", True),
+    ]
+    assert any("nobody is told" in warning for warning in journal["warnings"])
+    assert "no_such_secret" in report["warnings"][-1]
     again = embedded.play("abort", dbops_window=journal["id"])
     assert (again.code, "[window-lost]" in again.last_line) == (2, True)
 
