@@ -227,6 +227,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(self.server.status)
         self.end_headers()
 
+    def do_GET(self) -> None:
+        """Where an Alertmanager is looked for."""
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
     def log_message(self, *_: Any) -> None:
         pass
 
@@ -322,6 +329,18 @@ def test_a_window_that_failed_unheard_is_told_until_somebody_hears(stack: Stack,
     )
     told = _journal.read(stack.journal)["announcements"]
     assert [each["ok"] for each in told] == [False, True]
+
+
+def test_what_answers_in_an_alertmanagers_place_keeps_no_window_open(stack: Stack, people: Told) -> None:
+    open_window(stack)
+    alertmanager = {"url": f"http://127.0.0.1:{people.server_address[1]}", "matchers": ['stack="shop"']}
+    _private.write(stack, {**people.private, "alertmanager": json.dumps(alertmanager)})
+    outcome = script(stack, "abort", "w1")
+    assert outcome.returncode == 0, outcome.stderr
+    ended = _journal.last(stack)
+    assert (ended["state"], ended["epoch"]) == ("aborted", 2)
+    assert any("what answers is no Alertmanager" in warning for warning in ended["warnings"])
+    assert [said["event"] for said in people.said] == ["failed"]
 
 
 def test_who_is_called_for_is_forgotten_with_the_window(stack: Stack) -> None:
