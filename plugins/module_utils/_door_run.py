@@ -8,12 +8,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import secrets
 import time
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from . import _door
+from . import _door, _journal
 from ._command import run
 from ._errors import OperationError
 from ._pg_clone import allow, maintenance
@@ -32,6 +34,20 @@ _AUTHENTICATING = "backend_type = 'client backend' AND datname IS NULL AND backe
 
 def _impossible(why: str, next_step: str) -> OperationError:
     return OperationError("door-impossible", f"The database's door cannot be shut: {why}.", "Nothing was changed.", next_step)
+
+
+def require_no_door(stack: Stack, server: Server) -> None:
+    """Whoever is refused a login is told where it is the stack's own door that refuses him, which no window will open again."""
+    shut = False
+    with contextlib.suppress(OperationError):  # whether it is can only be seen by who may read the server's files
+        shut = not os.path.exists(stack.journal) and maintenance(server).value(f"SELECT {_door.has_lines(stack)} AS shut")
+    if shut:
+        raise OperationError(
+            "door-shut",
+            f"The door of {server.database!r} is shut, and no window is open that would open it.",
+            "Nothing was changed.",
+            f"Open it: ansible-playbook playbooks/acknowledge.yml -e dbops_window={_journal.LOST}",
+        )
 
 
 @dataclass(frozen=True)

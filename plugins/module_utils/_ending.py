@@ -160,7 +160,10 @@ class Ending(Interrupted):
     def _return_database(self) -> None:
         known = self.returned
         if not known:
-            result = self.point().go_back(Unheard())
+            point = self.point()
+            if not (point.is_returned or point.is_untouched or self.clients_are_held):
+                point.require_shut()  # somebody may have opened it by hand since it was judged
+            result = point.go_back(Unheard())
             known = {"name": result["name"], "state": "returned", "failed_database": result["failed_database"]}
             self.note(rollback_point=known)
         self.seen["rollback_point"] = known

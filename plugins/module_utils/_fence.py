@@ -144,6 +144,20 @@ def _jobs(stack: Stack, window: str) -> list[Job]:
     return [Job(os.path.join(stack.jobs, name)) for name in names if name[len(window) + 1 :].partition("-")[0] not in WATCHERS]
 
 
+def require_idle(stack: Stack) -> None:
+    """No window is at work, whichever it is."""
+    names = os.listdir(stack.jobs) if os.path.isdir(stack.jobs) else []
+    jobs = [name for name in names if not set(WATCHERS) & set(name.split("-")) and Job(os.path.join(stack.jobs, name)).is_alive()]
+    steps = [f"process {pid}" for pid in _processes.holding(_path(stack))]
+    if busy := [*(f"job {name}" for name in sorted(jobs)), *steps]:
+        raise OperationError(
+            "window-alive",
+            f"A window may be under way on {stack}: {', '.join(busy)} is at work.",
+            "Nothing was changed.",
+            "Wait until that has ended, or end it.",
+        )
+
+
 def _end_jobs(stack: Stack, window: str) -> None:
     for job in _jobs(stack, window):
         job.end()

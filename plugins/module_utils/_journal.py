@@ -29,6 +29,8 @@ Journal = _window.Journal
 
 _SEAL = "seal"
 
+LOST = "lost"  # what is typed in place of the id of a window whose journal nobody can read, or that has none
+
 
 def _sealed(journal: Journal) -> Journal:
     return {**journal, _SEAL: _seal(journal)}
@@ -46,10 +48,18 @@ def read(path: str) -> Journal:
     """{} where there is none. Of one that is damaged, its copy."""
     try:
         return _intact(path)
-    except OperationError:
+    except (OperationError, OSError):
         if not os.path.exists(_copy(path)):
             raise
     return _intact(_copy(path))
+
+
+def is_readable(stack: Stack) -> bool:
+    """Somebody holds the lock, and it is known who."""
+    try:
+        return bool(read(stack.journal))
+    except OperationError:
+        return False
 
 
 def _intact(path: str) -> Journal:
@@ -74,7 +84,8 @@ def _unreadable(path: str, why: str) -> OperationError:
         "journal-unreadable",
         f"The journal {path} is not readable: {why}.",
         "It still holds the lock; whether services are stopped is not known here.",
-        f"Look at it and at the services, then move it aside: mv {path} {path}.unreadable",
+        "Look at it and at the services. What opens the door, and puts it aside:"
+        f" ansible-playbook playbooks/acknowledge.yml -e dbops_window={LOST}",
     )
 
 
@@ -135,6 +146,15 @@ def create(stack: Stack, journal: Journal) -> None:
     write_json(stack.journal, _sealed(journal))
 
 
+def replace(stack: Stack, journal: Journal) -> None:
+    """Take the lock from a journal that cannot be read, which is kept as it is."""
+    make_private_directory(stack.windows)
+    for path in (stack.journal, _copy(stack.journal)):
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(path, os.path.join(stack.windows, f"{journal['id']}.{os.path.basename(path)}.unreadable"))
+    create(stack, journal)
+
+
 def destroy(stack: Stack) -> None:
     """Of a window that could not be opened."""
     with contextlib.suppress(FileNotFoundError):
@@ -181,6 +201,12 @@ def change(stack: Stack, window: str, how: Callable[[Journal], Journal], epoch: 
         journal = how(held(stack, window, epoch))
         put(stack, journal)
         return journal
+
+
+def ended(stack: Stack, window: str) -> Journal:
+    """The journal of a window that has ended and holds no lock; {} where it has not."""
+    journal = read(os.path.join(stack.windows, f"{os.path.basename(window)}.json"))
+    return journal if journal.get("id") == window else {}
 
 
 def last(stack: Stack) -> dict[str, Any]:

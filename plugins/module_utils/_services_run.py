@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from ._errors import OperationError
+from ._recreate import brings_back
 from ._services import ContainerService, Facts, Service
 
 
@@ -76,6 +77,22 @@ def _start(service: Service, facts: Facts, images: dict[str, str] | None, *, che
             service.stop()  # another release than the one that is wanted
         service.start(release, facts["restart_policy"])
     return {service.name: identity}
+
+
+def keep(services: list[Service], before: list[Facts], *, check_mode: bool = False) -> tuple[list[str], list[str]]:
+    """Put back the restart policies that a stop has set aside, and start nothing. Whose were, and whose could not be, in words."""
+    policies = {facts["name"]: facts.get("restart_policy", "") for facts in before}
+    kept, failed = [], []
+    for service in services:
+        wanted = policies.get(service.name, "")
+        try:
+            if brings_back(wanted) and service.look()["restart_policy"] != wanted:
+                if not check_mode:
+                    service.keep(wanted)
+                kept.append(service.name)
+        except OperationError as error:
+            failed.append(f"The restart policy of {service.name}, {wanted}, could not be put back: {error.what}")
+    return kept, failed
 
 
 def see_images(services: list[Service], looked: list[Facts], started: dict[str, str]) -> None:

@@ -52,7 +52,7 @@ Journal = dict[str, Any]
 _OWN = frozenset(
     {
         *("version", "id", "stack", "operation", "epoch", "state", "opened_by", "opened", "deadline"),
-        *("phase", "phases", "ended", "acknowledged", "clock", "seconds", "taken_over", "seal"),
+        *("phase", "phases", "ended", "attended", "acknowledged", "clock", "seconds", "taken_over", "seal"),
     }
 )
 
@@ -226,6 +226,14 @@ def take_over(journal: Journal, by: dict[str, str], why: str, now: datetime) -> 
             "The journal was not changed.",
             "Look at it with status.yml.",
         )
+    if "attended" in journal:
+        who = journal["attended"]["by"].get("user") or "somebody"
+        raise OperationError(
+            "window-attended",
+            f"{who} has begun to acknowledge window {journal['id']} at {journal['attended']['at']}.",
+            "Clients may have been let in, so that nobody leads it back any more.",
+            f"Have it acknowledged: ansible-playbook playbooks/acknowledge.yml -e dbops_window={journal['id']}",
+        )
     journal = copy.deepcopy(journal)
     journal.pop("ended", None)
     for key in ("ended", "result", "detail"):
@@ -260,8 +268,34 @@ def annotate(journal: Journal, record: Journal) -> Journal:
     return joined(journal, record)
 
 
+def attend(journal: Journal, by: dict[str, str], now: datetime) -> Journal:
+    """A person has read how a window failed, and lets in whom it keeps out: from now on nobody leads it back.
+
+    Only its own steps act on it any more, those of this epoch.
+    """
+    _require_failed(journal)
+    return {**copy.deepcopy(journal), "epoch": journal["epoch"] + 1, "attended": {"at": stamp(now), "by": by}}
+
+
+def unknown(identity: str, stack: str, by: dict[str, str], now: datetime, clock: Clock) -> Journal:
+    """A journal in place of one that is lost: it says nothing but that a person looks after what the window has left."""
+    error = {
+        "slug": "journal-unreadable",
+        "message": "The journal of a window was lost.",
+        "state": "Which services it had stopped, and what it had done by then, is not known.",
+        "next": "Look at the services, and start them.",
+    }
+    record = {"services": [], "door": {"state": "shut"}, "redis": {"held": True}, "error": error}
+    return close(new(identity, stack, "none", by, 0, "", now, clock, record), "failed", now, {})
+
+
 def acknowledge(journal: Journal, by: dict[str, str], now: datetime) -> Journal:
-    """A person has read how a window failed; it no longer bars the next one."""
+    """It no longer bars the next one."""
+    _require_failed(journal)
+    return {**copy.deepcopy(journal), "acknowledged": {"at": stamp(now), "by": by}}
+
+
+def _require_failed(journal: Journal) -> None:
     if journal["state"] != "failed":
         raise OperationError(
             "window-not-failed",
@@ -269,7 +303,6 @@ def acknowledge(journal: Journal, by: dict[str, str], now: datetime) -> Journal:
             "The journal was not changed.",
             "Look at it with status.yml.",
         )
-    return {**copy.deepcopy(journal), "acknowledged": {"at": stamp(now), "by": by}}
 
 
 def is_unheard(journal: Journal) -> bool:
@@ -286,6 +319,16 @@ def describe(journal: Journal) -> str:
     return (
         f"window {journal['id']} ({journal['operation']}) on {journal['stack']}, {journal['state']} in phase"
         f" {journal['phase']}, opened {journal['opened']} by {who}{f' from {where}' if where else ''}"
+    )
+
+
+def known(journal: Journal) -> OperationError:
+    """Why a window is not treated as one whose journal is lost."""
+    return OperationError(
+        "window-known",
+        f"The journal is not lost: {describe(journal)}.",
+        "Nothing was changed.",
+        f"Name the window: -e dbops_window={journal['id']}",
     )
 
 

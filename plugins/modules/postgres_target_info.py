@@ -77,6 +77,8 @@ network:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils._door_run import require_no_door
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._identity import IDENTIFIER
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
@@ -85,6 +87,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     main_of,
     place_of,
     server_of,
+    stack_of,
     url_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._pg_login import require_same
@@ -106,8 +109,13 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         facts = place.engine.container(place.container)
         network = place.engine.network(place.container)
     server = server_of(module)
-    about = server.rows(ABOUT)[0]
-    require_same(Seat.of_application(place), url, server)
+    try:
+        about = server.rows(ABOUT)[0]
+        require_same(Seat.of_application(place), url, server)
+    except OperationError as error:
+        if error.slug == "postgres-login-failed":
+            require_no_door(stack_of(module), server)
+        raise
     return {
         "changed": False,
         **about,

@@ -29,12 +29,14 @@ options:
       - V(stopped) stops those that run.
       - V(started) starts those that ran before, each with its C(image) where one is named.
       - V(restored) starts those that ran before, each with exactly the image that it ran.
+      - V(kept) starts none, and puts back the restart policies that a stop has set aside. What cannot be is a warning.
     type: str
-    choices: [stopped, started, restored]
+    choices: [stopped, started, restored, kept]
     required: true
   before:
     description:
-      - What M(amanat.dbops.stack_services_info) said before the stop. Required to start them again.
+      - What M(amanat.dbops.stack_services_info) said before the stop. Required to start them again; O(state=kept) needs C(name) and
+        C(restart_policy) alone.
     type: list
     elements: dict
     default: []
@@ -63,15 +65,20 @@ EXAMPLES = r"""
 
 RETURN = r"""
 touched:
-  description: Names of the services that were stopped or started, in that order.
+  description: Names of the services that were stopped or started, in that order; with O(state=kept) those whose policy was put back.
   returned: success
   type: list
   elements: str
 services:
   description: What stands there afterwards, as M(amanat.dbops.stack_services_info) tells it.
-  returned: success
+  returned: success, except with O(state=kept)
   type: list
   elements: dict
+missed:
+  description: Whose restart policy could not be put back, and why, in words.
+  returned: with O(state=kept)
+  type: list
+  elements: str
 """
 
 from typing import Any
@@ -84,12 +91,15 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._services import SERVICES_OPTIONS, Context, services_of
-from ansible_collections.amanat.dbops.plugins.module_utils._services_run import see_images, start, stop
+from ansible_collections.amanat.dbops.plugins.module_utils._services_run import keep, see_images, start, stop
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     services = services_of(params["services"], Context(engine_of(module), stack_of(module).directory))
+    if params["state"] == "kept":
+        kept, missed = keep(services, params["before"], check_mode=module.check_mode)
+        return {"changed": bool(kept), "touched": kept, "missed": missed}
     started: dict[str, str] = {}
     if params["state"] == "stopped":
         touched = stop(services, check_mode=module.check_mode)
@@ -114,11 +124,11 @@ def main() -> None:
         argument_spec={
             **TARGET_OPTIONS,
             **SERVICES_OPTIONS,
-            "state": {"type": "str", "required": True, "choices": ["stopped", "started", "restored"]},
+            "state": {"type": "str", "required": True, "choices": ["stopped", "started", "restored", "kept"]},
             "before": {"type": "list", "elements": "dict", "default": []},
             "images": {"type": "dict", "default": {}},
         },
-        required_if=[("state", "started", ("before",)), ("state", "restored", ("before",))],
+        required_if=[("state", state, ("before",)) for state in ("started", "restored", "kept")],
         supports_check_mode=True,
     )
     main_of(module, body)

@@ -31,10 +31,13 @@ options:
       - V(close) ends the window as O(result) and frees the lock, except as V(failed).
       - V(extend) makes an open window O(minutes) longer, and tells people. Alerts stay silent and writers of Redis held as long.
       - V(annotate) adds O(record) to the journal of a window, also of one that has ended.
+      - V(attend) gives a failed window to a person, who lets in whom it keeps out. Nobody leads it back from then on; what acts on it
+        does so in the epoch that is returned. One that has ended already is left as it is. O(window=lost) is one whose journal cannot
+        be read, or is gone: it is put aside, and another one, which can be acknowledged, has its place.
       - V(acknowledge) frees the lock of a failed window.
       - V(show) only reads.
     type: str
-    choices: [open, advance, close, extend, annotate, acknowledge, show]
+    choices: [open, advance, close, extend, annotate, attend, acknowledge, show]
     required: true
   window:
     description:
@@ -115,6 +118,7 @@ last:
   type: dict
 """
 
+import contextlib
 import os
 import secrets
 from datetime import datetime, timezone
@@ -123,6 +127,7 @@ from typing import Any, Callable
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import (
     _clock,
+    _fence,
     _journal,
     _notice,
     _private,
@@ -146,13 +151,12 @@ def _open(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
         module.fail_json(msg=f"window: {params['window']!r} cannot be a file's name")
     if params["minutes"] < 1:
         module.fail_json(msg=f"minutes: a window of {params['minutes']} minutes cannot be kept")
-    by = {key: value for key, value in params["by"].items() if value}
     identity = params["window"] or _window.window_id(now, secrets.token_hex(2))
     journal = _window.new(
         identity,
         str(stack),
         params["operation"],
-        by,
+        _by(module),
         params["minutes"],
         params["preflight_began"],
         now,
@@ -254,9 +258,34 @@ def _note(module: AnsibleModule, stack: Stack, record: Journal) -> dict[str, Any
     return {"changed": True, "journal": journal, "path": path}
 
 
+def _by(module: AnsibleModule) -> dict[str, str]:
+    return {key: value for key, value in module.params["by"].items() if value}
+
+
+def _attend_lost(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
+    """Whoever cannot name the window, since its journal is lost, gets one that he can."""
+    identity = _window.window_id(now, _journal.LOST)
+    journal = _window.attend(_window.unknown(identity, str(stack), _by(module), now, _clock.read()), _by(module), now)
+    _fence.require_idle(stack)
+    with contextlib.nullcontext() if module.check_mode else _journal.alone(stack):
+        if _journal.is_readable(stack):
+            raise _window.known(_journal.read(stack.journal))
+        if not module.check_mode:
+            _journal.replace(stack, journal)
+    return {"changed": True, "journal": journal, "path": stack.journal}
+
+
+def _attend(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
+    if module.params["window"] == _journal.LOST:
+        return _attend_lost(module, stack, now)
+    if journal := _journal.ended(stack, module.params["window"]):
+        return {"changed": False, "journal": journal, "path": _journal.path_of(stack, journal)}
+    return _change(module, stack, lambda before: _window.attend(before, _by(module), now))
+
+
 def _acknowledge(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
-    by = {key: value for key, value in module.params["by"].items() if value}
-    return _end(module, stack, lambda before: _window.acknowledge(before, by, now))
+    record = module.params["record"]
+    return _end(module, stack, lambda before: _window.acknowledge(_window.annotate(before, record), _by(module), now))
 
 
 def _end(module: AnsibleModule, stack: Stack, how: Callable[[Journal], Journal]) -> dict[str, Any]:
@@ -277,6 +306,7 @@ _ACTIONS = {
     "close": _close,
     "extend": _extend,
     "annotate": _annotate,
+    "attend": _attend,
     "acknowledge": _acknowledge,
     "show": _show,
 }
@@ -311,7 +341,7 @@ def main() -> None:
             "state": {
                 "type": "str",
                 "required": True,
-                "choices": ["open", "advance", "close", "extend", "annotate", "acknowledge", "show"],
+                "choices": ["open", "advance", "close", "extend", "annotate", "attend", "acknowledge", "show"],
             },
             "window": {"type": "str"},
             "operation": {"type": "str", "choices": list(_window.OPERATIONS)},
@@ -329,6 +359,7 @@ def main() -> None:
             ("state", "close", ("window", "result")),
             ("state", "extend", ("window",)),
             ("state", "annotate", ("window",)),
+            ("state", "attend", ("window",)),
             ("state", "acknowledge", ("window",)),
         ],
         supports_check_mode=True,

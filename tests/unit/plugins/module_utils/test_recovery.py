@@ -118,6 +118,10 @@ class World:
     def is_taken(self) -> bool:
         return not self.swapped
 
+    def require_shut(self) -> None:
+        if not self.shut:
+            raise OperationError("door-open", "The door of 'shop' is open.", "", "")
+
     def go_back(self, _progress: Any) -> dict[str, str]:
         self.step("go back")
         if not self.swapped:
@@ -251,6 +255,20 @@ def test_who_was_let_in_during_the_operation_is_not_undone(end: Callable[[World]
     world.shut = True  # shut by hand: what was written is there nevertheless
     assert end(world)[0] == "failed"
     assert world.data == NEW
+
+
+def test_where_somebody_opens_the_door_meanwhile_nothing_returns(end: Callable[[World], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Services take their time to stop."""
+    world, stop = World(journal("operated")), World.stop
+
+    def stop_slowly(self: World, services: Any) -> None:
+        stop(self, services)
+        self.shut = False
+
+    monkeypatch.setattr(World, "stop", stop_slowly)
+    result, who = end(world)
+    assert (result, world.data, world.swapped) == ("failed", NEW, False)
+    assert "The door of 'shop' is open." in who.truth
 
 
 def test_a_window_that_is_held_says_who_waits(end: Callable[[World], Any]) -> None:

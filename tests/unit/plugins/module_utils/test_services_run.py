@@ -94,3 +94,33 @@ def test_one_that_cannot_be_started_keeps_no_other_down(tmp_path: Path) -> None:
 
 def test_what_a_command_says_that_it_runs_is_its_own_affair(context: Context) -> None:
     _services_run.see_images([service(context, "command")], [{"image_id": "2.0"}], {"api": "/srv/2"})
+
+
+# One whose containers api and web are stopped, with their policies set aside.
+STOPPED = """#!/bin/sh
+echo "$*" >> $0.log
+case "$*" in
+"inspect --type container api" | "inspect --type container web")
+  echo '[{"Id": "'$4'", "Image": "one", "Config": {"Image": "i", "Env": []}, "State": {"Running": false},'
+  echo '"HostConfig": {"RestartPolicy": {"Name": "no"}}}]' ;;
+update*) ;;
+*) echo "no such container" >&2; exit 1 ;;
+esac
+"""
+
+
+def test_restart_policies_are_put_back_and_nothing_is_started(tmp_path: Path) -> None:
+    binary, log = tmp_path / "docker", tmp_path / "docker.log"
+    binary.write_text(STOPPED, encoding="utf-8")
+    binary.chmod(0o755)
+    stopped = Context(Engine(str(binary)), str(tmp_path))
+    policies = {"api": "always", "web": "unless-stopped", "gone": "on-failure:3"}
+    services = [service_of({"name": name, "kind": "container"}, stopped) for name in policies]
+    before = [{"name": name, "restart_policy": policy} for name, policy in policies.items()]
+    assert _services_run.keep(services, before, check_mode=True)[0] == ["api"]
+    assert "update" not in log.read_text(encoding="utf-8")
+    kept, missed = _services_run.keep(services, before)
+    assert kept == ["api"]
+    assert [each.partition(": Service 'gone'")[0] for each in missed] == ["The restart policy of gone, on-failure:3, could not be put back"]
+    done = [line for line in log.read_text(encoding="utf-8").splitlines() if not line.startswith("inspect")]
+    assert done == ["update --restart always api"]

@@ -23,7 +23,21 @@ CLOCK = _window.Clock("this start", 1000.0)
 AFTER_PREFLIGHT = _window.PHASES[1:]
 ENDS = ("closed", "rolled_back", "aborted", "failed")
 BEFORE_THE_STOP = {"opened", "backed_up"}
-OWN_KEYS = ("version", "id", "stack", "operation", "epoch", "state", "opened_by", "opened", "deadline", "phase", "phases", "acknowledged")
+OWN_KEYS = (
+    "version",
+    "id",
+    "stack",
+    "operation",
+    "epoch",
+    "state",
+    "opened_by",
+    "opened",
+    "deadline",
+    "phase",
+    "phases",
+    "attended",
+    "acknowledged",
+)
 OWN_KEYS += ("clock", "seconds", "taken_over")
 
 Journal = dict[str, Any]
@@ -208,6 +222,7 @@ def test_a_record_replaces_what_an_earlier_one_said() -> None:
     [
         (_window.advance, (at("opened"), "backed_up", NOW, CLOCK, {"x": 1})),
         (_window.close, (at("opened"), "failed", NOW, {"error": {"message": "x"}})),
+        (_window.attend, (ended("failed"), BY, NOW)),
         (_window.acknowledge, (ended("failed"), BY, NOW)),
     ],
 )
@@ -273,7 +288,7 @@ class Windows(RuleBasedStateMachine):
 
     @initialize(minutes=st.integers(0, 1440))
     def open(self, minutes: int) -> None:
-        self.now = NOW
+        self.now, self.attended = NOW, 0
         self.journal = _window.new("w1", "production/nickapp", "none", BY, minutes, "", self.now, CLOCK, {})
 
     def _try(self, step: Any, *arguments: Any) -> None:
@@ -286,7 +301,7 @@ class Windows(RuleBasedStateMachine):
         else:
             # The past is never rewritten: a step completes the last phase, or adds one, or adds a key.
             assert after["phases"][: len(before["phases"]) - 1] == before["phases"][:-1]
-            assert before["state"] == "open" or step in (_window.acknowledge, _window.take_over)
+            assert before["state"] == "open" or step in (_window.attend, _window.acknowledge, _window.take_over)
             self.journal = after
 
     @rule(phase=st.sampled_from(_window.PHASES), record=RECORDS)
@@ -306,6 +321,12 @@ class Windows(RuleBasedStateMachine):
         self._try(lambda journal: _window.extend(journal, minutes, self.now))
 
     @rule()
+    def attend(self) -> None:
+        before = self.journal
+        self._try(_window.attend, BY, self.now)
+        self.attended += self.journal is not before
+
+    @rule()
     def acknowledge(self) -> None:
         self._try(_window.acknowledge, BY, self.now)
 
@@ -316,7 +337,8 @@ class Windows(RuleBasedStateMachine):
         assert names == _window.PHASES[: len(names)]
         assert names[-1] == journal["phase"]
         assert (journal["version"], journal["id"]) == (_window.JOURNAL_VERSION, "w1")
-        assert journal["epoch"] == 1 + len(journal.get("taken_over", []))
+        assert journal["epoch"] == 1 + len(journal.get("taken_over", [])) + self.attended
+        assert "attended" not in journal or journal["state"] == "failed"
         assert all(phase["result"] == "ok" for phase in journal["phases"][:-1])
         times = [time for phase in journal["phases"] for time in (phase["started"], phase.get("ended")) if time]
         assert times == sorted(times)

@@ -11,11 +11,14 @@ import stat
 import subprocess
 import sys
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils import _journal
+from ansible_collections.amanat.dbops.plugins.module_utils import _fence, _journal
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 from ansible_collections.amanat.dbops.plugins.module_utils._window import PHASES
 
 MODULE = "ansible_collections.amanat.dbops.plugins.modules.window_state"
@@ -29,6 +32,7 @@ while not os.path.exists(os.environ["GO"]):
 main()
 """
 RACERS = 20
+NOW = datetime(2026, 11, 22, 17, 1, 2, 0, timezone.utc)
 
 
 class Target:
@@ -231,7 +235,7 @@ def test_an_unreadable_journal_still_holds_the_lock(target: Target, text: str, s
     target.stack.mkdir(parents=True)
     target.journal.write_text(text, encoding="utf-8")
     told = target.refused(slug="journal-unreadable", **step)
-    assert f"mv {target.journal} {target.journal}.unreadable" in told["next_step"]
+    assert "acknowledge.yml -e dbops_window=lost" in told["next_step"]
 
 
 def test_a_record_cannot_change_what_the_journal_is(target: Target, window: str) -> None:
@@ -293,3 +297,54 @@ def test_a_step_begins_its_phase_before_it_works_and_once(target: Target, window
     assert (journal["phase"], journal["redis"]) == ("operated", {"held": True})
     assert [phase["name"] for phase in journal["phases"]].count("operated") == 1
     target.call("close", window=window, result="failed")
+
+
+def fail(target: Target, window: str) -> None:
+    target.call("close", window=window, result="failed", record={"error": {"message": "It broke.", "state": "Somebody looks."}})
+
+
+def key(target: Target) -> Stack:
+    return Stack.parse("production/nickapp", str(target.state))
+
+
+def test_whom_a_person_lets_in_nobody_leads_back(target: Target, window: str) -> None:
+    target.refused("attend", "window-not-failed", window=window)
+    fail(target, window)
+    foreseen = target.files()
+    assert target.call("attend", window=window, _ansible_check_mode=True)["changed"]
+    assert target.files() == foreseen
+    attended = target.call("attend", window=window, by={"user": "jo"})["journal"]
+    assert (attended["state"], attended["epoch"], attended["attended"]["by"]) == ("failed", 2, {"user": "jo"})
+    with pytest.raises(OperationError) as caught, _fence.taken_over(key(target), window, {"user": "mo"}, "recover", NOW):
+        pass
+    assert caught.value.slug == "window-attended"
+    assert f"acknowledge.yml -e dbops_window={window}" in caught.value.next_step
+    # Somebody else does the same: whoever began before stops at the next step.
+    target.call("attend", window=window, by={"user": "al"})
+    assert target.call("acknowledge", window=window, fence=f"{window}/2")["slug"] == "window-lost"
+    record = {"warnings": ["The door may be shut."]}
+    assert target.call("acknowledge", window=window, fence=f"{window}/3", record=record)["journal"]["warnings"] == record["warnings"]
+    again = target.call("attend", window=window)
+    assert (again["changed"], again["journal"]["state"]) == (False, "failed")
+
+
+@pytest.mark.usefixtures("window")
+@pytest.mark.parametrize("damaged", [True, False])
+def test_a_window_whose_journal_is_lost_can_be_acknowledged(target: Target, damaged: bool) -> None:
+    target.refused("attend", "window-known", window="lost")
+    for path in (target.journal, target.stack / "window.copy.json"):
+        path.write_text("{", encoding="utf-8") if damaged else path.unlink()
+    journal = target.call("attend", window="lost", by={"user": "jo"})["journal"]
+    assert (journal["state"], journal["door"]["state"], journal["id"][-5:]) == ("failed", "shut", "-lost")
+    kept = [path.read_text(encoding="utf-8") for path in (target.stack / "windows").glob("*.unreadable")]
+    assert kept == (["{", "{"] if damaged else [])
+    target.call("acknowledge", window=journal["id"], fence=f"{journal['id']}/{journal['epoch']}")
+    assert not target.journal.exists()
+    assert "failed" not in target.open()
+
+
+def test_a_lost_window_that_is_at_work_is_not_acknowledged(target: Target, window: str) -> None:
+    with _fence.held(key(target), f"{window}/1"):
+        for path in (target.journal, target.stack / "window.copy.json"):
+            path.unlink()
+        target.refused("attend", "window-alive", window="lost")
