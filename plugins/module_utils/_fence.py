@@ -23,11 +23,14 @@ from typing import Callable
 
 from . import _journal, _processes, _window
 from ._errors import OperationError
-from ._job import Job
+from ._job import GRACE, Job
 from ._stack import Stack
 
 PATIENCE = 10.0  # seconds that a step at work is given before it is ended
 _POLL = 0.05
+
+# What the task file of operation custom starts has this variable, with the window's id: it is no step of ours, and holds no fence.
+MARK = "DBOPS_WINDOW"
 
 # Jobs of a window that change nothing: the probe of what clients see, the switch, and who takes over.
 WATCHERS = ("probe", "switch", "recovery")
@@ -88,6 +91,7 @@ def taken_over(
         try:
             _clear(stack, descriptor)
             _end_jobs(stack, window)
+            _end_operation(window)
             yield _journal.held(stack, window, journal["epoch"])
         finally:
             os.close(descriptor)
@@ -125,14 +129,35 @@ def _clear(stack: Stack, descriptor: int) -> None:
             elapsed = time.monotonic() - begun
         at_work = _processes.holding(_path(stack)) if elapsed > PATIENCE else []
         if elapsed > 2 * PATIENCE:
-            raise OperationError(
-                "window-stuck",  # which needs a person: nobody can end the window before that has ended
-                f"A step of the window is at work and does not end (process {', '.join(map(str, at_work)) or 'of another user'}).",
-                "The window is taken over, and nothing was undone yet.",
-                "End that process, then run it again.",
-            )
+            raise _stuck(at_work)
         for pid in at_work:
             _processes.end(pid)
+        time.sleep(_POLL)
+
+
+def _stuck(at_work: list[int]) -> OperationError:
+    """It needs a person: nobody can end the window before that has ended."""
+    return OperationError(
+        "window-stuck",
+        f"A step of the window is at work and does not end (process {', '.join(map(str, at_work)) or 'of another user'}).",
+        "The window is taken over, and nothing was undone yet.",
+        "End that process, then run it again.",
+    )
+
+
+def _end_operation(window: str) -> None:
+    """Like a job it is asked first, so that it removes what it had begun."""
+    begun, asked = time.monotonic(), set()
+    while found := _processes.given(MARK, window):
+        elapsed = time.monotonic() - begun
+        if elapsed > 2 * PATIENCE:
+            raise _stuck(found)
+        for pid in found:
+            if elapsed > GRACE:
+                _processes.end(pid)
+            elif pid not in asked:
+                _processes.ask_to_end(pid)
+                asked.add(pid)
         time.sleep(_POLL)
 
 
@@ -166,4 +191,5 @@ def _end_jobs(stack: Stack, window: str) -> None:
 def at_work(stack: Stack, window: str) -> list[str]:
     """What of the window is at work now, in words."""
     jobs = [f"job {os.path.basename(job.directory)}" for job in _jobs(stack, window) if job.is_alive()]
-    return jobs + [f"process {pid}" for pid in _processes.holding(_path(stack))]
+    steps = [f"process {pid}" for pid in _processes.holding(_path(stack))]
+    return jobs + steps + [f"process {pid} of its operation" for pid in _processes.given(MARK, window)]

@@ -29,7 +29,7 @@ def require(argv: Sequence[str]) -> None:
 
 
 def call(argv: Sequence[str], timeout: float) -> None:
-    answer = run(Command(list(argv)), timeout=timeout)
+    answer = run(Command(list(argv)), timeout=timeout, tied=True)  # alone it would hold clients off that somebody has let in meanwhile
     if not answer.ok:
         raise OperationError(
             "hook-failed",

@@ -57,7 +57,7 @@ class Interrupted(Undo):
         try:
             if self._has_containers:
                 _quiet.wait_for(lambda: _quiet.end_containers(Engine(**self.undo["engine"]), self.journal["id"]), until)
-            if phase != "opened" and (self.guarded or self.journal["operation"] == "migrate" or phase == "backed_up"):
+            if self._has_sessions:
                 self._end_sessions(_quiet.wait_for(lambda: _pg_clone.maintenance(self.server), until))
             if self.redis and not before_the_stop and anew:
                 _quiet.wait_for(self.redis.ask, until)
@@ -66,6 +66,13 @@ class Interrupted(Undo):
                 self.warn(f"Whether all that the window had begun has ended is not known: {error.what}")
             elif error.slug not in DOWN:  # a Redis that stays down is no reason to leave the services stopped
                 raise
+
+    @property
+    def _has_sessions(self) -> bool:
+        """The window may have begun some in PostgreSQL."""
+        phase, operation = self.journal["phase"], self.journal["operation"]
+        works = operation == "migrate" or (operation == "custom" and phase == "operated")
+        return bool(phase != "opened" and (self.guarded or works or phase == "backed_up"))
 
     @property
     def _has_containers(self) -> bool:

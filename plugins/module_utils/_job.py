@@ -190,8 +190,7 @@ class Job:
         family: set[tuple[int, str]] = set()
         for pid in _processes.holding(self._lock) if self.is_alive() else []:
             family |= _processes.family(pid)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+            _processes.ask_to_end(pid)
         while self.is_alive():
             for pid in _processes.holding(self._lock):
                 family |= _processes.family(pid)

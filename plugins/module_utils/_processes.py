@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Who holds a file of ours open, and how such a process is ended with all that it started."""
+"""Who holds a file of ours open, or was given a variable, and how such a process is ended with all that it started."""
 
 from __future__ import annotations
 
@@ -12,16 +12,32 @@ import contextlib
 import os
 import signal
 import time
+from typing import Callable
 
 _POLL = 0.02
 
 
 def holding(path: str) -> list[int]:
     """The other processes that have a file open, as far as we may look: those of our own user, or as root all."""
+    return _those(lambda pid: any(_leads(f"/proc/{pid}/fd/{name}", path) for name in os.listdir(f"/proc/{pid}/fd")))
+
+
+def given(name: str, value: str) -> list[int]:
+    """The other processes that were started with a variable, as far as we may look. What they start inherits it."""
+    entry = f"{name}={value}".encode()
+    return _those(lambda pid: entry in _environ(pid).split(b"\0"))
+
+
+def _environ(pid: int) -> bytes:
+    with open(f"/proc/{pid}/environ", "rb") as stream:
+        return stream.read()
+
+
+def _those(are: Callable[[int], bool]) -> list[int]:
     found = []
     for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
         with contextlib.suppress(OSError):  # it ended meanwhile, or belongs to somebody else
-            if pid != os.getpid() and any(_leads(f"/proc/{pid}/fd/{name}", path) for name in os.listdir(f"/proc/{pid}/fd")):
+            if pid != os.getpid() and are(pid):
                 found.append(pid)
     return sorted(found)
 
@@ -40,6 +56,11 @@ def end(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
         for child in children:
             end(child)
+
+
+def ask_to_end(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
 
 
 def family(pid: int) -> set[tuple[int, str]]:

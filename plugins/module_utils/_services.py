@@ -88,7 +88,8 @@ class Service:
         return {**base, "restarting": False, **known}
 
     def _run(self, command: Command, doing: str, timeout: float = 180) -> str:
-        answer = run(command, timeout=timeout)
+        # What would go on alone may stop a service again that somebody has brought back meanwhile.
+        answer = run(command, timeout=timeout, tied=True)
         if not answer.ok:
             raise _failed("service-failed", self.name, f"{doing} failed", answer.reason, "Read the service's log, then act on it.")
         return answer.out

@@ -56,6 +56,9 @@ import select, time
 time.sleep = lambda seconds: select.select([], [], [], seconds) and None
 """
 
+# What an operation writes to Redis that goes on when it should have been ended, and the seconds that it is given for it.
+LATE, LET_GO = "faults:late", 3.0
+
 ENDED = ("closed", "rolled_back", "aborted")
 
 # What nobody may see of the URLs of those who are told.
@@ -196,11 +199,11 @@ class Site:
         environ = {**self.environ(), **(faked(clock) if clock else {})}
         self._spawn([sys.executable, "-m", "tests.integration.faults.steps", self._private("settings.json", settings)], environ)
 
-    def variables(self) -> str:
+    def variables(self, after: str = "true") -> str:
         """A file of variables for the playbook, whose operation is the same."""
-        command = {"argv": self.operation(OPERATION, "true")}
+        command = {"argv": self.operation(OPERATION, after)}
         task = {"name": "Operate", "ansible.builtin.command": command, "changed_when": True, "no_log": True}
-        task["environment"] = {"WINDOW_URL": "{{ maintenance_window_pg_url }}"}
+        task["environment"] = {"WINDOW_URL": "{{ maintenance_window_pg_url }}", "REDISCLI_AUTH": "{{ dbops_redis_password }}"}
         tasks = self.directory / "tasks.yml"
         tasks.write_text(json.dumps([task]), encoding="utf-8")
         extra = {
@@ -284,17 +287,17 @@ class Site:
         with self.writer.held():
             until(is_moved, "nobody is in the database")
 
-    def play_until(self, place: str) -> None:
+    def play_until(self, place: str, **more: Any) -> None:
         """The same by ansible-playbook."""
         self.gates.shut(place)
-        self.play()
+        self.play(**more)
         self.await_gate()
 
-    def play(self) -> None:
+    def play(self, **more: Any) -> None:
         self.kind = "ansible-playbook"
         program = str(Path(sys.executable).with_name("ansible-playbook"))
         options = ["-i", "inventories/demo", "--limit", self.stack.kind, "playbooks/maintenance.yml"]
-        self._spawn([program, *options, "-e", f"@{self.variables()}"], self.environ())
+        self._spawn([program, *options, "-e", f"@{self.variables(**more)}"], self.environ())
 
     @contextmanager
     def runner_until(self, place: str) -> Iterator[Callable[[], None]]:
@@ -408,6 +411,19 @@ class Site:
         else:
             assert journal["error"]["state"], "a window that failed says what is true"
         return journal
+
+    @property
+    def writing(self) -> str:
+        """A command that writes to Redis, as `expect_nothing_goes_on` sees."""
+        server = self.stack.state["redis"]
+        return f"{server['cli']} -p {server['port']} SET {LATE} 1"
+
+    def expect_nothing_goes_on(self) -> None:
+        """The window has ended; whoever of it may still wait at the gate is let go, and acts no more."""
+        self.gates.open()
+        time.sleep(LET_GO)
+        self.expect_end(self.final["state"])
+        assert self.keeper.ask("EXISTS", LATE) == "0"
 
     def expect_no_secret(self, sampler: Sampler) -> None:
         assert sampler.looks

@@ -197,12 +197,13 @@ class Controller:
         self.advance("operated", **record)
 
     def operate(self) -> None:
-        """Without the fence, as a task file's own modules are."""
+        """Without the fence, as a task file's own programs are, and with what the role gives these."""
         scheme, _, rest = self.settings["postgres"]["pg_url"].partition("://")
         url = f"{scheme}://{self.door['role']}:{self.password}@{rest.rpartition('@')[2]}"
-        done = subprocess.run(
-            self.settings["operation"], env={**os.environ, "WINDOW_URL": url}, capture_output=True, text=True, check=False
-        )
+        window = self.journal["id"]
+        given = {"DBOPS_WINDOW": window, "PGAPPNAME": f"amanat.dbops {window} operation"}
+        given.update(WINDOW_URL=url, REDISCLI_AUTH=self.redis.get("redis_password", ""))
+        done = subprocess.run(self.settings["operation"], env={**os.environ, **given}, capture_output=True, text=True, check=False)
         if done.returncode:
             raise Failed({"slug": "step-failed", "message": done.stderr, "state": "", "next": "Read it."})
 

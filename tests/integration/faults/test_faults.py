@@ -77,6 +77,38 @@ def test_killed_and_its_step_goes_on(site: Site, step: str, end: str) -> None:
     site.expect_end(end)
 
 
+@pytest.mark.dozen
+def test_killed_and_its_operation_goes_on(site: Site) -> None:
+    """Controller killed by SIGKILL, its operation goes on, and would write to Redis"""
+    site.begin_until("operating", after=site.writing)
+    site.signal(signal.SIGKILL)
+    site.end_by("abort")
+    site.expect_end("rolled_back")
+    site.expect_nothing_goes_on()
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])
+def test_ansible_killed_and_its_operation_goes_on(site: Site, how: str) -> None:
+    """ansible-playbook ended by a signal, its operation goes on, and would write to Redis"""
+    site.play_until("operating", after=site.writing)
+    site.signal(signal.Signals[how])
+    site.end_by("abort")
+    site.expect_end("rolled_back")
+    site.expect_nothing_goes_on()
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_ansible_killed_while_a_service_is_stopped(site: Site, how: str) -> None:
+    """ansible-playbook ended by a signal while the command that stops a service works"""
+    site.play_until("stop the backend")
+    site.signal(signal.Signals[how])
+    site.end_by("abort")
+    site.expect_end("rolled_back")
+    site.expect_nothing_goes_on()
+
+
 @pytest.mark.faults
 def test_killed_while_the_backup_is_made(site: Site) -> None:
     """Controller killed by SIGKILL while a backup is made"""

@@ -174,3 +174,20 @@ def test_a_window_that_went_on_is_not_taken_over(stack: Stack) -> None:
         pass
     assert caught.value.slug == "window-alive"
     assert _journal.read(stack.journal)["epoch"] == 1
+
+
+@pytest.mark.parametrize("ignoring", ["", "trap '' TERM;"])
+def test_an_operation_that_holds_no_fence_is_ended_too(stack: Stack, monkeypatch: pytest.MonkeyPatch, ignoring: str) -> None:
+    """With all that it has started, in whatever session."""
+    monkeypatch.setattr(_fence, "GRACE", 0.3)
+    script = f"{ignoring} setsid sleep 60 & echo $!; wait"
+    marked = {**os.environ, _fence.MARK: "w1"}
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True, env=marked) as operation:
+        assert operation.stdout
+        child = int(operation.stdout.readline())
+        threading.Thread(target=operation.wait, daemon=True).start()  # as whoever started it
+        busy = (_fence.at_work(stack, "w1"), _fence.at_work(stack, "w11"))
+        take_over(stack)
+    assert busy == ([f"process {pid} of its operation" for pid in sorted((operation.pid, child))], [])
+    assert not is_alive(child)
+    assert _fence.at_work(stack, "w1") == []

@@ -418,6 +418,12 @@ def test_after_the_stop_it_has_to_answer(monkeypatch: pytest.MonkeyPatch, tmp_pa
         quiet(monkeypatch, tmp_path, phase="operated", operation="migrate")
 
 
+def test_an_operation_of_the_users_may_have_sessions_though_no_door_was_shut(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(OperationError):
+        quiet(monkeypatch, tmp_path, phase="operated")
+    assert not quiet(monkeypatch, tmp_path, phase="started").seen
+
+
 def test_a_redis_that_has_its_data_again_is_not_compared_with_what_it_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """By then the application has written to it."""
     did: list[str] = []

@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +128,29 @@ def test_restart_policies_are_put_back_and_nothing_is_started(tmp_path: Path) ->
     assert [each.partition(": Service 'gone'")[0] for each in missed] == ["The restart policy of gone, on-failure:3, could not be put back"]
     done = [line for line in log.read_text(encoding="utf-8").splitlines() if not line.startswith("inspect")]
     assert done == ["update --restart always api"]
+
+
+# A step on a target, whose one command says its number and goes on for a minute.
+STEP = """
+import sys
+from ansible_collections.amanat.dbops.plugins.module_utils import _hook
+from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine
+from ansible_collections.amanat.dbops.plugins.module_utils._services import Context, service_of
+long = ["sh", "-c", f"echo $$ > {sys.argv[1]}; sleep 61"]
+service = service_of({"name": "api", "kind": "command", "start": long, "stop": long}, Context(Engine(), ""))
+{"start": lambda: service.start("", ""), "stop": service.stop, "hook": lambda: _hook.call(long, 90)}[sys.argv[2]]()
+"""
+
+
+@pytest.mark.parametrize("what", ["stop", "start", "hook"])
+def test_a_command_does_not_outlive_its_step(tmp_path: Path, what: str) -> None:
+    """Whoever ends the window would not know of it, and have it act on what he has brought back."""
+    number, env = tmp_path / "number", {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", STEP, str(number), what], env=env) as step:
+        while not (number.exists() and number.read_text(encoding="utf-8")):
+            time.sleep(0.02)
+        step.kill()
+    process, end = Path(f"/proc/{number.read_text(encoding='utf-8').strip()}"), time.monotonic() + 10
+    while process.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not process.exists()
