@@ -27,7 +27,7 @@ from typing import Any, Callable
 from . import _calls, _clock, _fence, _journal, _recovery, _reserve, _switch, _window
 from ._errors import OperationError
 from ._files import write_bytes
-from ._job import Job, Progress
+from ._job import Job, Progress, clean
 from ._stack import Stack
 
 _PACKAGE = "dbops"  # what our own files are called in there
@@ -139,6 +139,7 @@ def _end(stack: Stack, window: str, told: _recovery.Told, due: Callable[[_window
 
     _journal.held(stack, window, told.epoch)
     _reserve.give(stack)
+    clean(stack.jobs)  # a switch that cannot end its window tries again and again, perhaps on a disk that is full
     job = _job(stack, window)
     job.start(work)
     said = ""
@@ -188,6 +189,9 @@ def main(argv: list[str]) -> int:
                 return _fire(stack)
         told = _told(options)
         with _calls.if_it_fails(stack, wanted=told.tells):
+            if not told.epoch and (ended := _journal.ended(stack, options.window)):
+                print(f"window {options.window} has ended as {ended['state']} already: nothing was changed.")
+                return 0
             if options.verb == "recover":
                 require_stale(stack, options.window)
             return _end(stack, options.window, told)

@@ -25,6 +25,9 @@ attributes:
   diff_mode:
     support: none
     description: The journal is returned instead.
+  idempotent:
+    support: full
+    description: A window that has ended already is left as it is.
 options:
   state:
     description:
@@ -83,7 +86,7 @@ journal:
   type: dict
 verdict:
   description: What is done, or would be, and why.
-  returned: in check mode
+  returned: in check mode, where the window has not ended
   type: dict
 path:
   description: Where the journal lies on the target.
@@ -117,8 +120,16 @@ from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 _VERBS = {"recovered": "recover", "aborted": "abort"}
 
 
+def _ended(stack: Stack, params: dict[str, Any]) -> dict[str, Any]:
+    """What is said of a window that has ended before; {} of any other. Who holds it has to know that it was taken from him."""
+    journal = {} if params["epoch"] else _journal.ended(stack, params["window"])
+    return {"changed": False, "journal": journal, "path": _journal.path_of(stack, journal)} if journal else {}
+
+
 def _predict(stack: Stack, params: dict[str, Any]) -> dict[str, Any]:
     """What is foreseen, without a look at any server: that the application has written since its start, and not before it."""
+    if ended := _ended(stack, params):
+        return ended
     if params["state"] == "recovered":
         _script.require_stale(stack, params["window"])
     journal = _journal.held(stack, params["window"], params["epoch"])
@@ -138,6 +149,8 @@ def _predict(stack: Stack, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _prepare(stack: Stack, params: dict[str, Any]) -> Callable[[Progress], dict[str, Any]]:
+    if ended := _ended(stack, params):
+        return lambda _progress: ended
     _journal.held(stack, params["window"], params["epoch"])
     _reserve.give(stack)
     if not os.path.exists(stack.script):

@@ -69,6 +69,26 @@ def test_it_runs_on_a_bare_python(stack: Stack, version: tuple[int, int]) -> Non
 
 
 @pytest.mark.parametrize("verb", ["recover", "abort"])
+def test_a_window_that_has_ended_is_left_as_it_is(stack: Stack, verb: str) -> None:
+    open_window(stack)
+    assert script(stack, "abort", "w1").returncode == 0
+    again = script(stack, verb, "w1")
+    assert (again.returncode, again.stdout) == (0, "window w1 has ended as aborted already: nothing was changed.\n"), again.stderr
+    # Not so to whoever holds it in an epoch: it was taken from him.
+    told = {"by": {}, "why": "", "error": {}, "record": {}, "epoch": 1}
+    lost = subprocess.run([stack.script, verb, "w1", "--told"], input=json.dumps(told), capture_output=True, text=True, check=False)
+    assert (lost.returncode, lost.stderr[:13]) == (2, "[window-lost]")
+
+
+def test_attempts_that_came_to_nothing_do_not_pile_up(stack: Stack) -> None:
+    for number in range(60):
+        Path(f"{stack.jobs}/w1-recovery-{number:02}").mkdir(parents=True)
+    open_window(stack)
+    assert script(stack, "abort", "w1").returncode == 0
+    assert len(list(Path(stack.jobs).iterdir())) < 60
+
+
+@pytest.mark.parametrize("verb", ["recover", "abort"])
 def test_another_window_is_not_ended(stack: Stack, verb: str) -> None:
     open_window(stack)
     outcome = script(stack, verb, "w2")

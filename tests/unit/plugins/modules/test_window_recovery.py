@@ -54,3 +54,14 @@ def test_a_window_of_somebody_else_is_none_of_ours(tmp_path: Path) -> None:
     with pytest.raises(OperationError) as caught:
         foreseen(tmp_path, "aborted", epoch=2)
     assert caught.value.slug == "window-lost"
+
+
+def test_a_window_that_has_ended_is_left_as_it_is(tmp_path: Path) -> None:
+    stack = Stack.parse("production/shop", str(tmp_path))
+    foreseen(tmp_path, "aborted")
+    _journal.change(stack, "w1", lambda journal: _window.close(journal, "aborted", NOW, {}))
+    again = window_recovery._predict(stack, {"window": "w1", "state": "recovered", "epoch": 0})
+    assert (again["changed"], again["journal"]["state"], again["path"]) == (False, "aborted", f"{stack.windows}/w1.json")
+    with pytest.raises(OperationError) as caught:
+        window_recovery._predict(stack, {"window": "w1", "state": "aborted", "epoch": 1})
+    assert caught.value.slug == "window-lost"
