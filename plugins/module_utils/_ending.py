@@ -24,6 +24,8 @@ from ._redis_hold import keeps_waiting
 
 Say = Callable[[str], None]
 
+LEFT = "It answers, so it was left running."
+
 
 @dataclass
 class Ending(Interrupted):
@@ -87,21 +89,26 @@ class Ending(Interrupted):
         following = row.unhealthy
         if following == row.verdict:
             return "failed"
+        alone = following == _verdict.RETURN
         try:
             # Whoever was let in since the look may have written: the row is looked up again, with nobody there.
-            if following == _verdict.RETURN and not self.alone_and_unwritten() and not self.clients_are_held:
+            if alone and not self.alone_and_unwritten() and not self.clients_are_held:
                 following = self._row(written=True).unhealthy
         except OperationError as error:
             self.truth.append(error.what)
             following = _verdict.HOLD
         if following == _verdict.HOLD and self.serves:
-            self._do(row.verdict)  # it was stopped for that look, perhaps
-            self.truth.append("It answers, so it was left running.")
+            if alone:
+                self._do(row.verdict)  # it was stopped for that look
+            self.truth.append(LEFT)
             return "failed"
         if self._comes_well(following, "that did not come well"):
             return _verdict.ENDS[following]
         if self.raised and following != _verdict.HOLD:
-            self._comes_well(_verdict.HOLD, "nor did that")
+            if self.serves:
+                self.truth.append(LEFT)
+            else:
+                self._comes_well(_verdict.HOLD, "nor did that")
         return "failed"
 
     def _comes_well(self, verdict: str, why: str) -> bool:
@@ -111,7 +118,7 @@ class Ending(Interrupted):
         self.raised = self.serves = False
         try:
             self._do(verdict)
-            well = verdict in (_verdict.ABORT, _verdict.HOLD) or self.healthy(verdict)
+            well = verdict in (_verdict.ABORT, _verdict.HOLD) or (self.healthy(verdict) and not self.raised)
         except OperationError as error:
             self.raised = True
             self.truth.append(f"{error.what} {error.state}".strip())
@@ -138,16 +145,37 @@ class Ending(Interrupted):
     def _start_again(self) -> None:
         if self.journal["phase"] == "stopped":
             # Whoever stopped them was cut off, and the engine goes on: what runs now may be about to end.
-            _services_run.stop(self.services)
+            self._stop_services(must=False)
         self._return_redis()
         self._open_the_door()
-        _services_run.start(self.services, self.before, None)
+        self._start(None)
         if self.journal["phase"] in ("operated", "started", "verified") and self.journal["operation"] != "none":
             applied = (self.journal.get("migrations") or {}).get("applied") or []
             self.truth.append(f"Migrations {', '.join(applied)} stay applied." if applied else "The database is as the operation left it.")
 
+    def _stop_services(self, *, must: bool) -> bool:
+        """Whether all of them are known to be stopped. must: what follows would lose what one writes that runs."""
+        try:
+            _services_run.stop(self.services)
+        except OperationError as error:
+            # One that does not say whether it runs was told to stop: more cannot be done.
+            if must and error.slug != _services_run.UNKNOWN:
+                raise
+            self.truth.append(f"{error.what} {error.state}".strip())
+            return False
+        return True
+
+    def _start(self, images: dict[str, str] | None) -> dict[str, str] | None:
+        """None where one could not be started: that is no reason to stop the others again, where these answer."""
+        try:
+            return _services_run.start(self.services, self.before, images)
+        except OperationError as error:
+            self.raised = True
+            self.truth.append(f"{error.what} {error.state}".strip())
+            return None
+
     def _return(self) -> None:
-        _services_run.stop(self.services)
+        self._stop_services(must=True)
         if self.guarded:
             self._return_database()
         self._return_redis()
@@ -155,7 +183,7 @@ class Ending(Interrupted):
         if self.journal["phase"] != "operated" and snapshot:
             self.truth.append(f"Redis is as the application left it; what it held before the operation is in the backup {snapshot}.")
         self._open_the_door()
-        _services_run.start(self.services, self.before, None)
+        self._start(None)
 
     def _return_database(self) -> None:
         known = self.returned
@@ -173,7 +201,9 @@ class Ending(Interrupted):
 
     def _finish(self) -> None:
         self._open_the_door()
-        started = _services_run.start(self.services, self.before, self.journal["images"])
+        started = self._start(self.journal["images"])
+        if started is None:
+            return
         looked = [service.look() for service in self.services]
         _services_run.see_images(self.services, looked, started)
         self.saw_services(looked)
@@ -194,14 +224,14 @@ class Ending(Interrupted):
             self.truth.append("Redis keeps the restored data, to which the services have written since.")
 
     def _hold(self) -> None:
-        _services_run.stop(self.services)
+        who = "The services" if self._stop_services(must=False) else "All other services"
         if self.seen.get("rollback_point", {}).get("state") == "returned":
             database = "the database is as it was before the operation"
         elif self.journal["phase"] == "stopped":
             database = "the database is as it was, since the operation had not begun"
         else:
             database = "the database is as the operation left it"
-        self.truth.append(f"The services are stopped, and {database}: a person has to decide.")
+        self.truth.append(f"{who} are stopped, and {database}: a person has to decide.")
         if kept := self._database_of_before():
             self.truth.append(f"The database of before is kept as {kept}.")
         if keeps_waiting(self.journal) and self.seen.get("redis", {}).get("held", True):

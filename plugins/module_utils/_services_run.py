@@ -12,13 +12,37 @@ from ._errors import OperationError
 from ._recreate import brings_back
 from ._services import ContainerService, Facts, Service
 
+UNKNOWN = "service-unknown"  # what is raised for one that does not say whether it runs
+
 
 def stop(services: list[Service], *, check_mode: bool = False) -> list[str]:
-    """Stop those that run, each proved to be down; their names."""
-    running = [service for service in services if service.look()["running"] or service.is_about_to_run()]
-    for service in running:
+    """Stop those that run, each proved to be down; their names.
+
+    One that cannot be stopped, or does not say whether it runs, keeps none of the others running. The first such failure is raised in
+    the end, and one that may still write before any other.
+    """
+    stopped: list[str] = []
+    failures: list[OperationError] = []
+    for service in services:
+        try:
+            if _stop(service, check_mode=check_mode):
+                stopped.append(service.name)
+        except OperationError as error:
+            failures.append(error)
+    if failures:
+        raise min(failures, key=lambda error: error.slug == UNKNOWN)
+    return stopped
+
+
+def _stop(service: Service, *, check_mode: bool) -> bool:
+    """Whether it ran. One that does not say so is told to stop all the same."""
+    try:
+        running = bool(service.look()["running"] or service.is_about_to_run())
+    except OperationError:
         if check_mode:
-            continue
+            raise
+        running = True
+    if running and not check_mode:
         service.stop()
         if service.look()["running"]:
             raise OperationError(
@@ -27,7 +51,7 @@ def stop(services: list[Service], *, check_mode: bool = False) -> list[str]:
                 "It may still write.",
                 "Look at what starts it, or correct its stop command.",
             )
-    return [service.name for service in running]
+    return running
 
 
 def _wanted(service: Service, facts: Facts, images: dict[str, str] | None) -> tuple[str, str]:
@@ -67,7 +91,7 @@ def start(services: list[Service], before: list[Facts], images: dict[str, str] |
 def _start(service: Service, facts: Facts, images: dict[str, str] | None, *, check_mode: bool) -> dict[str, str]:
     """The image_id that the service is to run, by its name; {} where it runs that already."""
     release, identity = _wanted(service, facts, images)
-    now = service.look()
+    now = _look(service)
     if now["running"] and now["image_id"] == identity:
         if not check_mode:
             service.keep(facts["restart_policy"])
@@ -93,6 +117,16 @@ def keep(services: list[Service], before: list[Facts], *, check_mode: bool = Fal
         except OperationError as error:
             failed.append(f"The restart policy of {service.name}, {wanted}, could not be put back: {error.what}")
     return kept, failed
+
+
+def _look(service: Service) -> Facts:
+    """One that does not say whether it runs counts as down: what a kill leaves behind says nothing until it is started again."""
+    try:
+        return service.look()
+    except OperationError as error:
+        if error.slug != UNKNOWN:
+            raise
+        return service.facts(running=False)
 
 
 def see_images(services: list[Service], looked: list[Facts], started: dict[str, str]) -> None:

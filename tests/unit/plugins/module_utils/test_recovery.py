@@ -58,6 +58,7 @@ class World:
     broken: tuple[str, ...] = ()  # releases that cannot be started
     writes: frozenset[int] = frozenset()
     kill: int = -1
+    services: list[Any] = field(default_factory=list)  # besides the release
     steps: int = 0
     total: int = 0
     did: list[str] = field(default_factory=list)
@@ -175,7 +176,7 @@ def end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[World], tu
         monkeypatch.setattr(one, "make_quiet", lambda: None)
         monkeypatch.setattr(one, "_drop_copies", lambda _verdict: None)
         monkeypatch.setattr(one, "point", lambda: world)
-        vars(one).update(door=world, services=[], redis=None)
+        vars(one).update(door=world, services=world.services, redis=None)
         return one.result(), one
 
     return ending
@@ -293,6 +294,52 @@ def test_where_nothing_can_be_started_everything_is_held(end: Callable[[World], 
     result, who = end(world)
     assert (result, world.did[-1], world.running) == ("failed", "stop", "")
     assert "and the database is as it was before the operation" in who.truth[-1]
+
+
+WORKER = {"name": "worker", "running_before": True, "release_before": "", "image_before": ""}
+
+
+@pytest.mark.parametrize(("phase", "data"), [("stopped", OLD), ("operated", OLD), ("started", NEW)])
+def test_one_that_does_not_come_up_keeps_nobody_down_who_answers(
+    end: Callable[[World], Any], monkeypatch: pytest.MonkeyPatch, phase: str, data: str
+) -> None:
+    """A worker that cannot be started, nor says whether it runs."""
+
+    def unknown() -> dict[str, Any]:
+        raise OperationError("service-unknown", "its status command failed", "", "")
+
+    def told(do: Callable[..., Any]) -> Callable[..., None]:
+        def then_fail(*arguments: Any) -> None:
+            do(*arguments)
+            raise OperationError("service-unknown", "Of the worker nothing is known.", "", "")
+
+        return then_fail
+
+    for verb in ("start", "stop"):
+        monkeypatch.setattr(World, verb, told(getattr(World, verb)))
+    worker = SimpleNamespace(name="worker", look=unknown)
+    world = World(
+        journal(phase, services=[WORKER], written=phase == "started"), data=data if phase != "operated" else NEW, services=[worker]
+    )
+    world.shut = phase != "started"
+    result, who = end(world)
+    assert (result, world.data, world.running) == ("failed", data, data)
+    assert who.truth[-1] == "It answers, so it was left running."
+    assert "worker ran before, was started, and does not run now." in who.truth
+
+
+def test_a_window_is_held_though_one_does_not_say_whether_it_runs(end: Callable[[World], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(self: World, _services: Any) -> None:
+        self.running = ""
+        raise OperationError("service-unknown", "Of the worker nothing is known.", "", "")
+
+    monkeypatch.setattr(World, "stop", stop)
+    result, who = end(World(journal("operated"), shut=False, running=NEW, written=True))
+    assert result == "failed"
+    assert who.truth[:2] == [
+        "Of the worker nothing is known.",
+        "All other services are stopped, and the database is as the operation left it: a person has to decide.",
+    ]
 
 
 def test_the_journal_says_where_the_door_was_left(end: Callable[[World], Any]) -> None:

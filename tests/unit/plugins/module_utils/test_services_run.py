@@ -154,3 +154,27 @@ def test_a_command_does_not_outlive_its_step(tmp_path: Path, what: str) -> None:
     while process.exists() and time.monotonic() < end:
         time.sleep(0.02)
     assert not process.exists()
+
+
+def test_one_that_does_not_say_whether_it_runs_keeps_no_other_running_or_down(tmp_path: Path) -> None:
+    """As an LSB script says of a program that was killed."""
+
+    def one(name: str, unknown: int) -> Service:
+        runs = tmp_path / name
+        runs.touch()
+        status = ["sh", "-c", f"[ ! -e {runs}.killed ] || exit {unknown}; [ -e {runs} ] || exit 3"]
+        stop, start = ["rm", str(runs)], ["sh", "-c", f"touch {runs}; rm -f {runs}.killed"]
+        return service_of({"name": name, "kind": "command", "image": "", "status": status, "stop": stop, "start": start}, context)
+
+    context = Context(Engine(), str(tmp_path))
+    services = [one("worker", 1), one("web", 1)]
+    before = [{**each.look(), "restart_policy": ""} for each in services]
+    (tmp_path / "worker.killed").touch()
+    with pytest.raises(OperationError) as caught:
+        _services_run.stop(services, check_mode=True)
+    with pytest.raises(OperationError) as caught:
+        _services_run.stop(services)
+    assert caught.value.slug == "service-unknown"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["worker.killed"], "both were told to stop"
+    assert _services_run.start(services, before, None).keys() == {"worker", "web"}
+    assert [each.look()["running"] for each in services] == [True, True]
