@@ -170,11 +170,12 @@ def _jobs(stack: Stack, window: str) -> list[Job]:
 
 
 def require_idle(stack: Stack) -> None:
-    """No window is at work, whichever it is."""
-    names = os.listdir(stack.jobs) if os.path.isdir(stack.jobs) else []
+    """No window is at work, whichever it is: those that there were have left the jobs that watched them."""
+    names = sorted(os.listdir(stack.jobs)) if os.path.isdir(stack.jobs) else []
+    windows = [name.rpartition("-")[0] for name in names if name.rpartition("-")[2] in WATCHERS]
     jobs = [name for name in names if not set(WATCHERS) & set(name.split("-")) and Job(os.path.join(stack.jobs, name)).is_alive()]
-    steps = [f"process {pid}" for pid in _processes.holding(_path(stack))]
-    if busy := [*(f"job {name}" for name in sorted(jobs)), *steps]:
+    steps = _processes.holding(_path(stack)) + [pid for window in windows for pid in _processes.given(MARK, window)]
+    if busy := [*(f"job {name}" for name in jobs), *(f"process {pid}" for pid in steps)]:
         raise OperationError(
             "window-alive",
             f"A window may be under way on {stack}: {', '.join(busy)} is at work.",

@@ -299,6 +299,17 @@ class Site:
         options = ["-i", "inventories/demo", "--limit", self.stack.kind, "playbooks/maintenance.yml"]
         self._spawn([program, *options, "-e", f"@{self.variables(**more)}"], self.environ())
 
+    def acknowledge_until(self, place: str) -> None:
+        """Somebody acknowledges the window, and is slow."""
+        self.gates.open()
+        self.gates.shut(place)
+        program = str(Path(sys.executable).with_name("ansible-playbook"))
+        options = ["-i", "inventories/demo", "--limit", self.stack.kind, "playbooks/acknowledge.yml"]
+        extra = json.dumps({"demo_name": self.stack.name, "dbops_window": self.window})
+        self._spawn([program, *options, "-e", extra], self.environ())
+        until(lambda: self.gates.is_reached() or self.controller.poll() is not None, "the gate is reached")
+        assert self.gates.is_reached(), Path(self.log).read_text(encoding="utf-8")
+
     @contextmanager
     def runner_until(self, place: str) -> Iterator[Callable[[], None]]:
         """The same by ansible-runner; yields what cancels it."""
