@@ -76,7 +76,7 @@ services:
   elements: dict
 missed:
   description: Whose restart policy could not be put back, and why, in words.
-  returned: with O(state=kept)
+  returned: when O(state=kept)
   type: list
   elements: str
 """

@@ -29,7 +29,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack a
 
 from tests.integration.announce.alertmanager import Alertmanager
 from tests.integration.machine import faketime
-from tests.integration.plays import ROOT
+from tests.integration.plays import ROOT, Outcome
 from tests.integration.window.conftest import Stack
 from tests.integration.window.guarded import password, url
 from tests.integration.window.receiver import Receiver
@@ -299,6 +299,15 @@ class Site:
         options = ["-i", "inventories/demo", "--limit", self.stack.kind, "playbooks/maintenance.yml"]
         self._spawn([program, *options, "-e", f"@{self.variables(**more)}"], self.environ())
 
+    def of_redis(self) -> list[str]:
+        """Options of a playbook that is to know Redis."""
+        return ["-e", f"@{self._private('redis.json', {f'dbops_{key}': value for key, value in self.redis.items()})}"]
+
+    def acknowledge(self, window: str, *arguments: str) -> Outcome:
+        done = self.stack.play("acknowledge", *self.of_redis(), *arguments, dbops_window=window)
+        self.outputs.append(done.out)
+        return done
+
     def acknowledge_until(self, place: str) -> None:
         """Somebody acknowledges the window, and is slow."""
         self.gates.open()
@@ -306,7 +315,7 @@ class Site:
         program = str(Path(sys.executable).with_name("ansible-playbook"))
         options = ["-i", "inventories/demo", "--limit", self.stack.kind, "playbooks/acknowledge.yml"]
         extra = json.dumps({"demo_name": self.stack.name, "dbops_window": self.window})
-        self._spawn([program, *options, "-e", extra], self.environ())
+        self._spawn([program, *options, "-e", extra, *self.of_redis()], self.environ())
         until(lambda: self.gates.is_reached() or self.controller.poll() is not None, "the gate is reached")
         assert self.gates.is_reached(), Path(self.log).read_text(encoding="utf-8")
 

@@ -32,6 +32,13 @@ def start_backend(site: Site) -> None:
     subprocess.run(site.stack.state["backend"]["start"], check=True)
 
 
+def take_care(site: Site) -> None:
+    """What a person does who has seen what is in the database: the copy that is kept for him goes."""
+    site.writer.await_writes()
+    start_backend(site)
+    site.drop_copies()
+
+
 def test_acknowledged_while_somebody_recovers(site: Site) -> None:
     """Somebody recovers a failed window while another one acknowledges it, and clients write as soon as they can"""
     start(site.stack, fail(site))
@@ -39,8 +46,7 @@ def test_acknowledged_while_somebody_recovers(site: Site) -> None:
     assert "[window-attended]" in site.script("recover").stderr
     site.gates.open()
     assert "is acknowledged, the lock is free" in site.await_controller()
-    site.writer.await_writes()
-    start_backend(site)
+    take_care(site)
     site.expect_end("failed")
 
 
@@ -52,7 +58,7 @@ def test_recovered_while_somebody_acknowledges(site: Site) -> None:
     argv = [site.key.script, "recover", site.window]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={"PATH": os.defpath}) as recovery:
         until(site.gates.is_reached, "the services are being stopped")
-        outcome = site.stack.play("acknowledge", dbops_window=site.window)
+        outcome = site.acknowledge(site.window)
         site.gates.open()
         site.outputs.append(recovery.communicate()[0])
     assert "[window-not-failed]" in outcome.last_line, outcome.out
@@ -62,16 +68,15 @@ def test_recovered_while_somebody_acknowledges(site: Site) -> None:
 def test_acknowledged_while_postgres_is_gone(site: Site) -> None:
     """A failed window acknowledged while PostgreSQL is gone"""
     gone = fail(site)
-    outcome = site.stack.play("acknowledge", dbops_window=site.window)
+    outcome = site.acknowledge(site.window)
     assert "is acknowledged, the lock is free. PostgreSQL does not answer" in outcome.last_line, outcome.out
     assert site.ended()["warnings"][-1].endswith("acknowledge.yml -e dbops_window=lost opens it.")
     start(site.stack, gone)
     refused = site.stack.play("maintenance", dbops_operation="custom", dbops_tasks="/dev/null")
     assert "[door-shut]" in refused.last_line, refused.out
-    opened = site.stack.play("acknowledge", dbops_window="lost")
+    opened = site.acknowledge("lost")
     assert "is acknowledged, the lock is free" in opened.last_line, opened.out
-    site.writer.await_writes()
-    start_backend(site)
+    take_care(site)
 
 
 def test_the_journal_and_its_copy_damaged(site: Site) -> None:
@@ -82,15 +87,13 @@ def test_the_journal_and_its_copy_damaged(site: Site) -> None:
         path = Path(site.key.directory, name)
         path.write_text(path.read_text(encoding="utf-8")[:200], encoding="utf-8")
     assert "acknowledge.yml -e dbops_window=lost" in site.script("abort").stderr
-    refused = site.stack.play("acknowledge", dbops_window="lost")
+    refused = site.acknowledge("lost")
     assert "[window-alive]" in refused.last_line, refused.out
     site.gates.open()
-    until(lambda: "[window-alive]" not in site.stack.play("acknowledge", "--check", dbops_window="lost").out, "the operation has ended")
-    outcome = site.stack.play("acknowledge", dbops_window="lost")
+    until(lambda: "[window-alive]" not in site.acknowledge("lost", "--check").out, "the operation has ended")
+    outcome = site.acknowledge("lost")
     assert outcome.last_line.endswith("is acknowledged, the lock is free · next: Look at the services, and start them."), outcome.out
     assert len(list(Path(site.key.windows).glob("*-lost.*.unreadable"))) == 2
-    site.writer.await_writes()
-    start_backend(site)
-    # Nobody knows the rollback point any more, nor the silence, which ends ten minutes after the deadline.
-    site.drop_copies()
+    take_care(site)
+    # Nobody knows the silence any more, which ends ten minutes after the deadline.
     site.before["silences"] = site.look()["silences"]
