@@ -203,7 +203,7 @@ class Site:
         """A file of variables for the playbook, whose operation is the same."""
         command = {"argv": self.operation(OPERATION, after)}
         task = {"name": "Operate", "ansible.builtin.command": command, "changed_when": True, "no_log": True}
-        task["environment"] = {"WINDOW_URL": "{{ maintenance_window_pg_url }}", "REDISCLI_AUTH": "{{ dbops_redis_password }}"}
+        task["environment"] = {"WINDOW_URL": "{{ maintenance_window_pg_url }}"}
         tasks = self.directory / "tasks.yml"
         tasks.write_text(json.dumps([task]), encoding="utf-8")
         extra = {
@@ -434,9 +434,11 @@ class Site:
 
     @property
     def writing(self) -> str:
-        """A command that writes to Redis, as `expect_nothing_goes_on` sees."""
-        server = self.stack.state["redis"]
-        return f"{server['cli']} -p {server['port']} SET {LATE} 1"
+        """A command that writes to Redis, as `expect_nothing_goes_on` sees. Variables of a task stand in an argument vector."""
+        server, path = self.stack.state["redis"], self.directory / "redis.password"
+        path.touch(mode=0o600)
+        path.write_text(self.secrets[1], encoding="utf-8")
+        return f"REDISCLI_AUTH=$(cat {path}) {server['cli']} -p {server['port']} SET {LATE} 1"
 
     def expect_nothing_goes_on(self) -> None:
         """The window has ended; whoever of it may still wait at the gate is let go, and acts no more."""

@@ -201,8 +201,7 @@ class Controller:
         scheme, _, rest = self.settings["postgres"]["pg_url"].partition("://")
         url = f"{scheme}://{self.door['role']}:{self.password}@{rest.rpartition('@')[2]}"
         window = self.journal["id"]
-        given = {"DBOPS_WINDOW": window, "PGAPPNAME": f"amanat.dbops {window} operation"}
-        given.update(WINDOW_URL=url, REDISCLI_AUTH=self.redis.get("redis_password", ""))
+        given = {"DBOPS_WINDOW": window, "PGAPPNAME": f"amanat.dbops {window} operation", "WINDOW_URL": url}
         done = subprocess.run(self.settings["operation"], env={**os.environ, **given}, capture_output=True, text=True, check=False)
         if done.returncode:
             raise Failed({"slug": "step-failed", "message": done.stderr, "state": "", "next": "Read it."})

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from .census import at_work
 from .servers import POSTGRES, Gone, kill, start
 from .site import Site, until
 
@@ -95,5 +96,6 @@ def test_the_journal_and_its_copy_damaged(site: Site) -> None:
     assert outcome.last_line.endswith("is acknowledged, the lock is free · next: Look at the services, and start them."), outcome.out
     assert len(list(Path(site.key.windows).glob("*-lost.*.unreadable"))) == 2
     take_care(site)
+    until(lambda: not at_work(Path(site.key.directory)), "the switch has seen that the window has ended")
     # Nobody knows the silence any more, which ends ten minutes after the deadline.
     site.before["silences"] = site.look()["silences"]
