@@ -94,7 +94,7 @@ class Interrupted(Undo):
         if self.guarded:
             self.door.lock_out()
             also = _quiet.sessions_of(self.door, session_name(self.server.database, self.moment))
-        _quiet.end_window_sessions(elsewhere, self.journal["id"], also)
+        _quiet.end_window_sessions(elsewhere, self.server.database, self.journal["id"], also)
 
     def return_has_begun(self) -> bool:
         """The database has returned, or is about to: what the window brought does not fit it, and must not be started again."""

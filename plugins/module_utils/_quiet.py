@@ -62,11 +62,12 @@ def end_containers(engine: Engine, window: str) -> None:
         time.sleep(_POLL)
 
 
-def end_window_sessions(elsewhere: Server, window: str, also: str = "false") -> None:
+def end_window_sessions(elsewhere: Server, database: str, window: str, also: str = "false") -> None:
     """What the window's own programs left behind in the server. also: a condition on pg_stat_activity for further ones."""
-    names = [f"amanat.dbops {window}%", f"{SESSIONS}%"]
-    theirs = " OR ".join(f"application_name LIKE {quote_literal(name)}" for name in names)
-    if left := end_sessions(elsewhere, f"({theirs} OR {also})"):
+    # A session that migrates does not say of which window it is, and another stack may be migrating a database of the same server.
+    migrating = f"application_name LIKE {quote_literal(f'{SESSIONS}%')} AND datname = {quote_literal(database)}"
+    named = f"application_name LIKE {quote_literal(f'amanat.dbops {window}%')}"
+    if left := end_sessions(elsewhere, f"({named} OR {migrating} OR {also})"):
         raise OperationError(
             "database-in-use",
             f"{left} of the window's own sessions do not end.",

@@ -14,6 +14,7 @@ from typing import Any, Callable
 from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _private, _undo, _window
 from ansible_collections.amanat.dbops.plugins.module_utils._files import make_private_directory
 from ansible_collections.amanat.dbops.plugins.module_utils._interrupted import Interrupted
+from ansible_collections.amanat.dbops.plugins.module_utils._migration_lock import SESSIONS
 from ansible_collections.amanat.dbops.plugins.module_utils._rollback import session_name
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 
@@ -36,14 +37,14 @@ def session(server: Postgres, application: str, user: str, password: str, databa
             client.kill()
 
 
-def ending(caller: Caller, database: str) -> Any:
+def ending(caller: Caller, database: str, operation: str = "custom", *, guarded: bool = True) -> Any:
     """Whoever ends a window in mid-operation."""
     stack = Stack.parse(caller.arguments(database)["stack"], str(caller.directory / "state"))
     make_private_directory(stack.directory)
     _private.write(stack, {"pg_url": caller.server.url(database), "login_user": "", "login_password": ""})
     undo = {"engine": {}, "postgres_container": caller.server.container, "postgres_bin_dir": "", "services": [], "redis": {}}
-    record = {"undo": {**undo, "guarded": True, "moment": MOMENT.strftime(_undo.MOMENT)}, "phase": "operated"}
-    journal = {**_window.new("w1", str(stack), "custom", {}, 60, "", MOMENT, _clock.read(), {}), **record}
+    record = {"undo": {**undo, "guarded": guarded, "moment": MOMENT.strftime(_undo.MOMENT)}, "phase": "operated"}
+    journal = {**_window.new("w1", str(stack), operation, {}, 60, "", MOMENT, _clock.read(), {}), **record}
     return Interrupted(stack, journal)
 
 
@@ -73,3 +74,15 @@ def test_what_goes_on_in_the_server_is_ended_before_anybody_judges(
             postgres.sql("postgres", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{elsewhere}'")
     finally:
         caller.run("postgres_door", database, backup_dir=None, state="open")
+
+
+def test_a_migration_that_goes_on_is_ended_and_none_of_a_stack_beside(
+    caller: Caller, postgres: Postgres, make_database: Callable[..., str]
+) -> None:
+    database, other = make_database(), make_database()
+    ours, theirs = f"{SESSIONS}0123", f"{SESSIONS}4567"
+    with session(postgres, ours, USER, PASSWORD, database), session(postgres, theirs, USER, PASSWORD, other):
+        ending(caller, database, "migrate", guarded=False).make_quiet()
+        left = f"SELECT application_name FROM pg_stat_activity WHERE application_name LIKE '{SESSIONS}%'"
+        assert postgres.sql("postgres", left) == theirs
+        postgres.sql("postgres", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{theirs}'")
