@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Callable
 
-from . import _journal, _processes, _window
+from . import _clock, _journal, _processes, _window
 from ._errors import OperationError
 from ._job import GRACE, Job
 from ._stack import Stack
@@ -187,6 +187,14 @@ def require_idle(stack: Stack) -> None:
 def _end_jobs(stack: Stack, window: str) -> None:
     for job in _jobs(stack, window):
         job.end()
+
+
+def advice(stack: Stack, journal: _window.Journal) -> str:
+    """What whoever meets this window types next; "" where there is none."""
+    if not journal:
+        return ""
+    over = _window.rest(journal, _clock.read()) < 0
+    return _window.advice(journal, over=over, busy=bool(over and at_work(stack, journal["id"])))
 
 
 def at_work(stack: Stack, window: str) -> list[str]:

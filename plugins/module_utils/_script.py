@@ -160,7 +160,7 @@ def _end(stack: Stack, window: str, told: _recovery.Told, due: Callable[[_window
 def _status(stack: Stack) -> int:
     journal = _journal.read(stack.journal)
     if journal:
-        print(f"{_window.describe(journal)}; its time ends {journal['deadline']}")
+        print(f"{_window.describe(journal)}; its time ends {journal['deadline']}\nnext: {_fence.advice(stack, journal)}")
         return 0
     last = _journal.last(stack)
     print(f"no window is open on {stack}" + (f"; the last one: {_window.describe(last)}" if last else ""))

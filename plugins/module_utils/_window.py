@@ -332,8 +332,19 @@ def known(journal: Journal) -> OperationError:
     )
 
 
-def refusal(journal: Journal) -> OperationError:
-    """Why no window can be opened while this journal holds the lock."""
+def advice(journal: Journal, *, over: bool, busy: bool) -> str:
+    """What whoever meets a window that has not ended types next. over: its time is; busy: something of it is at work."""
+    if journal["state"] == "failed":
+        return f"Read its report, then: ansible-playbook playbooks/acknowledge.yml -e dbops_window={journal['id']}"
+    if not over:
+        return f"Wait for it; its time ends {journal['deadline']}."
+    verb = "abort" if busy else "recover"
+    wait = "Its time is over, and it is still at work. Wait for it, or end it" if busy else "Nobody brings it to its end. Do that"
+    return f"{wait}: ansible-playbook playbooks/{verb}.yml -e dbops_window={journal['id']}"
+
+
+def refusal(journal: Journal, following: str = "") -> OperationError:
+    """Why no window can be opened while this journal holds the lock. following: what to do about it, as `advice` says it."""
     if not journal:
         return OperationError(
             "window-open", "Another window held the lock until a moment ago.", "This run changed nothing.", "Run it again."
@@ -343,11 +354,6 @@ def refusal(journal: Journal) -> OperationError:
             "window-failed",
             f"The last window failed and nobody has acknowledged it: {describe(journal)}.",
             (journal.get("error") or {}).get("state") or "The journal says what is true.",
-            f"Read its report, then: ansible-playbook playbooks/acknowledge.yml -e dbops_window={journal['id']}",
+            following,
         )
-    return OperationError(
-        "window-open",
-        f"Another window holds the lock: {describe(journal)}.",
-        "This run changed nothing.",
-        "Wait for it, or look at it: ansible-playbook playbooks/status.yml",
-    )
+    return OperationError("window-open", f"Another window holds the lock: {describe(journal)}.", "This run changed nothing.", following)

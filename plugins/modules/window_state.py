@@ -116,6 +116,10 @@ last:
   description: The journal of the window that ended last; empty where there was none.
   returned: when O(state=show)
   type: dict
+advice:
+  description: What to type next about the window that holds the lock; empty where none does.
+  returned: when O(state=show)
+  type: str
 """
 
 import contextlib
@@ -166,7 +170,7 @@ def _open(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
     if module.check_mode:
         held = _journal.read(stack.journal)
         if held and _journal.path_of(stack, held) == stack.journal:
-            raise _window.refusal(held)
+            raise _window.refusal(held, _fence.advice(stack, held))
     else:
         with _journal.alone(stack):
             _create(stack, journal, params["private"])
@@ -179,7 +183,8 @@ def _open(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
 def _create(stack: Stack, journal: Journal, private: dict[str, Any]) -> None:
     """Whoever finds the journal finds what brings the window to its end; until something is stopped that needs no secrets."""
     if os.path.exists(stack.journal):
-        raise _window.refusal(_journal.read(stack.journal))
+        held = _journal.read(stack.journal)
+        raise _window.refusal(held, _fence.advice(stack, held))
     make_private_directory(stack.windows)
     _script.install(stack)
     try:
@@ -297,7 +302,9 @@ def _end(module: AnsibleModule, stack: Stack, how: Callable[[Journal], Journal])
 
 
 def _show(_module: AnsibleModule, stack: Stack, _now: datetime) -> dict[str, Any]:
-    return {"changed": False, "journal": _journal.read(stack.journal), "path": stack.journal, "last": _journal.last(stack)}
+    journal = _journal.read(stack.journal)
+    known = {"journal": journal, "path": stack.journal, "last": _journal.last(stack)}
+    return {"changed": False, **known, "advice": _fence.advice(stack, journal)}
 
 
 _ACTIONS = {

@@ -171,6 +171,7 @@ def test_a_second_window_is_told_who_and_since_when(embedded: Stack, tmp_path: P
     assert f"refused: [window-open] Another window holds the lock: window {journal['id']} (custom)" in second.last_line
     assert f"opened {journal['opened']} by" in second.last_line
     assert f"window {journal['id']} (custom) is open in phase operated" in status.last_line
+    assert status.last_line.endswith(f"next: Wait for it; its time ends {journal['deadline']}.")
     assert outcomes[0].code == 0, outcomes[0].out
     assert "no window is open" in embedded.play("status").last_line
 

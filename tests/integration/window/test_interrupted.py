@@ -94,6 +94,8 @@ def test_a_killed_window_is_aborted_and_its_operation_undone(embedded: Stack, tm
         assert extended.code == 0, extended.out
         refused = embedded.play("recover", dbops_window=journal["id"])
         assert "[window-alive]" in refused.last_line, refused.out
+        longer = embedded.play("extend", "--check", dbops_window=journal["id"], dbops_minutes=30)
+        assert f"ok: check mode, window {journal['id']} would have 30 minutes more" in longer.last_line, longer.out
         foreseen = embedded.play("abort", "--check", dbops_window=journal["id"])
         assert "would end as rolled_back" in foreseen.last_line, foreseen.out
         assert goes_on(tmp_path)

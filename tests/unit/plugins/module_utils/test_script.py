@@ -68,6 +68,14 @@ def test_it_runs_on_a_bare_python(stack: Stack, version: tuple[int, int]) -> Non
     assert "window w1 (none) on production/shop, open in phase opened" in some.stdout
 
 
+def test_its_status_says_how_a_window_is_ended_that_nobody_ends(stack: Stack) -> None:
+    """Before the stop no switch is armed: whoever looks has to be told."""
+    open_window(stack, age=3700)
+    assert "next: Nobody brings it to its end. Do that: ansible-playbook playbooks/recover.yml" in script(stack, "status").stdout
+    with _fence.held(stack, "w1/1"):
+        assert "playbooks/abort.yml -e dbops_window=w1" in script(stack, "status").stdout
+
+
 @pytest.mark.parametrize("verb", ["recover", "abort"])
 def test_a_window_that_has_ended_is_left_as_it_is(stack: Stack, verb: str) -> None:
     open_window(stack)

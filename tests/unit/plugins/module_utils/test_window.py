@@ -266,10 +266,23 @@ def test_a_second_window_is_told_who_and_since_when() -> None:
 
 
 def test_a_failed_window_has_to_be_acknowledged_by_its_id() -> None:
-    refusal = _window.refusal(_window.close(at("started"), "failed", NOW, {"error": {"message": "x", "state": "The old data is served."}}))
+    failed = _window.close(at("started"), "failed", NOW, {"error": {"message": "x", "state": "The old data is served."}})
+    refusal = _window.refusal(failed, _window.advice(failed, over=True, busy=False))
     assert (refusal.slug, refusal.state) == ("window-failed", "The old data is served.")
-    assert "dbops_window=w1" in refusal.next_step
+    assert refusal.next_step == "Read its report, then: ansible-playbook playbooks/acknowledge.yml -e dbops_window=w1"
     assert _window.refusal(ended("failed")).state, "nobody has said what is true, and the refusal still says something"
+
+
+@pytest.mark.parametrize(
+    ("over", "busy", "end"),
+    [
+        (False, False, "Wait for it; its time ends 2026-11-22T18:01:02.345Z."),
+        (True, False, ": ansible-playbook playbooks/recover.yml -e dbops_window=w1"),
+        (True, True, ": ansible-playbook playbooks/abort.yml -e dbops_window=w1"),
+    ],
+)
+def test_nobody_is_told_to_wait_for_a_window_that_nobody_ends(over: bool, busy: bool, end: str) -> None:
+    assert _window.advice(opened(), over=over, busy=busy).endswith(end)
 
 
 def test_a_window_that_ended_meanwhile_is_no_crash() -> None:

@@ -167,6 +167,16 @@ def test_a_second_window_is_refused(target: Target, window: str) -> None:
     told = target.refused("open", "window-open")
     assert f"window {window} (none) on production/nickapp, open in phase opened" in told["msg"]
     assert "by mo from laptop" in told["msg"]
+    deadline = _journal.read(str(target.journal))["deadline"]
+    assert told["next_step"] == target.call("show")["advice"] == f"Wait for it; its time ends {deadline}."
+
+
+def test_an_overdue_window_that_nobody_ends_is_recovered_first(target: Target, window: str) -> None:
+    stack = Stack.parse("production/nickapp", str(target.state))
+    _journal.change(stack, window, lambda held: {**held, "clock": {**held["clock"], "seconds": held["clock"]["seconds"] - 3700}})
+    told = target.refused("open", "window-open")
+    assert told["next_step"] == target.call("show")["advice"]
+    assert told["next_step"].endswith(f"ansible-playbook playbooks/recover.yml -e dbops_window={window}")
 
 
 @pytest.mark.parametrize(
