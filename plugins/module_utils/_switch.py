@@ -19,6 +19,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Mapping
 
 from . import _clock, _journal, _window
 from ._command import Command, run
@@ -44,7 +45,7 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot
-ExecStart="{python}" "{script}" switch
+{environment}ExecStart="{python}" "{script}" switch
 TimeoutStartSec=infinity
 Restart=on-failure
 RestartSec={again:.0f}
@@ -65,6 +66,18 @@ Unit={name}.service
 [Install]
 WantedBy=timers.target
 """
+
+
+# How what a window calls is found: its services' and hooks' commands, and the engine. A unit would have systemd's own. The file is
+# readable by everybody, so nothing else of an environment goes into it.
+_VARIABLES = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "CONTAINER_HOST")
+
+
+def _environment(variables: Mapping[str, str]) -> str:
+    """Lines of a unit by which it has them, quoted as systemd.syntax(7) wants it; `%` would begin a specifier."""
+    quoted = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "%": "%%"}
+    known = {name: "".join(quoted.get(each, each) for each in variables[name]) for name in _VARIABLES if variables.get(name)}
+    return "".join(f'Environment="{name}={value}"\n' for name, value in known.items())
 
 
 def kind() -> str:
@@ -104,7 +117,8 @@ def arm(stack: Stack, window: str, seconds: float, units: list[str]) -> str:
         raise _failed(f"{stack.script} does not run: {tried.reason}", "Correct what it says: without it nobody would start them again.")
     if kind() == "systemd":
         _write_timer(stack, seconds)
-        service = _SERVICE.format(stack=stack, python=sys.executable, script=stack.script, units=" ".join(map(_named, units)), again=_AGAIN)
+        known = {"python": sys.executable, "script": stack.script, "environment": _environment(os.environ)}
+        service = _SERVICE.format(stack=stack, units=" ".join(map(_named, units)), again=_AGAIN, **known)
         write_text(os.path.join(_UNITS, f"{_name(stack)}.service"), service, 0o644)
         _systemctl("daemon-reload")
         _systemctl("enable", "--quiet", f"{_name(stack)}.service")

@@ -24,6 +24,11 @@ NAME = "window-systemd"
 UNIT = "[Service]\nExecStart=/bin/sleep infinity\n"
 SERVICE = {"name": "worker", "kind": "systemd", "unit": "worker.service"}
 
+# A service of commands that only the path of whoever opens the window leads to.
+SITE_PATH = "/opt/site/bin"
+SITE = "#!/bin/sh\ncase $1 in start) touch $0.runs ;; stop) rm -f $0.runs ;; status) test -e $0.runs || exit 3 ;; esac\n"
+COMMANDS = {"name": "site", "kind": "command", **{verb: ["site", verb] for verb in ("start", "stop", "status")}}
+
 
 def inside(*argv: str, stdin: str = "", target: str = NAME) -> str:
     return engine("exec", "-i", target, *argv, stdin=stdin)
@@ -77,11 +82,14 @@ def test_a_machine_that_is_started_anew_ends_its_window_before_the_unit_runs() -
     """The unit would be started with the machine. It waits for the switch, which starts it itself, on what it has found."""
     worker = "[Service]\nExecStart=/usr/bin/python3 -m http.server 8099\n[Install]\nWantedBy=multi-user.target\n"
     health = {"url": "http://127.0.0.1:8099/", "timeout": 30, "successes": 1}
-    undo = {"engine": {"binary": "docker", "socket": ""}, "postgres_container": "", "postgres_bin_dir": "", "services": [SERVICE]}
-    before = {"name": "worker", "kind": "systemd", "running_before": True, "release_before": "", "image_before": "", "restart_policy": ""}
-    record = {"services": [before], "images": {}, "undo": {**undo, "guarded": False, "moment": "", "redis": {}, "health": health}}
-    with at_work("window-systemd-boot") as name:
+    undo = {"engine": {"binary": "docker", "socket": ""}, "postgres_container": "", "postgres_bin_dir": "", "services": [SERVICE, COMMANDS]}
+    ran = {"running_before": True, "release_before": "", "image_before": "", "restart_policy": ""}
+    before = [{"name": each["name"], "kind": each["kind"], **ran} for each in (SERVICE, COMMANDS)]
+    record = {"services": before, "images": {}, "undo": {**undo, "guarded": False, "moment": "", "redis": {}, "health": health}}
+    with at_work("window-systemd-boot", "--env", f"PATH={SITE_PATH}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") as name:
         inside("sh", "-c", "cat > /etc/systemd/system/worker.service", stdin=worker, target=name)
+        inside("sh", "-c", f"mkdir -p {SITE_PATH} && cat > {SITE_PATH}/site && chmod +x {SITE_PATH}/site", stdin=SITE, target=name)
+        inside("site", "start", target=name)
         inside("systemctl", "enable", "--now", "worker.service", target=name)
         window = module("window_state", target=name, state="open", operation="none", record=record)["journal"]["id"]
         for phase in ("backed_up", "stopped"):
@@ -89,12 +97,14 @@ def test_a_machine_that_is_started_anew_ends_its_window_before_the_unit_runs() -
         service = inside("cat", "/etc/systemd/system/dbops-window-development-x.service", target=name)
         assert "Before=worker.service" in service
         inside("systemctl", "stop", "worker.service", target=name)
+        inside("site", "stop", target=name)
         engine("restart", name)
         ended = f"/var/lib/dbops/development/x/windows/{window}.json"
         inside("timeout", "120", "sh", "-c", f"until [ -e {ended} ]; do sleep 0.2; done", target=name)
         journal = json.loads(inside("cat", ended, target=name))
         assert (journal["state"], journal["going"]) == ("rolled_back", "start_again"), journal
         assert inside("systemctl", "is-active", "worker.service", target=name) == "active"
+        inside("site", "status", target=name)
         inside("timeout", "60", "sh", "-c", "while ls /etc/systemd/system | grep -q dbops; do sleep 0.2; done", target=name)
 
 

@@ -82,6 +82,12 @@ def test_it_is_not_armed_where_its_script_does_not_run(stack: Stack) -> None:
     assert (caught.value.slug, caught.value.state) == ("switch-failed", "Nothing was stopped.")
 
 
+def test_its_unit_finds_what_was_found_when_it_was_armed() -> None:
+    variables = {"PATH": '/opt/100% \\ "x":/usr/bin', "HOME": "/root", "DOCKER_HOST": "", "PGPASSWORD": "S3cret"}
+    lines = 'Environment="PATH=/opt/100%% \\\\ \\"x\\":/usr/bin"\nEnvironment="HOME=/root"\n'
+    assert _switch._environment(variables) == lines
+
+
 def test_the_script_need_not_be_executable(stack: Stack) -> None:
     Path(stack.script).chmod(0o600)
     kind = _switch.arm(stack, "w1", 3600, []) if _switch.kind() == "process" else "process"
