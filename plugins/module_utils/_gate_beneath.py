@@ -9,8 +9,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Callable, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable, NamedTuple
 
 from . import _log_kinds
 from ._errors import OperationError
@@ -30,11 +30,21 @@ class Flaw(NamedTuple):
 
 @dataclass(frozen=True)
 class Beneath:
-    """Each server is reached when it is its turn, so that one that cannot be is a flaw like any other. None: there is none."""
+    """Each server is reached when it is its turn, so that one that cannot be is a flaw like any other. None: there is none.
+
+    secrets: what is logged in with, which no log has to repeat; the same before the window and after it, see `secrets_of`.
+    """
 
     postgres: Callable[[], Server] | None = None
     redis: Callable[[], Redis] | None = None
     services: Sequence[Service] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def secrets_of(known: Mapping[str, Any]) -> dict[str, str]:
+    """Of the options of a module, or of what the target was left for the window."""
+    names = ("pg_url", "login_password", "redis_url", "redis_password")
+    return {name: str(known[name]) for name in names if known.get(name)}
 
 
 def flaws(beneath: Beneath, tables: Sequence[str], timeout: float) -> Iterator[Flaw]:
@@ -85,7 +95,7 @@ def _of_redis(redis: Redis, timeout: float) -> Iterator[Flaw]:
 
 def kinds_of(beneath: Beneath, timeout: float) -> dict[str, list[str]]:
     """The kinds of errors that each service has logged since it was started. Whose log cannot be read has none."""
-    return {service.name: _log_kinds.kinds(_log(service, timeout)) for service in beneath.services}
+    return {service.name: _log_kinds.kinds(_log(service, timeout), beneath.secrets) for service in beneath.services}
 
 
 def _log(service: Service, timeout: float) -> str:

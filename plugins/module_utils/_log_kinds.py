@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from ._command import without_rows
+from ._seed_env import without_secrets
 
 LONGEST = 160  # characters of a kind: it is read by people, and kept in the journal
+_READ = 4000  # characters of a line; what it is about stands before that
 MOST = 200  # kinds; a log that is nothing but errors needs no more to be told from another
 
 # Levels as the loggers in wide use write them: numbers of pino and bunyan, words of winston, zap, logback, syslog.
@@ -24,20 +27,31 @@ _SEVERE_WORDS = frozenset({"error", "err", "fatal", "critical", "crit", "panic",
 _LEVEL_KEYS = ("level", "severity", "lvl", "log.level")
 _MESSAGE_KEYS = ("msg", "message", "event", "error", "err")
 
-# A line of text is an error where it says so at its head, in capitals, as a level or as the name of a class.
-_SEVERE_LINE = re.compile(
-    r"\b(?:ERROR|FATAL|CRITICAL|PANIC|SEVERE|EMERG)\b"
-    r"|\b(?:level|severity|lvl)=\"?(?:error|fatal|critical|panic)\b"
-    r"|\[(?:error|fatal|critical|emerg|alert|crit)\]"
-    r"|\b(?:[A-Z]\w*)?(?:Error|Exception)\b(?=[:\s\[(]|$)"
+_OTHER_WORDS = frozenset({"trace", "debug", "info", "notice", "log", "warn", "warning"})
+
+# A line of text says at its head what it is: by a level, in capitals, in brackets or named as one, among its first words. Where none of
+# them is a level, it is an error by the name of a class of errors that it begins with, or that has a name of its own.
+_HEAD = 8  # words: time, host, process and logger may stand before the level
+_LEVEL = re.compile(r"(?P<open>[\[(<|]*)(?:(?P<key>level|severity|lvl)=\"?)?(?P<level>[A-Za-z]+)\"?(?P<close>[\])>|]*)(?P<end>:?)")
+_CLASS = re.compile(
+    r"\b[A-Z]\w+(?:Error|Exception)\b(?=[:\s\[(]|$)"
+    r"|(?:^|[(\[:]\s*|\b[Uu]n(?:caught|handled)\s+|^Caused by:\s+)(?:Error|Exception)\b(?=[:\[(]|$)"
+    r"|^Exception in thread\b"
     r"|\b[Uu]n(?:caught|handled)\b"
-    r"|^(?:error|fatal|panic):"
 )
+_HANDLER = re.compile(r"\b(?:Error|[Ee]xception|[Rr]ejection)s? handlers?\b")
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_KEY = r"password|passwd|passphrase|secret|token|credential|api[_-]?key|private[_-]?key"
+# Whatever the key of a secret is called, and in a URL until the last `@`: a password that nobody encoded may have some itself.
+_SECRETS = (
+    (re.compile(r"://\S*@"), "://…@"),
+    (re.compile(r"(?i)(\b(?:\w*authorization|[\w-]*cookie)[\"']?\s*[:=]\s*).+"), r"\1…"),
+    (re.compile(rf"(?i)((?:\b[\w.-]{{0,40}}(?:{_KEY})\w*|\bpwd?|\bpass)[\"']?\s*[:=]\s*)(?:\"[^\"]*\"|'[^']*'|\S+)"), r"\1…"),
+    (re.compile(rf"(?i)(\w[_-](?:{_KEY})|(?-i:[a-z](?:Password|Secret|Token)))\s+\S+"), r"\1 …"),
+    (re.compile(r"(\s(?:-a|-p|--pass\w*))\s+\S+"), r"\1 …"),
+)
 _WITHOUT = (
-    (re.compile(r"://[^\s/@]*@"), "://…@"),
-    (re.compile(r"(?i)\b((?:password|passwd|secret|token|authorization|api[_-]?key)\b[\"']?\s*[:=]\s*)(?:bearer\s+)?\S+"), r"\1…"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "#"),
     (re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`"), '"…"'),
     (re.compile(r"\b[\w.+-]+@[\w-]+\.[\w.]+\b"), "…@…"),
@@ -47,13 +61,24 @@ _WITHOUT = (
 )
 
 
-def kinds(text: str) -> list[str]:
-    """Each kind of error in a log once, as they come."""
+def clean(text: str, secrets: Mapping[str, str] = MappingProxyType({})) -> str:
+    """A text of the application's without its colours, without rows of tables, and without what is or looks like a secret.
+
+    secrets: what the window itself logs in with, by names that say so.
+    """
+    text = without_rows(without_secrets(_COLOURS.sub("", text), dict(secrets)))
+    for pattern, instead in _SECRETS:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def kinds(text: str, secrets: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """Each kind of error in a log once, as they come. secrets: as for `clean`."""
     found: dict[str, None] = {}
     for line in text.splitlines():
         said = _error(_COLOURS.sub("", line).strip())
         if said and len(found) < MOST:
-            found[_normal(said)] = None
+            found[_normal(clean(_cut(said), secrets))] = None
     return list(found)
 
 
@@ -70,7 +95,23 @@ def _error(line: str) -> str:
             return _of_record(json.loads(line))
         except ValueError:
             pass  # text that begins like JSON, or a line that was cut off
-    return line if _SEVERE_LINE.search(line) else ""
+    level = _level(line)
+    severe = level in _SEVERE_WORDS if level else bool(_CLASS.search(line)) and not _HANDLER.search(line)
+    return line if severe else ""
+
+
+def _level(line: str) -> str:
+    """The first word at the head of a line that is a level; "" where there is none. A count, `0 ERROR`, is none."""
+    before = ""
+    for place, word in enumerate(line.split(None, _HEAD)[:_HEAD]):
+        match = _LEVEL.fullmatch(word)
+        if match and before not in ("0", "no"):
+            level = match["level"].lower()
+            boxed = match["key"] or (match["open"] and match["close"]) or (place == 0 and match["end"])
+            if level in _SEVERE_WORDS | _OTHER_WORDS and (boxed or match["level"].isupper()):
+                return level
+        before = word
+    return ""
 
 
 def _of_record(record: dict[str, Any]) -> str:
@@ -89,8 +130,13 @@ def _words(value: Any) -> str:
     return str(value)
 
 
+def _cut(said: str) -> str:
+    """Between two words: of a secret there must not be a half."""
+    return said if len(said) <= _READ else said[:_READ].rpartition(" ")[0]
+
+
 def _normal(said: str) -> str:
-    said = without_rows(said).split("\n", 1)[0]
+    said = said.split("\n", 1)[0]
     for pattern, instead in _WITHOUT:
         said = pattern.sub(instead, said)
     return said.strip()[:LONGEST]

@@ -15,7 +15,7 @@ from typing import Any
 
 from . import _hook, _private, _window
 from ._door_run import Door
-from ._gate_beneath import Beneath
+from ._gate_beneath import Beneath, secrets_of
 from ._pg_url import PgUrl
 from ._place import Engine, Place
 from ._psql import server_at
@@ -113,7 +113,8 @@ class Undo:
         """What the health gate looks at besides the application."""
         server = self.undo.get("redis_server")
         redis = (lambda: redis_at(self.stack, Engine(**self.undo["engine"]), server, self.secrets)) if server else None
-        return Beneath(lambda: self.server, redis, [each for each in self.services if self.should_run(each.name)])
+        running = [each for each in self.services if self.should_run(each.name)]
+        return Beneath(lambda: self.server, redis, running, secrets_of(_private.find(self.stack)))
 
     @property
     def moment(self) -> datetime:

@@ -182,7 +182,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils._gate import Gate
-from ansible_collections.amanat.dbops.plugins.module_utils._gate_beneath import Beneath, Flaw
+from ansible_collections.amanat.dbops.plugins.module_utils._gate_beneath import Beneath, Flaw, secrets_of
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     POSTGRES_OPTIONS,
     REDIS_OPTIONS,
@@ -227,6 +227,7 @@ def _beneath(module: AnsibleModule) -> Beneath:
         postgres=(lambda: server_of(module)) if params["pg_url"] else None,
         redis=(lambda: _redis(module)) if params["redis_container"] or params["redis_url"] else None,
         services=services_of(params["services"], context) if params["services"] else [],
+        secrets=secrets_of(params),
     )
 
 

@@ -27,6 +27,14 @@ from hypothesis import strategies as st
         ("nginx: [error] 12#12: *3 connect() failed", "nginx: [error] ###: *# connect() failed"),
         ("level=error msg=lost", "level=error msg=lost"),
         ("Unhandled promise rejection", "Unhandled promise rejection"),
+        ("2026-11-22 17:01:02,123 - shop.db - ERROR - lost", "# - shop.db - ERROR - lost"),
+        ("2026-11-22 17:01:02.123 UTC [12] FATAL:  no pg_hba.conf entry", "# UTC [#] FATAL: no pg_hba.conf entry"),
+        ("E, [2026-11-22T17:01:02 #12] ERROR -- : lost", "E, [# ##] ERROR -- : lost"),
+        ("time=17:01 level=error msg=lost", "time=#:# level=error msg=lost"),
+        ("error: relation is not there", "error: relation is not there"),
+        ("Uncaught Error: lost", "Uncaught Error: lost"),
+        ("query failed with DatabaseError: lost", "query failed with DatabaseError: lost"),
+        ('Exception in thread "main" java.lang.Exception: lost', 'Exception in thread "…" java.lang.Exception: lost'),
     ],
 )
 def test_an_error_has_a_kind(line: str, kind: str) -> None:
@@ -45,6 +53,15 @@ def test_an_error_has_a_kind(line: str, kind: str) -> None:
         "0 errors, 3 warnings",
         "    at Object.<anonymous> (/app/dist/server.js:10:3)",
         '{"level":50,"msg":"cut o',
+        "INFO 0 ERROR, 0 FATAL found",
+        "tests: 0 ERROR 0 FATAL",
+        "no Error: all fine",
+        "Registered Exception handler",
+        "retry on Error",
+        "info: uncaught exception handler installed",
+        "uncaught exception handler installed",
+        "ErrorBoundary mounted",
+        "2026-11-22T17:01:02Z WARN TimeoutError: will try again",
     ],
 )
 def test_what_is_no_error_has_none(line: str) -> None:
@@ -76,10 +93,28 @@ def test_the_same_error_of_another_moment_is_the_same_kind(one: str, other: str)
         'Error: {"token": "S3cret"}',
         "ERROR:  duplicate key value\nDETAIL:  Key (email)=(S3cret) already exists.",
         "Error: token S3cretS3cretS3cretS3cret",
+        "ERROR invalid REDIS_PASSWORD=S3cret given",
+        "Error: PGPASSWORD=S3cret rejected",
+        "ERROR connect postgres://app:p@ss/S3cret@db/amanat failed",
+        "Error: getaddrinfo ENOTFOUND redis://:a/S3cret@redis",
+        "ERROR accessToken: S3cret",
+        '{"level":50,"msg":"cannot log in","error":{"message":"WRONGPASS for redis://:S3cret@redis:6379"}}',
+        '{"level":"error","msg":"db_password S3cret refused"}',
+        "ERROR login user=amanat pw=S3cret",
+        "ERROR Cookie: theme=dark; sid=S3cret",
+        "ERROR Authorization: Basic S3cret",
+        "Error: argv: redis-cli -a S3cret",
+        'ERROR client_secret: "two words S3cret"',
     ],
 )
 def test_no_secret_and_no_row_is_in_a_kind(secret: str) -> None:
     assert "S3cret" not in "".join(_log_kinds.kinds(secret))
+
+
+def test_what_the_window_logs_in_with_is_in_no_kind_however_it_stands_there() -> None:
+    secrets = {"pg_url": "postgres://app:hunter%23%3F@db/shop", "redis_password": "correct horse"}
+    (kind,) = _log_kinds.kinds("ERROR hunter#? and hunter%23%3F and correct horse are wrong", secrets)
+    assert kind == "ERROR *** and *** and *** are wrong"
 
 
 def test_a_new_kind_is_told_unless_it_is_ignored() -> None:
