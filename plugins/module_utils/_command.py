@@ -9,11 +9,13 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import re
 import signal
 import subprocess
 import tempfile
+import threading
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -121,6 +123,26 @@ def run(
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         return Answer(process.returncode, _text(out, encoding), _text(err, encoding))
+
+
+_LINE = 1 << 16  # bytes of a line that are read at once; what is longer counts as several
+
+
+def first_lines(command: Command, lines: int, timeout: float) -> str:
+    """What a program says first, to whichever stream. It is ended when that is enough, or when `timeout` seconds are over."""
+    try:
+        process = _start(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    except OSError:
+        return ""
+    timer = threading.Timer(timeout, process.kill)
+    timer.start()
+    with process:
+        try:
+            said = iter(lambda: process.stdout.readline(_LINE), b"")
+            return b"".join(itertools.islice(said, lines)).decode("utf-8", "replace")
+        finally:
+            process.kill()
+            timer.cancel()
 
 
 def _text(stream: IO[bytes], encoding: str) -> str:

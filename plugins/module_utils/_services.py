@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ._command import Command, run
+from ._command import Command, first_lines, run
 from ._errors import OperationError
 from ._files import make_private_directory, write_json
 from ._place import Engine
@@ -21,7 +23,8 @@ from ._recreate import brings_back, create, creation, policy_of
 
 KINDS = ("compose", "container", "systemd", "command")
 
-# The end of a log that is read; what is rare enough to stand before it is taken for new.
+# Of a log the beginning and the end are read, so much of each. What every start says stands at its beginning, however long ago that was;
+# what is rare enough to stand between is taken for new.
 _LOG_LINES = 2000
 _LOG_BYTES = 1 << 20
 
@@ -34,6 +37,29 @@ _OVERRIDE_FILES = ("compose.override.yml", "compose.override.yaml", "docker-comp
 
 def _failed(slug: str, service: str, what: str, reason: str, cure: str) -> OperationError:
     return OperationError(slug, f"Service {service!r}: {what}: {reason}.", "The service was left as it is.", cure)
+
+
+_MOMENT = re.compile(r"(.{19})(?:\.(\d{1,6})\d*)?(Z|[+-]\d\d:\d\d)")  # engines write nanoseconds, and podman its own zone
+_AHEAD = timedelta(seconds=1)
+
+
+def begins(state: dict[str, Any]) -> str:
+    """A moment between the last word of a container's run before and the first of this one.
+
+    The engine notes a start when it is done, and by then the application may have said something.
+    """
+    started, finished = (_moment(state[key]) for key in ("StartedAt", "FinishedAt"))
+    ahead = min(max(started - finished, timedelta()) / 2, _AHEAD)
+    return (started - ahead).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _moment(text: str) -> datetime:
+    """One that the engine does not know is long ago."""
+    match = _MOMENT.fullmatch(text)
+    if not match:
+        return datetime(2000, 1, 1, tzinfo=timezone.utc)
+    zone = "+00:00" if match[3] == "Z" else match[3]
+    return datetime.fromisoformat(f"{match[1]}.{(match[2] or '').ljust(6, '0')}{zone}")
 
 
 @dataclass(frozen=True)
@@ -80,7 +106,7 @@ class Service:
         """It runs as it should; put back what a stop that was cut off had set aside."""
 
     def log(self, _timeout: float) -> str:
-        """What it has logged since it was started, the last of it; "" where that cannot be read."""
+        """What it has logged since it was started, the first and the last of it; "" where that cannot be read."""
         return ""
 
     def facts(self, **known: Any) -> Facts:
@@ -144,9 +170,12 @@ class ContainerService(Service):
     def log(self, timeout: float) -> str:
         lines = []
         for facts in self._inspect():
-            tail = ["logs", "--since", facts["State"]["StartedAt"], "--tail", str(_LOG_LINES), facts["Id"]]
-            answer = run(Command(self.engine.argv(*tail)), timeout=timeout)
-            lines.append(answer.out + answer.err if answer.ok else "")
+            since = ["logs", "--since", begins(facts["State"])]
+            answer = run(Command(self.engine.argv(*since, "--tail", str(_LOG_LINES), facts["Id"])), timeout=timeout)
+            last = answer.out + answer.err if answer.ok else ""
+            if last.count("\n") >= _LOG_LINES:
+                lines.append(first_lines(Command(self.engine.argv(*since, facts["Id"])), _LOG_LINES, timeout))
+            lines.append(last)
         return "\n".join(lines)
 
     def _engine(self, *arguments: str, timeout: float = 180) -> None:
@@ -292,8 +321,9 @@ class SystemdService(Service):
 
     def log(self, timeout: float) -> str:
         invocation = run(Command(["systemctl", "show", "--property", "InvocationID", "--value", self.unit]), timeout=timeout).out.strip()
-        options = ["--quiet", "--no-pager", "--output", "cat", "--lines", str(_LOG_LINES)]
-        return run(Command(["journalctl", *options, f"_SYSTEMD_INVOCATION_ID={invocation}"]), timeout=timeout).out
+        said = ["journalctl", "--quiet", "--no-pager", "--output", "cat", f"_SYSTEMD_INVOCATION_ID={invocation}"]
+        last = run(Command([*said, "--lines", str(_LOG_LINES)]), timeout=timeout).out
+        return last if last.count("\n") < _LOG_LINES else first_lines(Command(said), _LOG_LINES, timeout) + last
 
     def stop(self) -> None:
         self._run(Command(["systemctl", "stop", self.unit]), "systemctl stop")
@@ -323,7 +353,8 @@ class CommandService(Service):
         return self.facts(running=answer.ok, release=release, image_id=release)
 
     def log(self, timeout: float) -> str:
-        return run(Command(list(self.spec["log"])), timeout=timeout).out[-_LOG_BYTES:] if self.spec.get("log") else ""
+        said = run(Command(list(self.spec["log"])), timeout=timeout).out if self.spec.get("log") else ""
+        return said if len(said) <= 2 * _LOG_BYTES else f"{said[:_LOG_BYTES]}\n{said[-_LOG_BYTES:]}"
 
     def stop(self) -> None:
         self._run(Command(list(self.spec["stop"])), "stop")

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils._command import Answer, Command, run, without_rows
+from ansible_collections.amanat.dbops.plugins.module_utils._command import Answer, Command, first_lines, run, without_rows
 
 NODE = """Error: duplicate key value violates unique constraint "users_email_key"
     at pool (/app/seed.js:3:9) {
@@ -81,6 +81,14 @@ def test_a_service_that_keeps_the_output_is_not_waited_for(tmp_path: Path) -> No
     assert answer.out == "started\n"
     assert time.monotonic() - begun < 10
     os.kill(int((tmp_path / "pid").read_text(encoding="utf-8")), signal.SIGKILL)
+
+
+def test_the_beginning_of_what_a_program_says_without_end() -> None:
+    begun = time.monotonic()
+    assert first_lines(Command(["sh", "-c", "echo one >&2; while :; do echo more; done"]), 3, 60) == "one\nmore\nmore\n"
+    assert first_lines(Command(["sh", "-c", "echo one; exec sleep 60"]), 3, 0.5) == "one\n"
+    assert first_lines(Command(["/no/such/program"]), 3, 60) == ""
+    assert time.monotonic() - begun < 30
 
 
 def test_what_overruns_is_ended_with_everything_it_began(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils import _services
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine
 from ansible_collections.amanat.dbops.plugins.module_utils._services import Context, Service, service_of, services_of
@@ -64,6 +65,25 @@ def test_a_status_that_is_no_answer_is_not_taken_for_stopped(tmp_path: Path, sta
 def test_a_start_that_leaves_its_service_behind_does_not_hang(tmp_path: Path) -> None:
     spec = {"name": "api", "kind": "command", "status": ["true"], "start": sh("sleep 3 &"), "stop": ["true"]}
     service_of(spec, Context(Engine(), str(tmp_path))).start("", "")
+
+
+@pytest.mark.parametrize(
+    ("started", "finished", "begins"),
+    [
+        ("2026-11-22T17:01:02.123456789Z", "0001-01-01T00:00:00Z", "2026-11-22T17:01:01.123456Z"),
+        ("2026-11-22T17:01:02.5Z", "2026-11-22T17:01:02.3Z", "2026-11-22T17:01:02.400000Z"),
+        ("2026-11-22T17:01:02Z", "2026-11-22T17:01:30Z", "2026-11-22T17:01:02.000000Z"),
+        ("2026-11-22T18:01:02.5+01:00", "0001-01-01T00:00:00Z", "2026-11-22T17:01:01.500000Z"),
+    ],
+)
+def test_a_run_begins_before_the_engine_has_noted_it_and_after_the_one_before(started: str, finished: str, begins: str) -> None:
+    assert _services.begins({"StartedAt": started, "FinishedAt": finished}) == begins
+
+
+def test_of_a_long_log_the_beginning_and_the_end_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_services, "_LOG_BYTES", 8)
+    spec = {"name": "one", "kind": "command", "log": ["sh", "-c", "echo begins; seq 100; echo ends"]}
+    assert service_of(spec, Context(Engine(), str(tmp_path))).log(10) == "begins\n1\n00\nends\n"
 
 
 # Answers from a file: {"<kind> <name>": facts}, and for `ps` the ids that the filters select; notes what it was asked.
