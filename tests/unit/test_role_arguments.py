@@ -31,6 +31,11 @@ def read(path: Path) -> Any:
     return (yaml.load(path.read_text(encoding="utf-8"), Loader) or {}) if path.exists() else {}  # noqa: S506 - a SafeLoader
 
 
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_no_module_lies_on_the_target_with_its_secrets(role: Path) -> None:
+    assert read(role / "vars/main.yml")["ansible_pipelining"] is True
+
+
 def specs(role: Path) -> dict[str, Any]:
     return read(role / "meta/argument_specs.yml").get("argument_specs", {})
 

@@ -151,6 +151,11 @@ class Site:
         return self.directory / "runner"
 
     @property
+    def sent(self) -> Path:
+        """Where Ansible leaves modules on the target that it does not send by standard input."""
+        return self.directory / "sent"
+
+    @property
     def announce(self) -> list[dict[str, str]]:
         return [{"kind": "webhook", "url": self.receiver.url(HOOK)}]
 
@@ -215,6 +220,7 @@ class Site:
             "dbops_announce": self.announce,
             "dbops_alertmanager": self.alertmanager,
             "maintenance_window_health_timeout": 8,
+            "ansible_remote_tmp": str(self.sent),
             **{f"dbops_{key}": value for key, value in self.redis.items()},
             **self.host,
         }
@@ -451,7 +457,7 @@ class Site:
         assert sampler.looks
         assert not sampler.seen
         assert not [text for text in self.outputs if any(secret in text for secret in self.secrets)]
-        assert not files_with(self.secrets, Path(self.key.directory), self.stack.reports, self.stack.backups, self.runner)
+        assert not files_with(self.secrets, Path(self.key.directory), self.stack.reports, self.stack.backups, self.runner, self.sent)
 
     def result(self) -> dict[str, str]:
         """For the table of the docs."""

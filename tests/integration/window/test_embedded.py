@@ -37,8 +37,9 @@ def test_check_mode_prints_the_plan_and_changes_nothing(embedded: Stack, receive
     assert embedded.health()["release"] == "1"
 
 
-def test_a_failing_migration_leaves_the_old_release_running(embedded: Stack, receiver: Receiver) -> None:
-    variables = {"dbops_operation": "migrate", "dbops_release_image": embedded.release("2-failing")}
+def test_a_failing_migration_leaves_the_old_release_running(embedded: Stack, receiver: Receiver, tmp_path: Path) -> None:
+    modules = tmp_path / "modules"
+    variables = {"dbops_operation": "migrate", "dbops_release_image": embedded.release("2-failing"), "ansible_remote_tmp": str(modules)}
     outcome = embedded.play("maintenance", dbops_announce=receiver.announce, **variables)
     assert outcome.code == 2, outcome.out
     assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} rolled_back: window ")
@@ -53,6 +54,7 @@ def test_a_failing_migration_leaves_the_old_release_running(embedded: Stack, rec
     assert report["state"] == "rolled_back"
     assert report["error"]["slug"] == "migration-failed"
     assert receiver.events == ["planned", "phase", "starting", "rolled_back"]
+    assert not modules.exists(), "a module that lay there for a moment would stay with its secrets when the controller is killed"
 
 
 def test_operation_custom_runs_the_users_tasks_while_the_backend_is_down(embedded: Stack, tmp_path: Path) -> None:
