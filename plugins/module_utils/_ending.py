@@ -11,12 +11,13 @@ Every step may be repeated, so that whoever is killed in the middle is followed 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import traceback
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from . import _hook, _pg_clone, _probe, _services_run, _verdict, _window
+from . import _hook, _log_excerpt, _pg_clone, _probe, _services_run, _verdict, _window
 from ._errors import OperationError
 from ._interrupted import Interrupted
 from ._job import Job, Unheard
@@ -86,6 +87,7 @@ class Ending(Interrupted):
     def _follow(self, row: _verdict.Row) -> str:
         if self._comes_well(row.verdict, row.why):
             return _verdict.ENDS[row.verdict]
+        self._keep_logs(row.verdict)
         following = row.unhealthy
         if following == row.verdict:
             return "failed"
@@ -104,12 +106,18 @@ class Ending(Interrupted):
             return "failed"
         if self._comes_well(following, "that did not come well"):
             return _verdict.ENDS[following]
+        self._keep_logs(following)
         if self.raised and following != _verdict.HOLD:
             if self.serves:
                 self.truth.append(LEFT)
             else:
                 self._comes_well(_verdict.HOLD, "nor did that")
         return "failed"
+
+    def _keep_logs(self, verdict: str) -> None:
+        """What the services have said, while they are there to be asked. That nobody can ask them changes nothing."""
+        with contextlib.suppress(OperationError, OSError):
+            self.seen.setdefault("logs", []).extend(_log_excerpt.excerpts(self.beneath, verdict))
 
     def _comes_well(self, verdict: str, why: str) -> bool:
         """Carry a verdict out, which the journal names from before its first step on. Whether the application is healthy then."""

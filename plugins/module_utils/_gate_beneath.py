@@ -95,10 +95,11 @@ def _of_redis(redis: Redis, timeout: float) -> Iterator[Flaw]:
 
 def kinds_of(beneath: Beneath, timeout: float) -> dict[str, list[str]]:
     """The kinds of errors that each service has logged since it was started. Whose log cannot be read has none."""
-    return {service.name: _log_kinds.kinds(_log(service, timeout), beneath.secrets) for service in beneath.services}
+    return {service.name: _log_kinds.kinds(log_of(service, timeout), beneath.secrets) for service in beneath.services}
 
 
-def _log(service: Service, timeout: float) -> str:
+def log_of(service: Service, timeout: float) -> str:
+    """Of its log what is read, see `Service.log`; "" where that cannot be."""
     try:
         return service.log(timeout)
     except OperationError:

@@ -18,6 +18,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Callable
 
 from . import _private, _reserve, _window
@@ -211,8 +212,24 @@ def ended(stack: Stack, window: str) -> Journal:
 
 def last(stack: Stack) -> dict[str, Any]:
     """The journal of the window that ended last; {} where there was none."""
+    return next(_ended(stack), {})
+
+
+def _ended(stack: Stack) -> Iterator[Journal]:
+    """Journals of windows that have ended, the newest first."""
     with contextlib.suppress(FileNotFoundError):
-        ended = sorted(name for name in os.listdir(stack.windows) if name.endswith(".json"))
-        if ended:
-            return read(os.path.join(stack.windows, ended[-1]))
-    return {}
+        for name in sorted((name for name in os.listdir(stack.windows) if name.endswith(".json")), reverse=True):
+            yield read(os.path.join(stack.windows, name))
+
+
+_ALIKE = 50  # windows among which one of the same operation is looked for
+
+
+def estimate(stack: Stack, operation: str) -> Journal:
+    """What the last window of this operation that closed took; {} where there was none lately, or none that can be read."""
+    try:
+        ended = islice(_ended(stack), _ALIKE)
+        alike = (each for each in ended if (each["operation"], each["state"]) == (operation, "closed") and "taken_over" not in each)
+        return next(map(_window.estimate, alike), {})
+    except (OperationError, OSError, KeyError, TypeError, ValueError):
+        return {}  # an old journal that somebody has edited keeps no window from opening

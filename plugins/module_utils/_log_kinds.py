@@ -48,13 +48,13 @@ _SECRETS = (
     (re.compile(r"://\S*@"), "://…@"),
     (re.compile(r"(?i)(\b(?:\w*authorization|[\w-]*cookie)[\"']?\s*[:=]\s*).+"), r"\1…"),
     (re.compile(rf"(?i)((?:\b[\w.-]{{0,40}}(?:{_KEY})\w*|\bpwd?|\bpass)[\"']?\s*[:=]\s*)(?:\"[^\"]*\"|'[^']*'|\S+)"), r"\1…"),
-    (re.compile(rf"(?i)(\w[_-](?:{_KEY})|(?-i:[a-z](?:Password|Secret|Token)))\s+\S+"), r"\1 …"),
+    (re.compile(rf"(?i)(\w[_-](?:{_KEY})|(?-i:[a-z0-9](?:Password|Secret|Token)))\s+\S+"), r"\1 …"),
     (re.compile(r"(\s(?:-a|-p|--pass\w*))\s+\S+"), r"\1 …"),
+    (re.compile(r"\b[\w.+-]+@[\w-]+\.[\w.]+\b"), "…@…"),  # a person
 )
 _WITHOUT = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "#"),
     (re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`"), '"…"'),
-    (re.compile(r"\b[\w.+-]+@[\w-]+\.[\w.]+\b"), "…@…"),
     (re.compile(r"\b(?=\w*\d)[\w-]{16,}\b"), "…"),  # identities, tokens, digests
     (re.compile(r"\b0x[0-9a-fA-F]+\b|\d+"), "#"),
     (re.compile(r"\s+"), " "),
@@ -62,7 +62,7 @@ _WITHOUT = (
 
 
 def clean(text: str, secrets: Mapping[str, str] = MappingProxyType({})) -> str:
-    """A text of the application's without its colours, without rows of tables, and without what is or looks like a secret.
+    """A text of the application's without its colours, rows of tables, addresses of people, and what is or looks like a secret.
 
     secrets: what the window itself logs in with, by names that say so.
     """
@@ -80,6 +80,10 @@ def kinds(text: str, secrets: Mapping[str, str] = MappingProxyType({})) -> list[
         if said and len(found) < MOST:
             found[_normal(clean(_cut(said), secrets))] = None
     return list(found)
+
+
+def is_error(line: str) -> bool:
+    return bool(_error(_COLOURS.sub("", line).strip()))
 
 
 def new(before: Sequence[str], now: Sequence[str], ignored: Sequence[str]) -> list[str]:

@@ -4,20 +4,20 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""A window's journal as a page that stands alone, and as lines for a terminal."""
+"""A window's journal as a page that stands alone, as Markdown, and as lines for a terminal."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
-from ._report_html import code, document, facts, figures, h, meter, section, table
+from ._report_html import code, document, facts, figures, h, section, table
+from ._report_markdown import markdown
+from ._report_phases import drawing, listing, result
 from ._report_style import STYLE
-from ._report_timeline import timeline
 from ._report_values import (
     NOTHING,
     Span,
     clock,
-    downtime_span,
     duration,
     integer,
     line,
@@ -51,6 +51,14 @@ _SUBJECTS = {
 }
 
 
+# What the end of a window had tried, see `_verdict`.
+_WHEN = {
+    "finish": "what the window brought was not healthy",
+    "start_again": "what ran before was not healthy again",
+    "return": "what ran before was not healthy on the database of before",
+}
+
+
 class _State(NamedTuple):
     word: str
     kind: str
@@ -68,14 +76,24 @@ _UNKNOWN = _State("unknown", "failed", "{subject} has no recorded end{downtime};
 
 
 def render_html(journal: Journal) -> str:
-    stack, operation = line(journal.get("stack"), "unnamed stack"), line(journal.get("operation"), "maintenance")
+    title = f"{_stack(journal)} · {line(journal.get('operation'), 'maintenance')} · {_state(journal).word}"
+    return document(title, STYLE, *_parts(journal))
+
+
+def render_markdown(journal: Journal) -> str:
+    return markdown(*_parts(journal))
+
+
+def _stack(journal: Journal) -> str:
+    return line(journal.get("stack"), "unnamed stack")
+
+
+def _parts(journal: Journal) -> tuple[Element, ...]:
     state = _state(journal)
-    return document(
-        f"{stack} · {operation} · {state.word}",
-        STYLE,
+    return (
         h(
             "header",
-            h("p", f"Maintenance window · {stack} · {stamp(journal.get('opened'))}", class_="over"),
+            h("p", f"Maintenance window · {_stack(journal)} · {stamp(journal.get('opened'))}", class_="over"),
             h("h1", tight(verdict(journal))),
             h("p", h("span", state.word, class_=f"badge {state.kind}"), class_="state"),
             _figures(journal),
@@ -182,11 +200,6 @@ def _ok(item: dict[str, Any]) -> str:
     return {True: "ok", False: "failed"}.get(item.get("ok") if isinstance(item.get("ok"), bool) else None, NOTHING)
 
 
-def _result(word: str) -> Element:
-    kind = {"ok": "ok", "applied": "ok", "failed": "failed"}.get(word, "other")
-    return h("span", word or NOTHING, class_=f"result {kind}")
-
-
 def _error(journal: Journal) -> Element | None:
     error = mapping(journal.get("error"))
     if not error:
@@ -208,62 +221,23 @@ def _warnings(journal: Journal) -> Element | None:
     return section("Warnings", h("ul", *(h("li", item) for item in warnings)), class_="warnings") if warnings else None
 
 
-def _timeline(journal: Journal) -> Element | None:
-    span, deadline = window_span(journal), moment(journal.get("deadline"))
-    if not span or not phases(journal):
-        return None
-    drawing = timeline(phases(journal), span, downtime_span(journal), deadline)
-    return section("Timeline", h("figure", drawing, _budget(journal, span), class_="chart"))
-
-
-def _budget(journal: Journal, span: Span) -> Element | None:
-    opened, deadline = moment(journal.get("opened")), moment(journal.get("deadline"))
-    if not opened or not deadline or deadline <= opened:
-        return None
-    length, used = (deadline - opened).total_seconds(), max((span.end - opened).total_seconds(), 0.0)
-    words = f"{duration(used)} of {duration(length)} used; deadline {stamp(deadline)}."
-    if used > length:
-        words = f"Ran {duration(used - length)} past its {duration(length)}; deadline {stamp(deadline)}, the dashed line."
-    return h("figcaption", words, meter((used / length, "failed" if used > length else "ok")))
-
-
-def _phases(journal: Journal) -> Element:
-    rows = [
-        (
-            phase.name.replace("_", " "),
-            clock(phase.started),
-            clock(phase.ended),
-            duration(phase.seconds),
-            _result(phase.result),
-            phase.detail,
-        )
-        for phase in phases(journal)
-    ]
-    if not rows:
-        return section("Phases", h("p", "None was recorded."))
-    columns = ("Phase", "Start", "End", "Length", "Result", "Detail")
-    return section("Phases", table("Phases of the window, times in UTC", columns, rows, numeric=("Start", "End", "Length")))
-
-
 def _facts(journal: Journal) -> Element:
-    by, acknowledged = mapping(journal.get("opened_by")), mapping(journal.get("acknowledged"))
     restore = mapping(journal.get("restore"))
     rows: list[tuple[str, str | Element]] = []
     if restore:
         rows.append(("Restored from", _source(restore)))
     if silence := mapping(journal.get("silence")):
         rows.append(("Alerts silenced", f"until {stamp(silence.get('until'))}, {line(silence.get('state'))}"))
-    if acknowledged:
-        rows.append(("Acknowledged", f"{stamp(acknowledged.get('at'))} by {_person(mapping(acknowledged.get('by')))}"))
+    if journal.get("switch"):
+        rows.append(("Dead man's switch", line(journal["switch"])))
+    if mapping(journal.get("health")).get("accepted") is True:
+        rows.append(("Opened unhealthy", "accepted by whoever opened it"))
     return section(
         "Facts",
         facts(
             ("Window", code(line(journal.get("id")))),
             ("Stack", line(journal.get("stack"))),
             ("Operation", line(journal.get("operation"))),
-            ("Opened by", _person(by)),
-            ("Job", line(by.get("job_id"))),
-            ("Revision", code(line(by.get("revision")))),
             ("Opened", stamp(journal.get("opened"))),
             ("Ended", stamp(journal.get("ended"))),
             ("Deadline", stamp(journal.get("deadline"))),
@@ -273,6 +247,32 @@ def _facts(journal: Journal) -> Element:
             *rows,
         ),
     )
+
+
+def _audit(journal: Journal) -> Element | None:
+    """Who had a hand in it, when, and why."""
+    by, acknowledged = mapping(journal.get("opened_by")), mapping(journal.get("acknowledged"))
+    origin = [f"{word} {line(by[key])}" for key, word in (("job_id", "job"), ("revision", "revision")) if by.get(key)]
+    rows = [(journal.get("opened"), "opened", by, ", ".join(origin))]
+    for each in mappings(journal.get("extended")):
+        rows.append((each.get("at"), "extended", {}, f"{plural(each.get('minutes'), 'minute')} more"))
+    for each in mappings(journal.get("taken_over")):
+        failed = mapping(each.get("error")).get("slug")
+        why = f"{line(each.get('why'))}{f'; it had failed with [{line(failed)}]' if failed else ''}"
+        rows.append((each.get("at"), "taken over", mapping(each.get("by")), why))
+    if acknowledged:
+        rows.append((acknowledged.get("at"), "acknowledged", mapping(acknowledged.get("by")), ""))
+    cells = [(stamp(at), what, _person(who), why) for at, what, who, why in rows]
+    return section("Audit", table("Who had a hand in the window, times in UTC", ("At", "What", "By", "Why"), cells))
+
+
+def _logs(journal: Journal) -> Element | None:
+    """What services said when something did not come well."""
+    parts: list[Element] = []
+    for each in mappings(journal.get("logs")):
+        parts.append(h("h3", f"{line(each.get('service'))}, when {_WHEN.get(line(each.get('when')), 'it failed')}"))
+        parts.append(h("pre", "\n".join(texts(each.get("lines"))) or NOTHING))
+    return section("Log of the failure", *parts) if parts else None
 
 
 def _person(by: dict[str, Any]) -> str:
@@ -342,8 +342,8 @@ def _migrations(journal: Journal) -> Element | None:
     if not migrations:
         return None
     pending, applied = texts(migrations.get("pending")), texts(migrations.get("applied"))
-    rows = [(code(name), _result("applied" if name in applied else "not applied")) for name in pending]
-    rows += [(code(name), _result("applied, was not planned")) for name in applied if name not in pending]
+    rows = [(code(name), result("applied" if name in applied else "not applied")) for name in pending]
+    rows += [(code(name), result("applied, was not planned")) for name in applied if name not in pending]
     known = number(migrations.get("applied_before"))
     words = [f"{plural(known, 'migration')} applied before the window."] if known is not None else []
     seconds, rehearsed = number(migrations.get("seconds")), mapping(migrations.get("rehearsed"))
@@ -367,7 +367,7 @@ def _health(journal: Journal) -> Element | None:
     for when in ("before", "after"):
         check = mapping(health.get(when))
         if check:
-            rows.append((when.capitalize(), _status(check), integer(check.get("ms")), _result(_ok(check)), line(check.get("url"))))
+            rows.append((when.capitalize(), _status(check), integer(check.get("ms")), result(_ok(check)), line(check.get("url"))))
         said = check.get("body") or check.get("reason")
         if said:
             bodies.append(h("div", h("h3", f"Answer {when}"), h("pre", text(said))))
@@ -385,7 +385,7 @@ def _health(journal: Journal) -> Element | None:
 
 def _announcements(journal: Journal) -> Element | None:
     rows = [
-        (line(item.get("event")), clock(moment(item.get("at"))), line(item.get("sender")), _result(_ok(item)), text(item.get("answer")))
+        (line(item.get("event")), clock(moment(item.get("at"))), line(item.get("sender")), result(_ok(item)), text(item.get("answer")))
         for item in mappings(journal.get("announcements"))
     ]
     if not rows:
@@ -396,9 +396,11 @@ def _announcements(journal: Journal) -> Element | None:
 _SECTIONS: tuple[Callable[[Journal], Element | None], ...] = (
     _error,
     _warnings,
-    _timeline,
-    _phases,
+    _logs,
+    drawing,
+    listing,
     _facts,
+    _audit,
     _backup,
     _guard,
     _services,

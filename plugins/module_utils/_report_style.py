@@ -80,7 +80,7 @@ figcaption { margin-top: 1rem; color: var(--quiet); font-size: .875rem; }
 .meter .bar { stroke: none; }
 .track { fill: var(--rule); }
 
-p + table { margin-top: .5rem; }
+p + table, table + .note { margin-top: .5rem; }
 table { width: 100%; border-collapse: collapse; font-size: .9375rem; }
 caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 th, td { padding: .45rem 1.25rem .45rem 0; border-bottom: 1px solid var(--rule); text-align: left; vertical-align: top; }
@@ -96,6 +96,9 @@ td.text { white-space: pre-line; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 0 2rem; }
 footer { margin-top: 4rem; }
 
+@media screen and (max-width: 62rem) {
+  th, td { padding-right: .75rem; }
+}
 @media screen and (max-width: 46rem) {
   body { padding: 1.5rem 1.15rem 3rem; }
   h1 { font-size: 1.45rem; }

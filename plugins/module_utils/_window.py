@@ -312,6 +312,16 @@ def is_unheard(journal: Journal) -> bool:
     return journal["state"] == "failed" and "acknowledged" not in journal and bool(said) and not any(said)
 
 
+def estimate(journal: Journal) -> Journal:
+    """What a window that closed well lets expect of the next one of its operation."""
+    seconds = {
+        phase["name"]: round((_moment(phase["ended"]) - _moment(phase["started"])).total_seconds(), 3)
+        for phase in journal["phases"]
+        if phase.get("ended")
+    }
+    return {"window": journal["id"], "downtime": (journal.get("downtime") or {}).get("seconds"), "phases": seconds}
+
+
 def describe(journal: Journal) -> str:
     """One line about a window, for whoever meets it."""
     who = journal["opened_by"].get("user") or "somebody"

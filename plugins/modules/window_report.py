@@ -9,7 +9,9 @@ module: window_report
 short_description: Write the report of a maintenance window
 version_added: 0.1.0
 description:
-  - Reads the journal of a window and writes it as C(<window>.json), unchanged, and as the page C(<window>.html).
+  - Reads the journal of a window and writes it as C(<window>.json), unchanged, as the page C(<window>.html), and as C(<window>.md), which
+    says the same for a ticket.
+  - The keys of the JSON are described by the schema C(docs/window.schema.json) of the collection.
   - The page stands alone. It loads nothing, runs no script, and can be read on a phone and printed on A4.
   - Reports a window in any state, also one that is still open, that was aborted, or whose journal lacks entries.
 author:
@@ -20,7 +22,7 @@ attributes:
     description: Reads the journal and says whether a file would be written.
   diff_mode:
     support: none
-    description: The journal is the source of both files; a difference between two pages tells nobody anything.
+    description: The journal is the source of all files; a difference between two pages tells nobody anything.
   idempotent:
     support: full
     description: A report that says the same and has mode 0600 is left alone.
@@ -59,6 +61,11 @@ html_path:
   returned: success
   type: str
   sample: /var/lib/dbops/production/nickapp/reports/2026-11-22T170102Z-7f3a.html
+markdown_path:
+  description: The same as Markdown on the target, mode 0600.
+  returned: success
+  type: str
+  sample: /var/lib/dbops/production/nickapp/reports/2026-11-22T170102Z-7f3a.md
 summary:
   description: The window in lines for a terminal, namely its verdict, its phases with their lengths, downtime, backup and error.
   returned: success
@@ -76,11 +83,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._files import make_private_directory, write_text
 from ansible_collections.amanat.dbops.plugins.module_utils._module import main_of
-from ansible_collections.amanat.dbops.plugins.module_utils._report import render_html, summary_lines
+from ansible_collections.amanat.dbops.plugins.module_utils._report import render_html, render_markdown, summary_lines
 
 MODE = 0o600
 
-# The id becomes the name of two files.
+# The id becomes the name of three files.
 _IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -138,11 +145,12 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     path = os.path.abspath(module.params["journal"])
     text, journal = _read(path)
     base = os.path.join(os.path.abspath(module.params["directory"] or os.path.dirname(path)), str(journal["id"]))
-    wanted = {f"{base}.json": text, f"{base}.html": render_html(journal)}
+    paths = {f"{kind}_path": f"{base}.{ending}" for kind, ending in (("json", "json"), ("html", "html"), ("markdown", "md"))}
+    wanted = dict(zip(paths.values(), (text, render_html(journal), render_markdown(journal))))
     missing = {name: content for name, content in wanted.items() if not _stands(name, content)}
     if not module.check_mode:
         _write(missing)
-    return {"changed": bool(missing), "json_path": f"{base}.json", "html_path": f"{base}.html", "summary": summary_lines(journal)}
+    return {"changed": bool(missing), **paths, "summary": summary_lines(journal)}
 
 
 def main() -> None:

@@ -165,7 +165,7 @@ def _open(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
         params["preflight_began"],
         now,
         _clock.read(),
-        params["record"],
+        {**params["record"], "estimate": _journal.estimate(stack, params["operation"])},
     )
     if module.check_mode:
         held = _journal.read(stack.journal)

@@ -30,6 +30,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack a
 from tests.integration.announce.alertmanager import Alertmanager
 from tests.integration.machine import faketime
 from tests.integration.plays import ROOT, Outcome
+from tests.integration.report import schema
 from tests.integration.window.conftest import Stack
 from tests.integration.window.guarded import password, url
 from tests.integration.window.receiver import Receiver
@@ -428,6 +429,7 @@ class Site:
         """The journal, which says what is true, and people know of it."""
         journal = self.final = self.ended()
         assert journal["state"] == state, (self.outputs, journal)
+        assert not schema.flaws(journal)
         assert self.said()[-1:] == [_announce.OF_END[state]], (self.said(), journal)
         running = subprocess.run(self.stack.state["backend"]["status"], capture_output=True, check=False).returncode == 0
         if state in ENDED:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.integration.plays import ROOT, Outcome, images, play
+from tests.integration.report import schema
 
 from .receiver import Receiver, listening
 
@@ -72,8 +73,10 @@ class Stack:
             return json.load(response)
 
     def report(self) -> dict[str, Any]:
-        """The newest window's report; what is of something else begins with its name."""
-        return json.loads(max(self.reports.glob("[0-9]*.json")).read_text(encoding="utf-8"))
+        """The newest window's report, which is as it is said to be; what is of something else begins with its name."""
+        report = json.loads(max(self.reports.glob("[0-9]*.json")).read_text(encoding="utf-8"))
+        assert not schema.flaws(report)
+        return report
 
     def half_written(self) -> list[str]:
         """Whatever in the backup directory is no complete backup."""

@@ -145,15 +145,13 @@ def test_a_new_kind_of_error_in_the_log_ends_in_a_rollback(embedded: Stack, tmp_
     log.write_text("Error: order 1 is late\n", encoding="utf-8")
     running = tmp_path / "running"
     running.touch()
+    says = f'echo "Error: order 2 is late" > {log}; test -z "$DBOPS_IMAGE" || echo "Error: $DBOPS_IMAGE, PASSWORD=S3cret" >> {log}'
+    start = f"touch {running}; {says}"
     worker = {
         "name": "worker",
         "kind": "command",
         "status": ["sh", "-c", f"test -e {running} || exit 3"],
-        "start": [
-            "sh",
-            "-c",
-            f'touch {running}; echo "Error: order 2 is late" > {log}; test -z "$DBOPS_IMAGE" || echo "Error: $DBOPS_IMAGE" >> {log}',
-        ],
+        "start": ["sh", "-c", start],
         "stop": ["rm", str(running)],
         "log": ["cat", str(log)],
     }
@@ -162,7 +160,12 @@ def test_a_new_kind_of_error_in_the_log_ends_in_a_rollback(embedded: Stack, tmp_
     outcome = embedded.play("maintenance", dbops_operation="none", dbops_services=[{**worker, "image": "breaks"}])
     assert outcome.code == 2, outcome.out
     assert "rolled_back: window " in outcome.last_line
-    assert "the log of worker has a new kind of error, Error: breaks" in outcome.last_line
+    assert "the log of worker has a new kind of error, Error: breaks, PASSWORD=…" in outcome.last_line
+    report = embedded.report()
+    assert report["logs"] == [{"service": "worker", "when": "finish", "lines": ["Error: order 2 is late", "Error: breaks, PASSWORD=…"]}]
+    assert report["estimate"]["window"] in fine.last_line
+    ticket = (embedded.reports / f"{report['id']}.md").read_text(encoding="utf-8")
+    assert "```\nError: order 2 is late\nError: breaks, PASSWORD=…\n```" in ticket
 
 
 def test_what_is_well_after_all_is_closed(embedded: Stack, receiver: Receiver, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils._report import render_html, summary_lines, verdict
+from ansible_collections.amanat.dbops.plugins.module_utils._report import render_html, render_markdown, summary_lines, verdict
 from ansible_collections.amanat.dbops.plugins.module_utils._report_timeline import MAX_TICKS, ticks
 from ansible_collections.amanat.dbops.plugins.module_utils._report_values import TEXT_LIMIT, clock, duration, line, moment, size, text
 from hypothesis import given, settings
@@ -142,6 +142,8 @@ def test_what_is_not_well_is_named() -> None:
                 *("19 migrations applied before the window.", "http://127.0.0.1:5001/api/health", '"release": "2"'),
                 *("Rehearsed on amanat_pg_2026-11-22T030000Z.pgdir in 2.9 s.", "They took 3.1 s; public has 32 tables now."),
                 *("Destroyed data", "0019_add_payment_fee.sql line 3 drops column fee of payments (ban-drop-column, pglast and squawk)"),
+                *("17:31:02.1", "Estimates are what window 2026-11-15T030000Z-1c2e took, with 7.1 s of downtime.", "19.8 s", "systemd"),
+                *("job 4711, revision 9f2c41d",),
                 *("no answer within 5 s", "32 of 208 probes failed, one every 0.2 s", "41.8 s of 30 min used", "MONGO_URI"),
             ],
         ),
@@ -153,8 +155,13 @@ def test_what_is_not_well_is_named() -> None:
                 "playbooks/maintenance.yml",
                 "Ran 29.3 s past its 60.0 s",
                 "deadline 2026-11-22 17:02:02 UTC",
+                "17:02:02.1 late",
+                "backend, when what the window brought was not healthy",
+                '"msg":"relation payments_fee does not exist"',
+                "15 minutes more",
             ],
         ),
+        ("failed", ["dead man's switch on db-1", "it had failed with [migration-failed]"]),
         ("failed", ["[migration-failed]", "Rest of the message", "characters left out", "unfinished", "no answer", "not applied"]),
         ("aborted", ["None was taken.", "not measured", "not checked", "skipped", "df -h /var/backups/dbops"]),
     ],
@@ -181,7 +188,8 @@ def test_slug_is_not_repeated() -> None:
 
 def test_acknowledged_window_says_by_whom() -> None:
     journal = {"acknowledged": {"at": "2026-11-22T18:00:00.000Z", "by": {"user": "bob"}}}
-    assert "2026-11-22 18:00:00 UTC by bob" in page(journal).text
+    assert "- **Window**" in render_markdown(journal)
+    assert "2026-11-22 18:00:00 UTC acknowledged bob" in page(journal).text
 
 
 def test_bars_and_downtime_are_to_scale() -> None:
@@ -314,6 +322,10 @@ journals = some(
     announcements=several(event=words, at=times, sender=words, ok=flags, answer=words),
     downtime=some(**{"seconds": numbers, "from": times, "to": times, "probes": numbers, "failures": numbers, "interval": numbers}),
     warnings=st.lists(words),
+    estimate=some(window=words, downtime=numbers, phases=st.dictionaries(st.sampled_from(["opened", "closed"]), numbers)),
+    logs=several(service=words, when=words, lines=st.lists(words)),
+    extended=several(at=times, minutes=numbers),
+    taken_over=several(at=times, by=some(user=words), why=words, error=some(slug=words)),
     error=some(slug=words, message=words, state=words, next=words),
 )
 
@@ -322,6 +334,7 @@ journals = some(
 @given(journals)
 def test_every_journal_renders(journal: dict[str, Any]) -> None:
     page(journal)
+    assert render_markdown(journal).startswith("Maintenance window ")
     for row in summary_lines(journal):
         assert {unicodedata.category(character) for character in row}.isdisjoint({"Cc", "Cf", "Cs", "Zl", "Zp"})
 

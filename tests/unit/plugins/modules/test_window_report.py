@@ -42,12 +42,13 @@ def test_check_then_write_then_unchanged(journal: Path, tmp_path: Path) -> None:
     made = report(journal, directory)
     assert made == predicted
     assert made["summary"][0] == "Window without an operation on staging/a completed."
-    copy, page = Path(made["json_path"]), Path(made["html_path"])
-    assert (copy, page) == (directory / f"{IDENTITY}.json", directory / f"{IDENTITY}.html")
+    copy, page, words = (Path(made[key]) for key in ("json_path", "html_path", "markdown_path"))
+    assert [path.name for path in (copy, page, words)] == [f"{IDENTITY}.{ending}" for ending in ("json", "html", "md")]
     assert copy.read_text() == journal.read_text()
     assert "<h1>" in page.read_text(encoding="utf-8")
-    assert [mode(path) for path in (copy, page, directory)] == [0o600, 0o600, 0o700]
-    assert sorted(path.name for path in directory.iterdir()) == [page.name, copy.name]
+    assert "# Window without an operation on staging/a completed." in words.read_text(encoding="utf-8")
+    assert [mode(path) for path in (copy, page, words, directory)] == [0o600, 0o600, 0o600, 0o700]
+    assert {path.name for path in directory.iterdir()} == {page.name, copy.name, words.name}
     assert report(journal, directory) == {**made, "changed": False}
 
 

@@ -203,6 +203,23 @@ def test_an_end_that_the_phase_does_not_allow_is_refused(target: Target, window:
     assert "legal: aborted, failed" in told["msg"]
 
 
+def test_the_last_window_of_its_operation_that_went_well_lets_expect_what_the_next_one_takes(target: Target) -> None:
+    def through(operation: str, result: str = "closed", **record: Any) -> dict[str, Any]:
+        journal = target.open(operation=operation)["journal"]
+        for phase in PHASES[2:] if result == "closed" else []:
+            target.call("advance", window=journal["id"], phase=phase)
+        target.call("close", window=journal["id"], result=result, record=record)
+        return dict(journal)
+
+    assert through("none", downtime={"seconds": 1.5})["estimate"] == {}
+    first = through("migrate", downtime={"seconds": 6.5})
+    assert first["estimate"] == {}
+    through("migrate", "aborted")
+    foreseen = target.open(operation="migrate", _ansible_check_mode=True)["journal"]["estimate"]
+    assert (foreseen["window"], foreseen["downtime"], list(foreseen["phases"])) == (first["id"], 6.5, list(PHASES))
+    assert target.open(operation="migrate")["journal"]["estimate"] == foreseen
+
+
 def test_a_failed_window_bars_the_next_until_it_is_acknowledged(target: Target, window: str) -> None:
     error = {"message": "It broke.", "state": "The old release runs."}
     failed = target.call("close", window=window, result="failed", record={"error": error})
