@@ -24,7 +24,7 @@ def excerpts(beneath: Beneath, when: str) -> Iterator[dict[str, Any]]:
     for service in beneath.services:
         lines = chosen(log_of(service, _TIMEOUT))
         if lines:
-            said = _log_kinds.clean("\n".join(lines), beneath.secrets)
+            said = _log_kinds.clean("\n".join(map(_log_kinds.cut, lines)), beneath.secrets)
             yield {"service": service.name, "when": when, "lines": [line[:_LONGEST] for line in said.splitlines()]}
 
 

@@ -32,7 +32,8 @@ _OTHER_WORDS = frozenset({"trace", "debug", "info", "notice", "log", "warn", "wa
 # A line of text says at its head what it is: by a level, in capitals, in brackets or named as one, among its first words. Where none of
 # them is a level, it is an error by the name of a class of errors that it begins with, or that has a name of its own.
 _HEAD = 8  # words: time, host, process and logger may stand before the level
-_LEVEL = re.compile(r"(?P<open>[\[(<|]*)(?:(?P<key>level|severity|lvl)=\"?)?(?P<level>[A-Za-z]+)\"?(?P<close>[\])>|]*)(?P<end>:?)")
+_LEVEL = re.compile(r"(?P<open>[\[(<|]*)(?P<level>[A-Za-z]+)(?P<close>[\])>|]*)(?P<end>:?)")
+_NAMED = re.compile(r"\b(?:level|severity|lvl)=\"?([A-Za-z]+)")
 _CLASS = re.compile(
     r"\b[A-Z]\w+(?:Error|Exception)\b(?=[:\s\[(]|$)"
     r"|(?:^|[(\[:]\s*|\b[Uu]n(?:caught|handled)\s+|^Caused by:\s+)(?:Error|Exception)\b(?=[:\[(]|$)"
@@ -43,11 +44,13 @@ _HANDLER = re.compile(r"\b(?:Error|[Ee]xception|[Rr]ejection)s? handlers?\b")
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _KEY = r"password|passwd|passphrase|secret|token|credential|api[_-]?key|private[_-]?key"
+_IS = r"[\\\"']*\s*[:=]\s*"  # between a key and its value, also where both are quoted in a string of JSON
+_QUOTED = r"\\*\"(?:[^\"\\]|\\[^\"])*\\*\"|'[^']*'"
 # Whatever the key of a secret is called, and in a URL until the last `@`: a password that nobody encoded may have some itself.
 _SECRETS = (
-    (re.compile(r"://\S*@"), "://…@"),
-    (re.compile(r"(?i)(\b(?:\w*authorization|[\w-]*cookie)[\"']?\s*[:=]\s*).+"), r"\1…"),
-    (re.compile(rf"(?i)((?:\b[\w.-]{{0,40}}(?:{_KEY})\w*|\bpwd?|\bpass)[\"']?\s*[:=]\s*)(?:\"[^\"]*\"|'[^']*'|\S+)"), r"\1…"),
+    (re.compile(r"://[^\s\"]*@"), "://…@"),
+    (re.compile(rf"(?i)(\b(?:\w*authorization|[\w-]*cookie){_IS})(?:{_QUOTED}|.+)"), r"\1…"),
+    (re.compile(rf"(?i)((?:\b[\w.-]{{0,40}}(?:{_KEY})\w*|\bpwd?|\bpass){_IS})(?:{_QUOTED}|(?:bearer\s+)?\S+)"), r"\1…"),
     (re.compile(rf"(?i)(\w[_-](?:{_KEY})|(?-i:[a-z0-9](?:Password|Secret|Token)))\s+\S+"), r"\1 …"),
     (re.compile(r"(\s(?:-a|-p|--pass\w*))\s+\S+"), r"\1 …"),
     (re.compile(r"\b[\w.+-]+@[\w-]+\.[\w.]+\b"), "…@…"),  # a person
@@ -78,7 +81,7 @@ def kinds(text: str, secrets: Mapping[str, str] = MappingProxyType({})) -> list[
     for line in text.splitlines():
         said = _error(_COLOURS.sub("", line).strip())
         if said and len(found) < MOST:
-            found[_normal(clean(_cut(said), secrets))] = None
+            found[_normal(clean(cut(said), secrets))] = None
     return list(found)
 
 
@@ -106,12 +109,14 @@ def _error(line: str) -> str:
 
 def _level(line: str) -> str:
     """The first word at the head of a line that is a level; "" where there is none. A count, `0 ERROR`, is none."""
+    if named := _NAMED.search(line):
+        return named[1].lower()
     before = ""
     for place, word in enumerate(line.split(None, _HEAD)[:_HEAD]):
         match = _LEVEL.fullmatch(word)
         if match and before not in ("0", "no"):
             level = match["level"].lower()
-            boxed = match["key"] or (match["open"] and match["close"]) or (place == 0 and match["end"])
+            boxed = (match["open"] and match["close"]) or (place == 0 and match["end"])
             if level in _SEVERE_WORDS | _OTHER_WORDS and (boxed or match["level"].isupper()):
                 return level
         before = word
@@ -134,9 +139,9 @@ def _words(value: Any) -> str:
     return str(value)
 
 
-def _cut(said: str) -> str:
+def cut(said: str) -> str:
     """Between two words: of a secret there must not be a half."""
-    return said if len(said) <= _READ else said[:_READ].rpartition(" ")[0]
+    return said if len(said) <= _READ else f"{said[:_READ].rpartition(' ')[0]} …"
 
 
 def _normal(said: str) -> str:

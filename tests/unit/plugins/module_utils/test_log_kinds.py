@@ -105,10 +105,18 @@ def test_the_same_error_of_another_moment_is_the_same_kind(one: str, other: str)
         "ERROR Authorization: Basic S3cret",
         "Error: argv: redis-cli -a S3cret",
         'ERROR client_secret: "two words S3cret"',
+        "ERROR token: Bearer S3cret",
+        r'ERROR body: "{\"password\": \"two words S3cret\"}"',
     ],
 )
 def test_no_secret_and_no_row_is_in_a_kind(secret: str) -> None:
     assert "S3cret" not in "".join(_log_kinds.kinds(secret))
+
+
+def test_of_a_record_only_the_secrets_are_left_out() -> None:
+    said = '{"level":50,"req":{"url":"http://x/y","headers":{"authorization":"Bearer a b","set-cookie":"sid=c"}},"token":"d","msg":"lost"}'
+    left = '{"level":50,"req":{"url":"http://x/y","headers":{"authorization":…,"set-cookie":…}},"token":…,"msg":"lost"}'
+    assert _log_kinds.clean(said) == left
 
 
 def test_what_the_window_logs_in_with_is_in_no_kind_however_it_stands_there() -> None:
