@@ -317,7 +317,7 @@ def test_one_that_does_not_come_up_keeps_nobody_down_who_answers(
 
     for verb in ("start", "stop"):
         monkeypatch.setattr(World, verb, told(getattr(World, verb)))
-    worker = SimpleNamespace(name="worker", look=unknown)
+    worker = SimpleNamespace(name="worker", look=unknown, log=lambda _timeout: "")
     world = World(
         journal(phase, services=[WORKER], written=phase == "started"), data=data if phase != "operated" else NEW, services=[worker]
     )
