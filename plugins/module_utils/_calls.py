@@ -19,8 +19,8 @@ from ._stack import Stack
 
 _EVENT = "needs_a_person"
 
-# No window that nobody can end: somebody else is at it, or it went on, or it has ended.
-_IN_HAND = ("window-alive", "window-busy", "window-ended", "window-lost")
+# No window that nobody can end: somebody else is at it, also who acknowledges it, or it went on, or it has ended.
+_IN_HAND = ("window-alive", "window-attended", "window-busy", "window-ended", "window-lost")
 
 
 @contextlib.contextmanager

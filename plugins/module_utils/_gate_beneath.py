@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, NamedTuple
+from urllib.parse import unquote
 
 from . import _log_kinds
 from ._errors import OperationError
@@ -44,7 +45,10 @@ class Beneath:
 def secrets_of(known: Mapping[str, Any]) -> dict[str, str]:
     """Of the options of a module, or of what the target was left for the window."""
     names = ("pg_url", "login_password", "redis_url", "redis_password")
-    return {name: str(known[name]) for name in names if known.get(name)}
+    secrets = {name: str(known[name]) for name in names if known.get(name)}
+    # A gate calls it `url_login`, what the target was left `health_login`; a login without a colon is a token.
+    login = str(known.get("url_login") or known.get("health_login") or "").rpartition(":")[2]
+    return {**secrets, "health_password": unquote(login), "health_password_encoded": login} if login else secrets
 
 
 def flaws(beneath: Beneath, tables: Sequence[str], timeout: float) -> Iterator[Flaw]:

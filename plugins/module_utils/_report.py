@@ -251,7 +251,7 @@ def _facts(journal: Journal) -> Element:
 
 def _audit(journal: Journal) -> Element | None:
     """Who had a hand in it, when, and why."""
-    by, acknowledged = mapping(journal.get("opened_by")), mapping(journal.get("acknowledged"))
+    by = mapping(journal.get("opened_by"))
     origin = [f"{word} {line(by[key])}" for key, word in (("job_id", "job"), ("revision", "revision")) if by.get(key)]
     rows = [(journal.get("opened"), "opened", by, ", ".join(origin))]
     for each in mappings(journal.get("extended")):
@@ -260,8 +260,9 @@ def _audit(journal: Journal) -> Element | None:
         failed = mapping(each.get("error")).get("slug")
         why = f"{line(each.get('why'))}{f'; it had failed with [{line(failed)}]' if failed else ''}"
         rows.append((each.get("at"), "taken over", mapping(each.get("by")), why))
-    if acknowledged:
-        rows.append((acknowledged.get("at"), "acknowledged", mapping(acknowledged.get("by")), ""))
+    for key, what, why in (("attended", "began to acknowledge", "nobody leads it back from then on"), ("acknowledged", "acknowledged", "")):
+        if known := mapping(journal.get(key)):
+            rows.append((known.get("at"), what, mapping(known.get("by")), why))
     cells = [(stamp(at), what, _person(who), why) for at, what, who, why in rows]
     return section("Audit", table("Who had a hand in the window, times in UTC", ("At", "What", "By", "Why"), cells))
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils import _log_kinds
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._gate import Gate
-from ansible_collections.amanat.dbops.plugins.module_utils._gate_beneath import Beneath
+from ansible_collections.amanat.dbops.plugins.module_utils._gate_beneath import Beneath, secrets_of
 from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine
 from ansible_collections.amanat.dbops.plugins.module_utils._services import Context, Service, service_of
 
@@ -154,3 +155,11 @@ def test_what_no_gate_can_be_made_of_is_refused(data: dict[str, Any], slug: str)
     with pytest.raises(OperationError) as caught:
         Gate(**data)
     assert caught.value.slug == slug
+
+
+@pytest.mark.parametrize("login", ["mo:s3cr%C3%A9t", "s3cr%C3%A9t"])
+def test_a_log_is_told_the_same_secrets_by_the_gate_and_by_the_target(login: str) -> None:
+    gate = secrets_of({"pg_url": "postgresql://db/shop", "url_login": login, "redis_url": None})
+    assert gate == secrets_of({"pg_url": "postgresql://db/shop", "health_login": login})
+    for text in ("s3cr%C3%A9t", "s3crét"):
+        assert _log_kinds.clean(f"401 with {text}", gate) == "401 with ***"

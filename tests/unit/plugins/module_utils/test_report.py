@@ -187,8 +187,10 @@ def test_slug_is_not_repeated() -> None:
 
 
 def test_acknowledged_window_says_by_whom() -> None:
-    journal = {"acknowledged": {"at": "2026-11-22T18:00:00.000Z", "by": {"user": "bob"}}}
+    acknowledged = {"at": "2026-11-22T18:00:00.000Z", "by": {"user": "bob"}}
+    journal = {"attended": {"at": "2026-11-22T17:59:00.000Z", "by": {"user": "jo"}}, "acknowledged": acknowledged}
     assert "- **Window**" in render_markdown(journal)
+    assert "2026-11-22 17:59:00 UTC began to acknowledge jo" in page(journal).text
     assert "2026-11-22 18:00:00 UTC acknowledged bob" in page(journal).text
 
 

@@ -325,7 +325,7 @@ def test_a_damaged_journal_calls_for_a_person(stack: Stack, people: Told) -> Non
     assert said["text"].startswith("Maintenance of production/shop needs a person NOW. It is not brought to its end: [journal-unreadable]")
 
 
-@pytest.mark.parametrize("slug", ["window-alive", "window-busy", "window-ended", "window-lost"])
+@pytest.mark.parametrize("slug", ["window-alive", "window-attended", "window-busy", "window-ended", "window-lost"])
 def test_nobody_is_called_for_a_window_that_is_in_hand(stack: Stack, people: Told, monkeypatch: pytest.MonkeyPatch, slug: str) -> None:
     open_window(stack, age=3700)
     _private.write(stack, people.private)
