@@ -10,7 +10,7 @@ import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine
 
@@ -83,7 +83,7 @@ class Sampler(threading.Thread):
 
     INTERVAL = 0.1  # seconds
 
-    def __init__(self, secrets: list[str]) -> None:
+    def __init__(self, secrets: Callable[[], list[str]]) -> None:
         super().__init__(daemon=True)
         self._secrets = secrets
         self._ended = threading.Event()
@@ -93,7 +93,8 @@ class Sampler(threading.Thread):
     def run(self) -> None:
         while not self._ended.wait(self.INTERVAL):
             self.looks += 1
-            self.seen += [argv for _pid, argv in processes() if any(secret in argv for secret in self._secrets)]
+            secrets = self._secrets()
+            self.seen += [argv for _pid, argv in processes() if any(secret in argv for secret in secrets)]
 
     def stop(self) -> None:
         self._ended.set()

@@ -112,7 +112,7 @@ class ContainerSite(Site):
 
     @property
     def psql(self) -> list[str]:
-        return self._client("exec", self.stack.state["postgres"]["container"], "psql")
+        return self._client("exec", "--env", "PGPASSWORD", self.stack.state["postgres"]["container"], "psql")
 
     def started(self) -> dict[str, str]:
         """When each service was started the last time, and whether it runs."""

@@ -68,8 +68,12 @@ def call(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+# What the role records of a backup.
+BACKUP = ("name", "path", "series", "sha256", "bytes", "seconds", "tables", "rows")
+
+
 class Controller:
-    """settings: what the inventory says, and `operation`, a command that is given the window's URL in the environment."""
+    """settings: what the inventory says, and `operation`, a command that reads the window's URL from its standard input."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.settings = settings
@@ -113,7 +117,7 @@ class Controller:
         yield "Begin to back up", lambda: self.advance("backed_up")
         yield "Back up and read the backup through", self.back_up
         yield "Make room and a checkpoint for the rollback point", lambda: self.rollback("prepared", "prepare")
-        yield "Begin to stop", lambda: self.advance("stopped", backup={"name": self.backup["name"], "path": self.backup["path"]})
+        yield "Begin to stop", lambda: self.advance("stopped", backup={key: self.backup[key] for key in BACKUP})
         yield "Hold back who would write to Redis", lambda: self.hold("held")
         yield "Stop the services", lambda: self.services("stopped")
         yield "Shut the door", self.shut
@@ -201,8 +205,9 @@ class Controller:
         scheme, _, rest = self.settings["postgres"]["pg_url"].partition("://")
         url = f"{scheme}://{self.door['role']}:{self.password}@{rest.rpartition('@')[2]}"
         window = self.journal["id"]
-        given = {"DBOPS_WINDOW": window, "PGAPPNAME": f"amanat.dbops {window} operation", "WINDOW_URL": url}
-        done = subprocess.run(self.settings["operation"], env={**os.environ, **given}, capture_output=True, text=True, check=False)
+        given = {"DBOPS_WINDOW": window, "PGAPPNAME": f"amanat.dbops {window} operation"}
+        environ = {**os.environ, **given}
+        done = subprocess.run(self.settings["operation"], input=f"{url}\n", env=environ, capture_output=True, text=True, check=False)
         if done.returncode:
             raise Failed({"slug": "step-failed", "message": done.stderr, "state": "", "next": "Read it."})
 
