@@ -215,11 +215,6 @@ def place_of(module: AnsibleModule) -> Place:
     return Place(engine_of(module), module.params["postgres_container"], module.params["postgres_bin_dir"])
 
 
-def container_of(place: Place) -> dict[str, Any]:
-    """What the engine knows of the server's container; {} where there is none."""
-    return place.engine.container(place.container) if place.container else {}
-
-
 def jobs_of(module: AnsibleModule, container: dict[str, Any]) -> int:
     """Connections that work at the same time: as many as are asked for, else as many as the server has processors."""
     return int(module.params["jobs"] or cores(len(os.sched_getaffinity(0)), container.get("HostConfig", {})))
@@ -233,7 +228,13 @@ def url_of(module: AnsibleModule) -> PgUrl:
 
 def server_of(module: AnsibleModule) -> Server:
     """The server as the operator reaches it."""
-    return server_at(place_of(module), url_of(module), module.params["login_user"] or "", module.params["login_password"] or "")
+    return server_and_container_of(module)[0]
+
+
+def server_and_container_of(module: AnsibleModule) -> tuple[Server, dict[str, Any]]:
+    """And what the engine knows of its container; {} where it is in none."""
+    params, place, url = module.params, place_of(module), url_of(module)
+    return server_at(place, url, params["login_user"] or "", params["login_password"] or ""), place.running()
 
 
 def backup_dir_of(module: AnsibleModule, option: str = "backup_dir") -> str:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from . import _manifest, _pg_digest, _pg_properties, _read_through
+from . import _manifest, _pg_digest, _pg_dump, _pg_properties, _read_through
 from ._backup_dir import remove
 from ._client import Client
 from ._command import Answer, Command, run, start_tied
@@ -29,7 +29,6 @@ from ._errors import OperationError
 from ._identity import IDENTIFIER
 from ._job import Progress
 from ._new_backup import REMOVED, estimate, free_name, publish, turn
-from ._pg_dump import compare_counts
 from ._psql import PSQL, Server
 from ._session import Session
 from ._snapshot import LOCK_TIMEOUT, Snapshot
@@ -54,7 +53,6 @@ class Plan:
     stack: Stack
     server: Server
     image: str
-    image_digest: str
     container: str
     directory: str
     series: str
@@ -192,7 +190,7 @@ class Backup:
         return {"tables": tables, "large_objects": _pg_digest.large_objects(snapshot)}
 
     def _surroundings(self, client: Client, snapshot: str) -> dict[str, Any]:
-        """The schema's digest, the roles and tablespaces of the server, and which pg_dump this is."""
+        """The schema's digest, the roles and tablespaces of the server, which pg_dump this is, and of what image."""
         env = self.plan.environ()
         schema = self._said(client.command([*_pg_digest.SCHEMA, f"--snapshot={snapshot}", f"--lock-wait-timeout={LOCK_TIMEOUT}"], env))
         dumpall = ["pg_dumpall", "--globals-only", "--no-password"]
@@ -201,7 +199,8 @@ class Backup:
         return {
             "schema_sha256": _pg_digest.schema_digest(schema),
             "globals_text": self._said(client.command(dumpall, env)),
-            "tools": {"pg_dump": self._said(client.command(["pg_dump", "--version"], {})).strip()},
+            "tools": {"pg_dump": _pg_dump.version_of(schema)},
+            "image_digest": self.plan.server.place.engine.digest(self.plan.image),
         }
 
     def _said(self, command: Command) -> str:
@@ -264,7 +263,7 @@ class Backup:
         raise _not_verified([str(rows)])
 
     def _require_equal(self, facts: dict[str, Any], counts: dict[tuple[str, str], int]) -> None:
-        wrong = compare_counts(_pg_digest.written_rows(facts), counts)
+        wrong = _pg_dump.compare_counts(_pg_digest.written_rows(facts), counts)
         if wrong:
             raise _not_verified(wrong)
 
@@ -289,7 +288,6 @@ class Backup:
                 "stack": str(plan.stack),
                 "database": plan.server.database,
                 "image_id": plan.image,
-                "image_digest": plan.image_digest,
                 "started": stamp(started),
                 "ended": ended,
                 "bytes": sum(file["bytes"] for file in files),

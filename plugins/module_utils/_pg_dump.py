@@ -45,6 +45,7 @@ REFUSED = 4  # what pg_restore cannot read
 
 _IDENTIFIER = r'(?:"((?:[^"]|"")*)"|([^".( ]+))'
 _ENCODING = re.compile(r"SET client_encoding = '([A-Za-z0-9_]+)';\n")
+_VERSION = re.compile(r"^-- Dumped by pg_dump version (.+)$", re.MULTILINE)
 _COUNT = re.compile(r"(\d+)\t(COPY .*? FROM stdin;)\n", re.DOTALL)
 _HEADER = re.compile(rf"COPY {_IDENTIFIER}\.{_IDENTIFIER} ", re.DOTALL)
 
@@ -68,6 +69,12 @@ def codec_of(encoding: str) -> str:
         return codecs.lookup(name).name
     except LookupError:
         return "utf-8"
+
+
+def version_of(text: str) -> str:
+    """Which pg_dump wrote a dump as text, by its first lines; "" where they do not say."""
+    found = _VERSION.search(text)
+    return found[1] if found else ""
 
 
 def counted(out: str) -> dict[tuple[str, str], int]:

@@ -77,6 +77,11 @@ class Engine:
             )
         return facts
 
+    def digest(self, image: str) -> str:
+        """The digest by which a registry knows an image; "" where none does."""
+        digests = (self.inspect("image", image) or {}).get("RepoDigests") if image else []
+        return digests[0] if digests else ""
+
     def network(self, name: str) -> str:
         """Where a container's name means what it means to its clients: its network, else its very namespace."""
         facts = self.container(name)
@@ -119,6 +124,10 @@ class Place:
     engine: Engine
     container: str = ""
     bin_dir: str = ""
+
+    def running(self) -> dict[str, Any]:
+        """What the engine knows of the server's container, which has to run; {} where there is none."""
+        return self.engine.container(self.container) if self.container else {}
 
     def here(self, argv: list[str], env: dict[str, str]) -> Command:
         """A command on the target itself, with the server's own programs first on the path."""

@@ -108,12 +108,11 @@ class Server:
 
 
 def server_at(place: Place, url: PgUrl, login_user: str = "", login_password: str = "") -> Server:
-    """The server as the operator reaches it: by the container's own socket, else by the URL's host and port."""
+    """The server as the operator reaches it: by the socket of its container, which is known to run, else by the URL's host and port."""
     env = url.environ()
     if login_user:
         env.update(PGUSER=login_user, PGPASSWORD=login_password)
     if place.container:
-        place.engine.container(place.container)
         del env["PGHOST"], env["PGPORT"]
         env.pop("PGSSLMODE", None)
     return Server(place, env)

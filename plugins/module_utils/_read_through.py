@@ -38,21 +38,27 @@ def hash_files(data: str, *, flush: bool = False) -> Files:
 
     flush: the files are new: they become private, and are on the disk before this returns.
     """
-    paths = [os.path.join(data, name) for name in sorted(os.listdir(data))] if os.path.isdir(data) else [data]
-    files = []
-    for path in paths:
-        digest = hashlib.sha256()
-        with open_plain(path) as stream:
-            for block in iter(lambda: stream.read(_BLOCK), b""):
-                digest.update(block)
-            if flush:
-                os.fchmod(stream.fileno(), 0o600)
-                os.fsync(stream.fileno())
-            size = stream.tell()
-        files.append({"path": os.path.relpath(path, data) if path != data else "", "bytes": size, "sha256": digest.hexdigest()})
-    if flush and os.path.isdir(data):
+    if not os.path.isdir(data):
+        return [{"path": "", **_hash(data, flush)}]
+    names = sorted(os.listdir(data))
+    # Neither computing a digest nor waiting for the disk holds Python's lock.
+    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
+        hashed = pool.map(lambda name: _hash(os.path.join(data, name), flush), names)
+        files = [{"path": name, **known} for name, known in zip(names, hashed)]
+    if flush:
         sync_directory(data)
     return files
+
+
+def _hash(path: str, flush: bool) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    with open_plain(path) as stream:
+        for block in iter(lambda: stream.read(_BLOCK), b""):
+            digest.update(block)
+        if flush:
+            os.fchmod(stream.fileno(), 0o600)
+            os.fsync(stream.fileno())
+        return {"bytes": stream.tell(), "sha256": digest.hexdigest()}
 
 
 def count_rows(client: Client, name: str) -> Rows:

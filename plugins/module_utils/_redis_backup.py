@@ -75,7 +75,6 @@ class Plan:
     stack: Stack
     redis: Redis
     image: str
-    image_digest: str
     directory: str
     series: str
     format: str
@@ -320,7 +319,7 @@ class Backup:
                 "environment": plan.stack.environment,
                 "stack": str(plan.stack),
                 "image_id": plan.image,
-                "image_digest": plan.image_digest,
+                "image_digest": plan.redis.place.engine.digest(plan.image),
                 "started": stamp(started),
                 "ended": ended,
                 "bytes": sum(file["bytes"] for file in files),

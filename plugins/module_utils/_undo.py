@@ -86,6 +86,7 @@ class Undo:
     @cached_property
     def server(self) -> Any:
         place = Place(Engine(**self.undo["engine"]), self.undo["postgres_container"], self.undo["postgres_bin_dir"])
+        place.running()
         url = PgUrl.parse(self.secrets["pg_url"])
         return server_at(place, url, self.secrets["login_user"], self.secrets["login_password"])
 

@@ -130,12 +130,11 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
     backup_dir_of,
-    container_of,
     jobs_of,
     main_of,
     planned_job,
     series_of,
-    server_of,
+    server_and_container_of,
     stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._new_backup import require_space, require_writable
@@ -143,16 +142,12 @@ from ansible_collections.amanat.dbops.plugins.module_utils._pg_backup import EXT
 
 
 def _plan(module: AnsibleModule) -> Plan:
-    server = server_of(module)
+    server, container = server_and_container_of(module)
     params = module.params
-    container = container_of(server.place)
-    image = container.get("Image", "")
-    digests = (server.place.engine.inspect("image", image) or {}).get("RepoDigests") if image else []
     return Plan(
         stack=stack_of(module),
         server=server,
-        image=image,
-        image_digest=digests[0] if digests else "",
+        image=container.get("Image", ""),
         container=container.get("Id", ""),
         directory=backup_dir_of(module),
         series=series_of(module),

@@ -218,13 +218,12 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
     backup_dir_of,
-    container_of,
     jobs_of,
     main_of,
     refusals_recorded,
     run_as_job,
     series_of,
-    server_of,
+    server_and_container_of,
     stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._pg_clone import STAMP, maintenance
@@ -241,8 +240,8 @@ def _moment(module: AnsibleModule) -> datetime:
 
 
 def _plan(module: AnsibleModule) -> Plan:
-    server, params, stack, directory = server_of(module), module.params, stack_of(module), backup_dir_of(module)
-    container = container_of(server.place)
+    server, container = server_and_container_of(module)
+    params, stack, directory = module.params, stack_of(module), backup_dir_of(module)
     return Plan(
         stack=stack,
         server=maintenance(server),

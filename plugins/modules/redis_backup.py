@@ -127,7 +127,6 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     REDIS_OPTIONS,
     TARGET_OPTIONS,
     backup_dir_of,
-    container_of,
     main_of,
     planned_job,
     redis_of,
@@ -144,9 +143,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._redis_info import in
 def _prepare(module: AnsibleModule) -> tuple[Plan, dict[str, int]]:
     """Everything that can be found wrong before anything is written."""
     redis, params = redis_of(module), module.params
-    container = container_of(redis.place)
-    image = container.get("Image", "")
-    digests = (redis.place.engine.inspect("image", image) or {}).get("RepoDigests") if image else []
+    image = redis.place.running().get("Image", "")
     with redis.session() as session:
         with refusals_recorded(module, service="redis", state="backup"):
             _redis_stamp.require_own(session, stack_of(module))
@@ -163,7 +160,6 @@ def _prepare(module: AnsibleModule) -> tuple[Plan, dict[str, int]]:
         stack=stack_of(module),
         redis=redis,
         image=image,
-        image_digest=digests[0] if digests else "",
         directory=backup_dir_of(module),
         series=redis_series_of(module),
         format=params["format"] or ("aof" if layout.appending else "rdb"),

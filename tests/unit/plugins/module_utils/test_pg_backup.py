@@ -25,7 +25,6 @@ def plan_for(directory: str, container: str = "") -> Plan:
         stack=Stack.parse("staging/nickapp", "/var/lib/dbops"),
         server=Server(Place(Engine(), container), env),
         image="sha256:1",
-        image_digest="",
         container=container,
         directory=directory,
         series="amanat_pg",

@@ -151,3 +151,9 @@ A, B = ("public", "a"), ("public", "b")
 )
 def test_counts_are_compared(expected: dict[tuple[str, str], int], found: dict[tuple[str, str], int], wrong: list[str]) -> None:
     assert _pg_dump.compare_counts(expected, found) == wrong
+
+
+def test_a_dump_says_which_pg_dump_wrote_it() -> None:
+    text = "--\n\n-- Dumped from database version 18.0\n-- Dumped by pg_dump version 18.1 (Debian 18.1-2)\n\nSET x = 0;\n"
+    assert _pg_dump.version_of(text) == "18.1 (Debian 18.1-2)"
+    assert _pg_dump.version_of(HEAD) == ""
