@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -40,7 +39,7 @@ def require_no_door(stack: Stack, server: Server) -> None:
     """Whoever is refused a login is told where it is the stack's own door that refuses him, which no window will open again."""
     shut = False
     with contextlib.suppress(OperationError):  # whether it is can only be seen by who may read the server's files
-        shut = not os.path.exists(stack.journal) and maintenance(server).value(f"SELECT {_door.has_lines(stack)} AS shut")
+        shut = not _journal.read(stack.journal) and maintenance(server).value(f"SELECT {_door.has_lines(stack)} AS shut")
     if shut:
         raise OperationError(
             "door-shut",

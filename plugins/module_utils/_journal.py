@@ -24,7 +24,7 @@ from typing import Any, Callable
 from . import _private, _reserve, _window
 from ._errors import OperationError
 from ._files import make_private_directory, read_json, sync_directory, write_json
-from ._stack import Stack
+from ._stack import ARCHIVE, Stack
 
 Journal = _window.Journal
 
@@ -46,21 +46,17 @@ def _copy(path: str) -> str:
 
 
 def read(path: str) -> Journal:
-    """{} where there is none. Of one that is damaged, its copy."""
+    """{} where there is none. Of one that is damaged, or was taken away from its window, its copy."""
     try:
-        return _intact(path)
+        if journal := _intact(path):
+            return journal
     except (OperationError, OSError):
         if not os.path.exists(_copy(path)):
             raise
-    return _intact(_copy(path))
-
-
-def is_readable(stack: Stack) -> bool:
-    """Somebody holds the lock, and it is known who."""
-    try:
-        return bool(read(stack.journal))
-    except OperationError:
-        return False
+        return _intact(_copy(path))
+    copy = _intact(_copy(path))
+    # Without one a window has ended, or was not yet opened, or could not be.
+    return copy if copy and _holds_the_lock(copy) and copy["phase"] != "opened" else {}
 
 
 def _intact(path: str) -> Journal:
@@ -76,11 +72,23 @@ def _intact(path: str) -> Journal:
     if seal and seal != _seal(journal):  # one without was written by an older release
         raise _unreadable(path, "it is not as it was written")
     if journal.get("version", 0) > _window.JOURNAL_VERSION:
-        raise _unreadable(path, f"a newer release of the collection wrote it (version {journal['version']})")
+        raise OperationError(
+            "journal-newer",
+            f"The journal {path} was written by a newer release of the collection (version {journal['version']}).",
+            "Whether services are stopped is not known here.",
+            "Use that release, or the script that it has left on the target, for whatever is to be done with the window.",
+        )
     return _window.upgrade(journal)
 
 
 def _unreadable(path: str, why: str) -> OperationError:
+    if os.path.basename(os.path.dirname(path)) == ARCHIVE:
+        return OperationError(
+            "journal-unreadable",
+            f"The journal {path} is not readable: {why}.",
+            "Its window has ended, and nothing waits for it.",
+            "Look at it; its report says the same.",
+        )
     return OperationError(
         "journal-unreadable",
         f"The journal {path} is not readable: {why}.",
@@ -88,6 +96,18 @@ def _unreadable(path: str, why: str) -> OperationError:
         "Look at it and at the services. What opens the door, and puts it aside:"
         f" ansible-playbook playbooks/acknowledge.yml -e dbops_window={LOST}",
     )
+
+
+def require_closed(stack: Stack, waits: str) -> None:
+    """No window is open on the stack. What a person typed may work where one failed. waits: what does not happen meanwhile."""
+    journal = read(stack.journal)
+    if journal.get("state") == "open":
+        raise OperationError(
+            "window-open",
+            f"{waits} meanwhile: {_window.describe(journal)}.",
+            "Nothing was changed.",
+            "Wait for it, or look at it: ansible-playbook playbooks/status.yml",
+        )
 
 
 @contextlib.contextmanager
@@ -134,9 +154,14 @@ def lost(stack: Stack, window: str, journal: Journal) -> OperationError:
     )
 
 
+def _holds_the_lock(journal: Journal) -> bool:
+    """One that has ended frees it, but one that failed keeps it until a person has read it."""
+    return journal["state"] in ("open", "failed") and not journal.get("acknowledged")
+
+
 def path_of(stack: Stack, journal: Journal) -> str:
-    """Where a journal belongs. One that has ended frees the lock, but one that failed keeps it until a person has read it."""
-    if journal["state"] in ("open", "failed") and not journal.get("acknowledged"):
+    """Where a journal belongs."""
+    if _holds_the_lock(journal):
         return stack.journal
     return os.path.join(stack.windows, f"{journal['id']}.json")
 
@@ -216,10 +241,11 @@ def last(stack: Stack) -> dict[str, Any]:
 
 
 def _ended(stack: Stack) -> Iterator[Journal]:
-    """Journals of windows that have ended, the newest first."""
+    """Journals of windows that have ended, the newest first; an old one that somebody has edited bars nothing."""
     with contextlib.suppress(FileNotFoundError):
         for name in sorted((name for name in os.listdir(stack.windows) if name.endswith(".json")), reverse=True):
-            yield read(os.path.join(stack.windows, name))
+            with contextlib.suppress(OperationError):
+                yield read(os.path.join(stack.windows, name))
 
 
 _ALIKE = 50  # windows among which one of the same operation is looked for
@@ -231,5 +257,5 @@ def estimate(stack: Stack, operation: str) -> Journal:
         ended = islice(_ended(stack), _ALIKE)
         alike = (each for each in ended if (each["operation"], each["state"]) == (operation, "closed") and "taken_over" not in each)
         return next(map(_window.estimate, alike), {})
-    except (OperationError, OSError, KeyError, TypeError, ValueError):
-        return {}  # an old journal that somebody has edited keeps no window from opening
+    except (OSError, KeyError, TypeError, ValueError):
+        return {}  # nor does it keep a window from opening

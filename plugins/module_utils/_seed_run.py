@@ -20,7 +20,7 @@ from ._errors import OperationError
 from ._files import make_private_directory, write_json
 from ._guest import Guest, holder
 from ._job import Progress
-from ._journals import require_closed
+from ._journal import require_closed
 from ._migration_lock import MigrationLock
 from ._pg_digest import SETTINGS, TABLES, by_root, table_facts
 from ._pg_sessions import end_sessions

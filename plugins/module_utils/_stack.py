@@ -17,6 +17,8 @@ from ._files import require_absolute
 
 ENVIRONMENTS = ("development", "staging", "production")
 
+ARCHIVE = "windows"  # the directory of journals whose windows have ended
+
 # A name becomes a directory, a unit and a label: keep it to what all three take without quoting.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -62,7 +64,7 @@ class Stack:
     @property
     def windows(self) -> str:
         """The journals of ended windows: the audit trail."""
-        return os.path.join(self.directory, "windows")
+        return os.path.join(self.directory, ARCHIVE)
 
     @property
     def reports(self) -> str:

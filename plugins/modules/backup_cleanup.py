@@ -107,8 +107,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _catalogue, _leftovers
 from ansible_collections.amanat.dbops.plugins.module_utils._backup_dir import alone
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
-from ansible_collections.amanat.dbops.plugins.module_utils._journals import named_by_windows
 from ansible_collections.amanat.dbops.plugins.module_utils._module import backup_dir_of, main_of
+from ansible_collections.amanat.dbops.plugins.module_utils._named_by_windows import named_by_windows
 from ansible_collections.amanat.dbops.plugins.module_utils._removal import Obstacle, obstacle, remove, remove_leftover
 
 

@@ -84,7 +84,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _leftovers, _pg_clone, _stamp
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._identity import Record
-from ansible_collections.amanat.dbops.plugins.module_utils._journals import named_by_windows
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
     POSTGRES_OPTIONS,
@@ -93,6 +92,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     server_of,
     stack_of,
 )
+from ansible_collections.amanat.dbops.plugins.module_utils._named_by_windows import named_by_windows
 from ansible_collections.amanat.dbops.plugins.module_utils._pg_sessions import in_words, sessions
 from ansible_collections.amanat.dbops.plugins.module_utils._psql import Server, quote_identifier
 

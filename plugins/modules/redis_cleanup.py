@@ -80,7 +80,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _leftovers
-from ansible_collections.amanat.dbops.plugins.module_utils._journals import named_by_windows
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
     REDIS_OPTIONS,
@@ -91,6 +90,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     require_whole_redis,
     stack_of,
 )
+from ansible_collections.amanat.dbops.plugins.module_utils._named_by_windows import named_by_windows
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_files import beside_server, layout_of, require_reach
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_info import info
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_swap import PARTIAL, STAMP, Leftover, Swap

@@ -182,8 +182,7 @@ def _open(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
 
 def _create(stack: Stack, journal: Journal, private: dict[str, Any]) -> None:
     """Whoever finds the journal finds what brings the window to its end; until something is stopped that needs no secrets."""
-    if os.path.exists(stack.journal):
-        held = _journal.read(stack.journal)
+    if held := _journal.read(stack.journal):
         raise _window.refusal(held, _fence.advice(stack, held))
     make_private_directory(stack.windows)
     _script.install(stack)
@@ -257,7 +256,10 @@ def _note(module: AnsibleModule, stack: Stack, record: Journal) -> dict[str, Any
     if _journal.read(stack.journal).get("id") == module.params["window"]:
         return _change(module, stack, lambda before: _window.annotate(before, record))
     path = os.path.join(stack.windows, f"{module.params['window']}.json")
-    journal = _window.annotate(_journal.read(path), record)
+    ended = _journal.read(path)
+    if not ended:
+        raise _journal.lost(stack, module.params["window"], _journal.read(stack.journal))
+    journal = _window.annotate(ended, record)
     if not module.check_mode:
         _journal.write(path, journal)
     return {"changed": True, "journal": journal, "path": path}
@@ -273,11 +275,21 @@ def _attend_lost(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str
     journal = _window.attend(_window.unknown(identity, str(stack), _by(module), now, _clock.read()), _by(module), now)
     _fence.require_idle(stack)
     with contextlib.nullcontext() if module.check_mode else _journal.alone(stack):
-        if _journal.is_readable(stack):
-            raise _window.known(_journal.read(stack.journal))
+        _require_unknown(stack)
         if not module.check_mode:
             _journal.replace(stack, journal)
     return {"changed": True, "journal": journal, "path": stack.journal}
+
+
+def _require_unknown(stack: Stack) -> None:
+    try:
+        journal = _journal.read(stack.journal)
+    except OperationError as error:
+        if error.slug != "journal-unreadable":
+            raise
+    else:
+        if journal:
+            raise _window.known(journal)
 
 
 def _attend(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:

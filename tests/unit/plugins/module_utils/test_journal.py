@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils import _journal, _window
+from ansible_collections.amanat.dbops.plugins.module_utils import _journal, _private, _window
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._files import make_private_directory
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
@@ -55,6 +55,45 @@ def test_where_both_are_damaged_nothing_is_believed(stack: Stack, how: str) -> N
     with pytest.raises(OperationError) as caught:
         _journal.read(stack.journal)
     assert caught.value.slug == "journal-unreadable"
+
+
+def test_a_journal_that_was_taken_away_is_that_of_its_copy(stack: Stack) -> None:
+    """Nobody frees the lock by hand, nor loses what brings the services back."""
+    _journal.change(stack, "w1", lambda journal: {**journal, "phase": "stopped"})
+    _private.write(stack, {"pg_url": "postgres://"})
+    Path(stack.journal).rename(f"{stack.journal}.unreadable")
+    with _journal.alone(stack):
+        assert _journal.read(stack.journal)["phase"] == "stopped"
+    assert _private.find(stack)
+    _journal.change(stack, "w1", lambda journal: {**journal, "switch": "process"})
+    assert Path(stack.journal).exists()
+
+
+def test_a_window_that_could_not_be_opened_holds_no_lock(stack: Stack) -> None:
+    Path(stack.journal).unlink()
+    assert _journal.read(stack.journal) == {}
+
+
+def test_a_newer_release_is_not_thought_to_be_damage(stack: Stack) -> None:
+    for path in (stack.journal, stack.journal.replace(".json", ".copy.json")):
+        journal = json.loads(Path(path).read_text(encoding="utf-8"))
+        journal.pop("seal")
+        Path(path).write_text(json.dumps({**journal, "version": _window.JOURNAL_VERSION + 1}), encoding="utf-8")
+    with pytest.raises(OperationError) as caught:
+        _journal.read(stack.journal)
+    assert caught.value.slug == "journal-newer"
+
+
+def test_an_archived_journal_that_somebody_has_edited_bars_nothing(stack: Stack) -> None:
+    for window in ("w1", "w2"):
+        if window == "w2":
+            _journal.create(stack, _window.new(window, str(stack), "none", {}, 60, "", NOW, _window.Clock("boot", 1.5), {"services": []}))
+        _journal.change(stack, window, lambda journal: _window.close(journal, "aborted", NOW, {}))
+    newest = Path(stack.windows, "w2.json")
+    newest.write_text(newest.read_text(encoding="utf-8").replace("aborted", "Aborted"), encoding="utf-8")
+    assert _journal.last(stack)["id"] == "w1"
+    with pytest.raises(OperationError, match="nothing waits for it"):
+        _journal.ended(stack, "w2")
 
 
 def test_one_that_an_older_release_wrote_has_no_seal(stack: Stack) -> None:

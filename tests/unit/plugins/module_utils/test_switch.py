@@ -47,7 +47,8 @@ def test_it_fires_until_its_window_has_ended_and_not_without_pause(stack: Stack,
         if len(fired) == 4:
             both[0].write_text(good, encoding="utf-8")  # and mends it
         if len(fired) == 5:
-            both[0].unlink()
+            for path in both:
+                path.unlink()
         if len(fired) == 3:
             raise OSError("no process")
         return Answer(2, "", "")

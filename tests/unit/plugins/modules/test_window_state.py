@@ -265,6 +265,13 @@ def test_an_unreadable_journal_still_holds_the_lock(target: Target, text: str, s
     assert "acknowledge.yml -e dbops_window=lost" in told["next_step"]
 
 
+def test_nothing_is_noted_of_a_window_that_is_nowhere(target: Target) -> None:
+    target.open()
+    before = target.files()
+    target.refused("annotate", "window-lost", window="20261122T170102Z-0000", record={"warnings": ["x"]})
+    assert target.files() == before
+
+
 def test_a_record_cannot_change_what_the_journal_is(target: Target, window: str) -> None:
     target.refused("advance", "window-record", window=window, phase="backed_up", record={"state": "closed"})
 
