@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import traceback
 from dataclasses import dataclass
 from typing import Any, Callable
 
 from . import _hook, _log_excerpt, _pg_clone, _probe, _services_run, _verdict, _window
-from ._errors import OperationError
+from ._errors import OperationError, unforeseen
 from ._interrupted import Interrupted
 from ._job import Job, Unheard
 from ._redis_hold import keeps_waiting
@@ -56,8 +55,7 @@ class Ending(Interrupted):
             self.truth.append(f"It did not come to its end: {error.what} {error.state}")
             self.next_step = error.next_step
         except Exception as error:  # noqa: BLE001 - a window that nobody can end any more would be worse than one that failed
-            traceback.print_exc()
-            self.truth.append(f"It did not come to its end: {type(error).__name__}: {error}.")
+            self.truth.append(f"It did not come to its end: {unforeseen(error)}")
         return "failed"
 
     def _without_undo(self) -> str:
@@ -303,7 +301,7 @@ class Ending(Interrupted):
         try:
             if verdict not in (_verdict.HOLD, _verdict.RETURN) and self.guarded:
                 self._drop_copies(verdict)
-            if verdict == _verdict.ABORT and self.redis:
+            if self.redis and (verdict == _verdict.ABORT or self.journal["phase"] == "stopped"):
                 self.redis.drop_copy()
         except OperationError as error:
             self.warn(f"What was made for this window could not be dropped: {error.what} Name it to cleanup.yml.")

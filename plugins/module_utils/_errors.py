@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from typing import Any
 
 _MESSAGE = re.compile(r"\[([a-z0-9-]+)\] (.*?)(?: State: (.*?))?(?: Next: (.*))?", re.DOTALL)
@@ -54,6 +55,12 @@ class OperationError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+
+def unforeseen(error: Exception) -> str:
+    """Of an error that nobody foresaw not its text, which may hold a token or a URL; where it happened goes to the log."""
+    traceback.print_tb(error.__traceback__)
+    return f"an unforeseen {type(error).__name__}."
 
 
 def refused(slug: str, what: str, next_step: str) -> OperationError:

@@ -22,6 +22,9 @@ from ._rollback import session_name
 from ._services import Facts, Service
 from ._undo import Undo
 
+# A Redis that stays down, or cannot be asked, is no reason to leave the services stopped.
+_WITHOUT_REDIS = (*DOWN, "redis-password-file")
+
 
 def _runs(service: Service) -> bool:
     """Whether it is known to."""
@@ -72,7 +75,7 @@ class Interrupted(Undo):
         except OperationError as error:
             if before_the_stop:
                 self.warn(f"Whether all that the window had begun has ended is not known: {error.what}")
-            elif error.slug not in DOWN:  # a Redis that stays down is no reason to leave the services stopped
+            elif error.slug not in _WITHOUT_REDIS:
                 raise
 
     @property

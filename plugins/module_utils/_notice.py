@@ -12,13 +12,12 @@ None of it may fail a window: each returns what the journal shall say, and what 
 from __future__ import annotations
 
 import json
-import traceback
 from datetime import datetime, timezone
 from typing import Any
 
 from . import _announce, _window
 from ._alertmanager import Alertmanager, parse_all
-from ._errors import OperationError
+from ._errors import OperationError, unforeseen
 
 Journal = _window.Journal
 Private = dict[str, Any]
@@ -67,11 +66,7 @@ def tell(journal: Journal, private: Private, event: str, note: str) -> Journal:
 
 
 def _why(error: Exception) -> str:
-    """Of an error that nobody foresaw not its text, which may hold a token or a URL; where it happened is in the job's log."""
-    if isinstance(error, OperationError):
-        return error.what
-    traceback.print_tb(error.__traceback__)
-    return f"an unforeseen {type(error).__name__}."
+    return error.what if isinstance(error, OperationError) else unforeseen(error)
 
 
 def _told(private: Private, key: str) -> dict[str, Any]:

@@ -27,7 +27,14 @@ _POLL = 0.5
 _END_WAIT = 20.0  # seconds that containers are given to be gone
 
 # What is said of something that is coming up, or that will never.
-_COMING_UP = ("engine-unreachable", "container-stopped", "postgres-unreachable", "redis-unreachable", "redis-loading")
+_COMING_UP = (
+    "engine-unreachable",
+    "container-stopped",
+    "postgres-unreachable",
+    "redis-unreachable",
+    "redis-loading",
+    "redis-password-file",
+)
 
 
 def wait_for(answers: Callable[[], Any], until: float) -> Any:

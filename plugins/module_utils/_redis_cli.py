@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ._command import Command
-from ._errors import OperationError
+from ._errors import OperationError, refused
 from ._place import Place
 from ._redis_errors import BEGINNING
 from ._redis_session import LOADING, Session
@@ -34,8 +34,15 @@ def password_from(path: str) -> str:
     """What a file of the target holds, "" without one."""
     if not path:
         return ""
-    with open(path, encoding="utf-8") as stream:
-        return stream.read().rstrip("\r\n")
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise refused(
+            "redis-password-file",
+            f"The password of Redis cannot be read from {path}: {getattr(error, 'strerror', None) or 'it is no text'}.",
+            "Put it there, or correct redis_password_file.",
+        ) from None
 
 
 @dataclass(frozen=True)

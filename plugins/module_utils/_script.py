@@ -84,6 +84,10 @@ _ENDINGS = {
 # -- run -----------------------------------------------------------------------------------------------------------------
 
 
+def _is_over(journal: _window.Journal) -> bool:
+    return journal["state"] == "failed" or _window.rest(journal, _clock.read()) <= 0
+
+
 def require_stale(stack: Stack, window: str) -> None:
     """A window is not taken from somebody who may be at work: its time is over, and nothing of it is at work."""
     journal = _journal.held(stack, window)
@@ -192,9 +196,10 @@ def main(argv: list[str]) -> int:
             if not told.epoch and (ended := _journal.ended(stack, options.window)):
                 print(f"window {options.window} has ended as {ended['state']} already: nothing was changed.")
                 return 0
-            if options.verb == "recover":
-                require_stale(stack, options.window)
-            return _end(stack, options.window, told)
+            if options.verb != "recover":
+                return _end(stack, options.window, told)
+            require_stale(stack, options.window)
+            return _end(stack, options.window, told, _is_over)
     except OperationError as error:
         print(error.as_result()["msg"], file=sys.stderr)
         return FAILED

@@ -423,7 +423,7 @@ def test_what_nobody_foresaw_fails_the_window_and_not_its_recovery(end: Callable
     world = World(journal("stopped"), data=OLD)
     monkeypatch.setattr(World, "look", crash)
     result, who = end(world)
-    assert (result, who.truth[-1]) == ("failed", "It did not come to its end: TypeError: a string is no number.")
+    assert (result, who.truth[-1]) == ("failed", "It did not come to its end: an unforeseen TypeError.")
 
 
 def test_every_verdict_stands_in_the_journal_before_it_is_carried_out(end: Callable[[World], Any]) -> None:
@@ -469,6 +469,40 @@ def test_an_operation_of_the_users_may_have_sessions_though_no_door_was_shut(mon
     with pytest.raises(OperationError):
         quiet(monkeypatch, tmp_path, phase="operated")
     assert not quiet(monkeypatch, tmp_path, phase="started").seen
+
+
+@pytest.mark.parametrize("phase", ["stopped", "operated", "started"])
+def test_a_redis_of_which_nobody_can_read_the_password_keeps_nothing_stopped(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, phase: str
+) -> None:
+    """Its file may be mounted after the switch begins its work on a machine that was started anew."""
+    engine = {"binary": "docker", "socket": ""}
+    server = {"container": "", "bin_dir": "", "user": "", "password_file": str(tmp_path / "missing")}
+    undo = {"guarded": False, "engine": engine, "services": [], "redis": server, "postgres_container": "", "postgres_bin_dir": ""}
+    stack = Stack.parse("production/shop", str(tmp_path))
+    make_private_directory(stack.directory)
+    _private.write(stack, {"redis_url": "redis://127.0.0.1:1", "redis_password": ""})
+    taken = {"taken_over": [{"by": {}}], "operation": "none"}
+    one = quiet(monkeypatch, tmp_path, phase=phase, undo={**undo, "moment": "m"}, **taken)
+    assert "[redis-password-file]" in one.redis.let_go("then")
+
+
+@pytest.mark.parametrize(
+    ("phase", "verdict", "dropped"),
+    [
+        ("backed_up", _verdict.ABORT, 1),
+        ("stopped", _verdict.START_AGAIN, 1),
+        ("operated", _verdict.RETURN, 0),
+        ("started", _verdict.FINISH, 0),
+    ],
+)
+def test_what_a_restore_has_staged_goes_where_it_never_took_its_place(tmp_path: Path, phase: str, verdict: str, dropped: int) -> None:
+    did: list[str] = []
+    known = journal(phase, operation="restore")
+    one = Ending(Stack.parse("production/shop", str(tmp_path)), {**known, "undo": {**known["undo"], "guarded": False}})
+    one.__dict__["redis"] = SimpleNamespace(drop_copy=lambda: did.append("drop"))
+    one._tidy(verdict)
+    assert len(did) == dropped
 
 
 def test_a_redis_that_has_its_data_again_is_not_compared_with_what_it_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
