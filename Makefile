@@ -18,9 +18,9 @@ FOR_SECOND := $(SECOND)/.requirements-units
 # Bytecode is written when a file is first imported; compiling 25,000 files that nobody imports takes longer.
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile --requirement
 PYTEST := -m pytest
-# Integration tests that need no engine, so that they run beside those that do.
+# Integration tests that need no engine, so that they run beside those that do: all that use the one embedded stack.
 WITHOUT_ENGINE := $(addprefix tests/integration/,announce faults report) \
-	$(addprefix tests/integration/window/,test_embedded.py test_guard.py test_refusals.py)
+	$(addprefix tests/integration/window/,$(addsuffix .py,test_clients test_embedded test_guard test_interrupted test_refusals))
 # deploy makes what belongs to root on its target, which is this machine.
 SCENARIOS := --all$(if $(filter 0,$(shell id -u)),, --exclude deploy)
 # What a run of tests leaves for tests/gates/run.py, which adds the figures up.
