@@ -10,6 +10,7 @@ import shlex
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -248,7 +249,10 @@ def test_whoever_comes_back_with_the_server_and_writes_makes_nothing_differ(own:
     client.start()
     try:
         assert restore(server, places, "swapped")["keys"] == KEYS
+        until = time.monotonic() + 30
+        while not server.ask("GET", "session:late"):
+            assert time.monotonic() < until, "it never came back"
+            time.sleep(0.1)
     finally:
         ended.set()
         client.join()
-    assert int(server.ask("GET", "session:late")) > 0
