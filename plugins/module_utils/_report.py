@@ -255,7 +255,7 @@ def _audit(journal: Journal) -> Element | None:
     origin = [f"{word} {line(by[key])}" for key, word in (("job_id", "job"), ("revision", "revision")) if by.get(key)]
     rows = [(journal.get("opened"), "opened", by, ", ".join(origin))]
     for each in mappings(journal.get("extended")):
-        rows.append((each.get("at"), "extended", {}, f"{plural(each.get('minutes'), 'minute')} more"))
+        rows.append((each.get("at"), "extended", mapping(each.get("by")), f"{plural(each.get('minutes'), 'minute')} more"))
     for each in mappings(journal.get("taken_over")):
         failed = mapping(each.get("error")).get("slug")
         why = f"{line(each.get('why'))}{f'; it had failed with [{line(failed)}]' if failed else ''}"

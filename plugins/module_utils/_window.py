@@ -246,7 +246,7 @@ def take_over(journal: Journal, by: dict[str, str], why: str, now: datetime) -> 
     return journal
 
 
-def extend(journal: Journal, minutes: int, now: datetime) -> Journal:
+def extend(journal: Journal, minutes: int, by: dict[str, str], now: datetime) -> Journal:
     """The window, and the share of every phase, is longer."""
     if journal["state"] != "open":
         raise OperationError(
@@ -258,7 +258,7 @@ def extend(journal: Journal, minutes: int, now: datetime) -> Journal:
     later = deadline(journal) + timedelta(minutes=minutes)
     journal = copy.deepcopy(journal)
     journal.update(deadline=stamp(later), seconds=journal["seconds"] + minutes * 60)
-    journal.setdefault("extended", []).append({"at": stamp(now), "minutes": minutes})
+    journal.setdefault("extended", []).append({"at": stamp(now), "by": by, "minutes": minutes})
     return journal
 
 

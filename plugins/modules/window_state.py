@@ -225,7 +225,7 @@ def _extend(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any
     known: Journal = {}
 
     def how(before: Journal) -> Journal:
-        journal = _window.extend(before, minutes, now)
+        journal = _window.extend(before, minutes, _by(module), now)
         _redis_extend.require_possible(journal, clock)
         if not module.check_mode:
             known.update(_redis_extend.hold_longer(stack, journal, clock))

@@ -125,5 +125,6 @@ def test_prints_on_a4(browser: Browser, page: Path, tmp_path: Path) -> None:
     assert browser.evaluate(FAINT) == []
     assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     browser.pdf(tmp_path / "report.pdf")
+    assert browser.complaints() == []
     boxes = re.findall(rb"/MediaBox\s*\[\s*0 0 ([\d.]+) ([\d.]+)\s*\]", (tmp_path / "report.pdf").read_bytes())
     assert {(round(float(width)), round(float(height))) for width, height in boxes} == {(595, 842)}

@@ -22,7 +22,7 @@ def closed() -> dict[str, Any]:
     journal = _window.new("w1", "production/nickapp", "none", {"user": "mo"}, 60, "", NOW, CLOCK, {})
     for phase in _window.PHASES[2:]:
         journal = _window.advance(journal, phase, NOW, CLOCK, {})
-    journal = _window.extend(journal, 30, NOW)
+    journal = _window.extend(journal, 30, {"user": "mo"}, NOW)
     return _window.close(
         _window.take_over(journal, {"user": "jo"}, "abort.yml", NOW), "closed", NOW, {"estimate": _window.estimate(journal)}
     )
@@ -35,7 +35,7 @@ def test_it_is_a_schema() -> None:
 def test_it_describes_a_window() -> None:
     assert flaws(closed()) == []
     failed = _window.close(_window.new("w1", "a/b", "custom", {}, 60, "", NOW, CLOCK, {}), "failed", NOW, {})
-    assert flaws(_window.acknowledge(failed, {"user": "mo"}, NOW)) == []
+    assert flaws(_window.acknowledge(_window.attend(failed, {"user": "jo"}, NOW), {"user": "mo"}, NOW)) == []
 
 
 @pytest.mark.parametrize(

@@ -175,11 +175,11 @@ def test_a_short_window_is_not_aborted_for_what_is_done_while_nothing_is_down() 
 
 
 def test_more_time_is_more_for_every_phase() -> None:
-    longer = _window.extend(opened(), 30, NOW)
+    longer = _window.extend(opened(), 30, BY, NOW)
     assert (longer["deadline"], longer["seconds"]) == ("2026-11-22T18:31:02.345Z", 5400)
-    assert longer["extended"] == [{"at": "2026-11-22T17:01:02.345Z", "minutes": 30}]
+    assert longer["extended"] == [{"at": "2026-11-22T17:01:02.345Z", "by": BY, "minutes": 30}]
     assert _window.left(longer, CLOCK) == pytest.approx(_window.SHARES["opened"] * 5400)
-    assert slug_of(_window.extend, ended("failed"), 30, NOW) == "window-ended"
+    assert slug_of(_window.extend, ended("failed"), 30, BY, NOW) == "window-ended"
 
 
 @pytest.mark.parametrize("state", ["open", "closed", "rolled_back", "aborted", "failed"])
@@ -331,7 +331,7 @@ class Windows(RuleBasedStateMachine):
 
     @rule(minutes=st.integers(1, 600))
     def extend(self, minutes: int) -> None:
-        self._try(lambda journal: _window.extend(journal, minutes, self.now))
+        self._try(lambda journal: _window.extend(journal, minutes, BY, self.now))
 
     @rule()
     def attend(self) -> None:
