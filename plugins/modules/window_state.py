@@ -105,7 +105,7 @@ journal:
   returned: success, and where a step of a window that holds the lock failed
   type: dict
 path:
-  description: Where the journal lies on the target.
+  description: Where the journal lies on the target; with O(state=show) that of the window that ended last where none is open.
   returned: success
   type: str
 reports:
@@ -116,6 +116,10 @@ last:
   description: The journal of the window that ended last; empty where there was none.
   returned: when O(state=show)
   type: dict
+reported:
+  description: V(false) where a window has ended, or failed, and its report on the target is missing, or older than its journal.
+  returned: when O(state=show)
+  type: bool
 advice:
   description: What to type next about the window that holds the lock; empty where none does.
   returned: when O(state=show)
@@ -123,6 +127,7 @@ advice:
 """
 
 import contextlib
+import filecmp
 import os
 import secrets
 from datetime import datetime, timezone
@@ -314,9 +319,19 @@ def _end(module: AnsibleModule, stack: Stack, how: Callable[[Journal], Journal])
 
 
 def _show(_module: AnsibleModule, stack: Stack, _now: datetime) -> dict[str, Any]:
-    journal = _journal.read(stack.journal)
-    known = {"journal": journal, "path": stack.journal, "last": _journal.last(stack)}
+    journal, last = _journal.read(stack.journal), _journal.last(stack)
+    shown = journal or last
+    path = _journal.path_of(stack, shown) if shown else stack.journal
+    known = {"journal": journal, "path": path, "last": last, "reported": _is_reported(stack, shown, path)}
     return {"changed": False, **known, "advice": _fence.advice(stack, journal)}
+
+
+def _is_reported(stack: Stack, journal: Journal, path: str) -> bool:
+    """Whether nothing is left to report. What ends a window without Ansible writes no report, or leaves one that is of before."""
+    if journal.get("state", "open") == "open":
+        return True
+    report = os.path.join(stack.reports, f"{journal['id']}.json")  # a copy of the journal
+    return os.path.exists(report) and filecmp.cmp(path, report, shallow=False)
 
 
 _ACTIONS = {

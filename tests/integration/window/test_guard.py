@@ -89,8 +89,12 @@ def test_a_failed_return_leaves_the_door_shut_until_a_person_acknowledges(embedd
     assert "would be acknowledged" in embedded.play("acknowledge", "--check", dbops_window=window).last_line
     with pytest.raises(subprocess.CalledProcessError):
         ask(embedded, "SELECT 1")
+    assert "acknowledged" not in embedded.report()
     assert embedded.play("acknowledge", dbops_window=window).code == 0
     assert ask(embedded, "SELECT 1") == "1"
+    report = embedded.report()
+    assert report["attended"]["by"] == report["acknowledged"]["by"] == report["opened_by"]
+    assert f"acknowledged | {report['opened_by']['user']}" in (embedded.reports / f"{window}.md").read_text(encoding="utf-8")
     start = embedded.state["backend"]["start"]
     subprocess.run(start, check=True)
 

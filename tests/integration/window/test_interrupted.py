@@ -108,6 +108,7 @@ def test_a_killed_window_is_aborted_and_its_operation_undone(embedded: Stack, tm
     assert is_undone(embedded)
     report = embedded.report()
     assert (report["state"], report["epoch"], report["rollback_point"]["state"]) == ("rolled_back", 2, "returned")
+    assert (report["extended"][0]["by"], report["extended"][0]["minutes"]) == (report["opened_by"], 30)
     assert report["taken_over"][0]["why"] == "abort.yml"
     lines = said.read_text(encoding="utf-8").splitlines()
     assert [line.partition(" ")[0] for line in lines] == ["planned", "phase", "starting", "extended", "rolled_back"]
@@ -132,6 +133,39 @@ def test_the_switch_brings_the_service_back(embedded: Stack, tmp_path: Path) -> 
         until(lambda: not embedded.journal.exists())
     ended = json.loads((embedded.journal.parent / f"windows/{journal['id']}.json").read_text(encoding="utf-8"))
     assert (ended["state"], ended["taken_over"][0]["by"]["user"]) == ("rolled_back", "dead man's switch")
+    assert is_undone(embedded)
+    # No Ansible was there to report it. Whoever asks has the report, and it is not written again.
+    pages = embedded.reports / journal["id"]
+    assert not pages.with_suffix(".html").exists()
+    assert not list(embedded.reports.glob(f"{journal['id']}*")), embedded.play("status", "--check").out
+    asked = embedded.play("status")
+    assert f"{journal['id']}, ended as rolled_back, report {pages}.html · next: nothing" in asked.last_line, asked.out
+    assert embedded.report() == ended
+    assert "dead man's switch" in pages.with_suffix(".md").read_text(encoding="utf-8")
+    assert "report" not in embedded.play("status").last_line
+    for path in embedded.reports.glob(f"{journal['id']}*"):
+        path.unlink()
+    again = embedded.play("recover", dbops_window=journal["id"])
+    assert f"has ended as rolled_back already, report {pages}.html · next: nothing" in again.last_line, again.out
+    assert embedded.report() == ended
+
+
+def test_who_has_lost_a_window_reports_how_somebody_else_ended_it(embedded: Stack, tmp_path: Path) -> None:
+    """Its controller is at work while a person at the target's shell ends the window."""
+    said = tmp_path / "said"
+    script = embedded.journal.parent / "dbops-window"
+    # Without the mark of what the operation starts, which whoever takes over ends.
+    abort = f"env -u DBOPS_WINDOW setsid {script} abort {{{{ __maintenance_window_id }}}} > {said} 2>&1 &"
+    taken = f"until grep -q '\"epoch\": 2' {embedded.journal}; do sleep 0.1; done"
+    tasks = write_tasks(
+        tmp_path / "tasks.yml", {"name": "Lose it", "ansible.builtin.shell": abort}, {"name": "Wait", "ansible.builtin.shell": taken}
+    )
+    outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks=tasks)
+    assert outcome.code == 2, outcome.out
+    report = embedded.report()
+    assert (report["state"], report["taken_over"][0]["why"]) == ("rolled_back", "abort on the target")
+    assert " needs_a_person: [window-lost] " in outcome.last_line, outcome.out
+    assert f"The window has ended as rolled_back. Its report {embedded.reports / report['id']}.html." in outcome.last_line
     assert is_undone(embedded)
 
 

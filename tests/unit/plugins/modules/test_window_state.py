@@ -165,7 +165,7 @@ def test_a_window_from_its_opening_to_its_end(target: Target) -> None:
     assert not target.journal.exists()
     shown = target.call("show")
     assert (shown["changed"], shown["journal"], shown["last"]) == (False, {}, closed["journal"])
-    assert shown["reports"] == str(target.stack / "reports")
+    assert (shown["reports"], shown["path"]) == (str(target.stack / "reports"), closed["path"])
     assert "failed" not in target.open(), "the lock is free"
 
 
@@ -252,6 +252,20 @@ def test_a_failed_window_bars_the_next_until_it_is_acknowledged(target: Target, 
     assert acknowledged["journal"]["acknowledged"]["by"] == {"user": "jo"}
     assert not target.journal.exists()
     assert "failed" not in target.open()
+
+
+def test_it_is_known_whether_the_report_of_a_window_says_how_it_ended(target: Target, window: str) -> None:
+    assert target.call("show")["reported"], "it has not ended"
+    failed = target.call("close", window=window, result="failed")
+    shown = target.call("show")
+    assert (shown["path"], shown["reported"]) == (failed["path"], False)
+    report = target.stack / "reports" / f"{window}.json"
+    report.parent.mkdir()
+    report.write_bytes(target.journal.read_bytes())
+    assert target.call("show")["reported"]
+    acknowledged = target.call("acknowledge", window=window, by={"user": "jo"})
+    shown = target.call("show")
+    assert (shown["path"], shown["reported"]) == (acknowledged["path"], False), "the report is of before"
 
 
 @pytest.mark.parametrize("minutes", [0, -5])
