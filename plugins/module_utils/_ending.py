@@ -83,9 +83,12 @@ class Ending(Interrupted):
         return _verdict.row(self.journal["phase"], self.operation, point=self.leads_back, written=written, held=self.clients_are_held)
 
     def _follow(self, row: _verdict.Row) -> str:
+        if row.verdict == _verdict.HOLD:
+            self._keep_logs(row.verdict)  # for whoever has to decide
         if self._comes_well(row.verdict, row.why):
             return _verdict.ENDS[row.verdict]
-        self._keep_logs(row.verdict)
+        if row.verdict != _verdict.HOLD:
+            self._keep_logs(row.verdict)
         following = row.unhealthy
         if following == row.verdict:
             return "failed"

@@ -56,6 +56,7 @@ _WHEN = {
     "finish": "what the window brought was not healthy",
     "start_again": "what ran before was not healthy again",
     "return": "what ran before was not healthy on the database of before",
+    "hold": "a person had to decide",
 }
 
 

@@ -342,6 +342,12 @@ def test_a_window_is_held_though_one_does_not_say_whether_it_runs(end: Callable[
     ]
 
 
+def test_whoever_has_to_decide_reads_what_the_services_said(end: Callable[[World], Any]) -> None:
+    worker = SimpleNamespace(name="worker", log=lambda _timeout: "Error: no table orders")
+    result, who = end(World(journal("operated", services=[WORKER]), shut=False, running=NEW, written=True, services=[worker]))
+    assert (result, who.seen["logs"]) == ("failed", [{"service": "worker", "when": "hold", "lines": ["Error: no table orders"]}])
+
+
 def test_the_journal_says_where_the_door_was_left(end: Callable[[World], Any]) -> None:
     """Somebody has written between the first look and the second: the door is shut then, and stays so."""
     world = World(journal("started", mark="7"), shut=False, running=NEW, healthy=(), writes=frozenset({4}))
