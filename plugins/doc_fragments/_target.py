@@ -42,6 +42,7 @@ options:
   begins:
     description:
       - Where this is the first step of a phase of the window that O(fence) names, that phase. The journal says so before the step works.
+      - Where O(begins.done) is set it is the last step before that phase, which begins when the step has done its work.
       - Not done again where the phase has begun.
     type: dict
     suboptions:
@@ -54,4 +55,8 @@ options:
         description: What the journal shall say from then on; its keys replace those of the journal.
         type: dict
         default: {}
+      done:
+        description: Whether the phase begins after the step's work, and not before it.
+        type: bool
+        default: false
 """

@@ -45,6 +45,7 @@ TARGET_OPTIONS: dict[str, Any] = {
         "options": {
             "phase": {"type": "str", "required": True, "choices": ["operated", "started"]},
             "record": {"type": "dict", "default": {}},
+            "done": {"type": "bool", "default": False},
         },
     },
 }
@@ -87,16 +88,25 @@ BACKUPS_OPTIONS: dict[str, Any] = {
 }
 
 
-def main_of(module: AnsibleModule, body: Callable[[AnsibleModule], dict[str, Any]], *, secrets_in_options: bool = True) -> None:
+def main_of(
+    module: AnsibleModule,
+    body: Callable[[AnsibleModule], dict[str, Any]],
+    *,
+    secrets_in_options: bool = True,
+    learnt: Callable[[dict[str, Any]], dict[str, Any]] = lambda _result: {},
+) -> None:
     """Run a module's body: its dictionary is the result, an OperationError is the failure.
 
     secrets_in_options: False where no option is a secret, so that a result, however large, is not searched for any.
+    learnt: what the journal shall say of the result, where a phase begins with it.
     """
     try:
         with _guards_recorded(module), _fenced(module):
             _name_the_job(module)
-            _begin(module)
+            _begin(module, done=False)
             result = body(module)
+            if not result.get("failed") and not (result.get("job") or {}).get("running"):
+                _begin(module, done=True, learnt=learnt(result))
     except OperationError as error:
         result = {"failed": True, **error.as_result()}
     except OSError as error:
@@ -179,17 +189,20 @@ def _name_the_job(module: AnsibleModule) -> None:
         module.params["job"] = f"{window}-{job}"
 
 
-def _begin(module: AnsibleModule) -> None:
-    """The step is the first of a phase. While clients wait, a task of its own that only says so would cost them its start."""
+def _begin(module: AnsibleModule, *, done: bool, learnt: dict[str, Any] | None = None) -> None:
+    """The step is the first of a phase, or the last before it.
+
+    While clients wait, a task of its own that only says so would cost them its start.
+    """
     begins = module.params.get("begins")
-    if not begins or module.check_mode:
+    if not begins or begins["done"] != done or module.check_mode:
         return
     now, clock = datetime.now(timezone.utc), _clock.read()
 
     def begun(held: _window.Journal) -> _window.Journal:
         if held["phase"] == begins["phase"]:  # a job is asked how it stands by the same step again
             return held
-        return _window.advance(held, begins["phase"], now, clock, begins["record"])
+        return _window.advance(held, begins["phase"], now, clock, {**begins["record"], **(learnt or {})})
 
     _journal.change(stack_of(module), window_of(module), begun)
 

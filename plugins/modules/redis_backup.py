@@ -54,6 +54,10 @@ options:
       - A backup that was not counts as complete, not as verified, and nobody knows its keys.
     type: bool
     default: true
+  lets_go:
+    description: Whether those who wait to write since M(amanat.dbops.redis_hold) are let go once the backup is made.
+    type: bool
+    default: false
   busy:
     description: What to do while another backup or a rotation is at work in the directory, V(wait) or V(refuse).
     type: str
@@ -120,6 +124,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _manifest, _redis_stamp
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
     BACKUPS_OPTIONS,
@@ -137,6 +142,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
 from ansible_collections.amanat.dbops.plugins.module_utils._new_backup import estimate, require_space, require_writable
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_backup import Backup, Plan, require_memory
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_files import layout_of, require_reach
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_hold import release
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_info import info, keys
 
 
@@ -193,8 +199,16 @@ def _predict(plan: Plan, figures: dict[str, int]) -> dict[str, Any]:
     }
 
 
+def _make(module: AnsibleModule, plan: Plan, progress: Progress) -> dict[str, Any]:
+    result = Backup(plan, progress).make()
+    if module.params["lets_go"]:
+        with plan.redis.session() as session:
+            release(session)
+    return result
+
+
 def body(module: AnsibleModule) -> dict[str, Any]:
-    return planned_job(module, _prepare, lambda made: _predict(*made), lambda made, progress: Backup(made[0], progress).make())
+    return planned_job(module, _prepare, lambda made: _predict(*made), lambda made, progress: _make(module, made[0], progress))
 
 
 def main() -> None:
@@ -207,6 +221,7 @@ def main() -> None:
             **BACKUPS_OPTIONS,
             "format": {"type": "str", "choices": ["rdb", "aof"]},
             "verify": {"type": "bool", "default": True},
+            "lets_go": {"type": "bool", "default": False},
             "busy": {"type": "str", "choices": ["wait", "refuse"], "default": "wait"},
         },
         supports_check_mode=True,

@@ -192,6 +192,13 @@ def _prepare(module: AnsibleModule) -> Callable[[Progress], dict[str, Any]]:
     return steps[module.params["state"]]
 
 
+def _learnt(module: AnsibleModule, result: dict[str, Any]) -> dict[str, Any]:
+    """What the journal says of a point by which an operation begins."""
+    if module.params["state"] != "taken":
+        return {}
+    return {"rollback_point": {**{key: result[key] for key in ("name", "bytes", "seconds")}, "state": "kept"}}
+
+
 def body(module: AnsibleModule) -> dict[str, Any]:
     if module.check_mode:
         return _predict(module)
@@ -211,7 +218,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    main_of(module, body)
+    main_of(module, body, learnt=lambda result: _learnt(module, result))
 
 
 if __name__ == "__main__":

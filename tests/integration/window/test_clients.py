@@ -231,10 +231,21 @@ def test_clients_wait_for_six_tasks_at_most(embedded: Stack, tmp_path: Path) -> 
     assert embedded.play("backup").code == 0
     restore = {"dbops_swap": True, "dbops_backup": "newest", "dbops_confirm": embedded.key}
     ran = modules_between(embedded, tmp_path / "restore", "restore", **restore)
-    assert ran == ["postgres_door", "redis_backup", "rollback_point", "redis_flush", "redis_stale", "postgres_door"]
+    assert ran == ["postgres_door", "redis_backup", "rollback_point", "redis_flush", "postgres_door"]
+    assert [each["prefix"] for each in embedded.report()["redis"]["stale"]] == ["auth:refresh:", "payment:idem:"], "looked for afterwards"
     (replaced,) = beside(embedded)
     ask(embedded, f'DROP DATABASE "{replaced}"', "postgres")
 
+    told = tmp_path / "told.json"
+    see = {"ansible.builtin.command": {"argv": ["cp", str(embedded.journal), str(told)]}, "changed_when": True}
+    custom = {"dbops_operation": "custom", "dbops_tasks": write_tasks(tmp_path / "tasks.yml", see)}
+    ran = modules_between(embedded, tmp_path / "custom", "maintenance", **custom)
+    assert ran == ["postgres_door", "redis_backup", "rollback_point", "command", "drizzle_migrations_info", "postgres_door"]
+    journal = json.loads(told.read_text(encoding="utf-8"))
+    assert (journal["phase"], journal["redis"]["held"], journal["door"]["state"]) == ("operated", True, "shut")
+    assert journal["redis"]["snapshot"].endswith(".rdb")
+    assert (journal["rollback_point"]["state"], journal["rollback_point"]["seconds"] > 0) == ("kept", True)
+
     migrate = {"dbops_operation": "migrate", "dbops_release_image": embedded.release("2")}
     ran = modules_between(embedded, tmp_path / "migrate", "maintenance", **migrate)
-    assert ran == ["postgres_door", "rollback_point", "redis_backup", "drizzle_migrate", "postgres_door"]
+    assert ran == ["postgres_door", "redis_backup", "rollback_point", "drizzle_migrate", "postgres_door"]

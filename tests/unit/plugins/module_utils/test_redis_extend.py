@@ -27,7 +27,9 @@ WRITTEN_TO: dict[str, Any] = {"writes": True}
     ("window", "expected"),
     [
         *[(journal(phase, redis=LEFT_ALONE), False) for phase in ("opened", "backed_up", "started", "verified", "closed")],
-        (journal("stopped", redis=WRITTEN_TO), True),
+        (journal("stopped", redis=LEFT_ALONE), True),
+        (journal("stopped", redis=WRITTEN_TO), False),
+        (journal("stopped", "restore", WRITTEN_TO), True),
         (journal("operated", redis=LEFT_ALONE), True),
         (journal("operated", "migrate", LEFT_ALONE), True),
         (journal("operated", redis=WRITTEN_TO), False),

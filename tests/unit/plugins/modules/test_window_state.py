@@ -367,6 +367,25 @@ def test_a_step_begins_its_phase_before_it_works_and_once(target: Target, window
     target.call("close", window=window, result="failed")
 
 
+def test_a_phase_begins_when_the_last_step_before_it_has_done_its_work(target: Target, window: str) -> None:
+    seen = target.root / "seen.json"
+
+    def step(*command: str) -> dict[str, Any]:
+        begins = {"phase": "operated", "record": {"redis": {"held": True}}, "done": True}
+        return target.result(target.start("-m", HOOK, fence=f"{window}/1", begins=begins, command=list(command)))
+
+    target.call("advance", window=window, phase="backed_up")
+    target.call("advance", window=window, phase="stopped")
+    assert step("false")["failed"]
+    assert _journal.read(str(target.journal))["phase"] == "stopped", "its work was not done"
+    for _ in range(2):  # whoever has lost the answer asks again
+        assert step("cp", str(target.journal), str(seen))["changed"]
+        assert _journal.read(str(target.journal))["phase"] == "operated"
+    journal = _journal.read(str(target.journal))
+    assert (journal["redis"], [phase["name"] for phase in journal["phases"]].count("operated")) == ({"held": True}, 1)
+    target.call("close", window=window, result="failed")
+
+
 def fail(target: Target, window: str) -> None:
     target.call("close", window=window, result="failed", record={"error": {"message": "It broke.", "state": "Somebody looks."}})
 
