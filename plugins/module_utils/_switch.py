@@ -45,7 +45,8 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot
-{environment}ExecStart="{python}" "{script}" switch
+# What it starts by commands of the user's is to live on when this unit has ended and is gone: it stands in a scope of its own.
+{environment}ExecStart=systemd-run --scope --quiet --collect -- "{python}" "{script}" switch
 TimeoutStartSec=infinity
 Restart=on-failure
 RestartSec={again:.0f}
@@ -70,7 +71,8 @@ WantedBy=timers.target
 
 # How what a window calls is found: its services' and hooks' commands, and the engine. A unit would have systemd's own. The file is
 # readable by everybody, so nothing else of an environment goes into it.
-_VARIABLES = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "CONTAINER_HOST")
+_ENGINE = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "CONTAINER_HOST")
+_VARIABLES = ("PATH", "HOME", *_ENGINE)
 
 
 def _environment(variables: Mapping[str, str]) -> str:

@@ -24,10 +24,23 @@ NAME = "window-systemd"
 UNIT = "[Service]\nExecStart=/bin/sleep infinity\n"
 SERVICE = {"name": "worker", "kind": "systemd", "unit": "worker.service"}
 
-# A service of commands that only the path of whoever opens the window leads to.
+# A service of commands that only the path of whoever opens the window leads to: a daemon without a manager of its own.
 SITE_PATH = "/opt/site/bin"
-SITE = "#!/bin/sh\ncase $1 in start) touch $0.runs ;; stop) rm -f $0.runs ;; status) test -e $0.runs || exit 3 ;; esac\n"
+SITE = """#!/bin/sh
+pid=$(cat $0.pid 2>/dev/null)
+case $1 in
+start) setsid sleep infinity >/dev/null 2>&1 & echo $! > $0.pid ;;
+stop) kill $pid; rm $0.pid ;;
+status) kill -0 $pid 2>/dev/null || exit 3 ;;
+esac
+"""
 COMMANDS = {"name": "site", "kind": "command", **{verb: ["site", verb] for verb in ("start", "stop", "status")}}
+PATH = f"{SITE_PATH}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# What runs as soon as the machine does, and answers.
+WORKER = "[Service]\nExecStart=/usr/bin/python3 -m http.server 8099\n[Install]\nWantedBy=multi-user.target\n"
+STATE = "/var/lib/dbops/development/x"
+UNITS = "/etc/systemd/system"
 
 
 def inside(*argv: str, stdin: str = "", target: str = NAME) -> str:
@@ -77,36 +90,74 @@ def test_an_unknown_unit_is_named() -> None:
     assert "no-such.service" in answer["msg"]
 
 
+@contextmanager
+def application(name: str) -> Iterator[str]:
+    """A machine on which the application is a unit that starts with it, and a daemon."""
+    with at_work(name, "--env", f"PATH={PATH}"):
+        inside("sh", "-c", f"cat > {UNITS}/worker.service", stdin=WORKER, target=name)
+        inside("sh", "-c", f"mkdir -p {SITE_PATH} && cat > {SITE_PATH}/site && chmod +x {SITE_PATH}/site", stdin=SITE, target=name)
+        inside("systemctl", "enable", "worker.service", target=name)
+        inside("systemctl", "restart", "worker.service", target=name)
+        inside("site", "start", target=name)
+        yield name
+
+
+def stopped_in_a_window(name: str, operation: str = "none", **more: Any) -> str:
+    """A window that has stopped the application, and whose controller is gone then; its id."""
+    # There is no PostgreSQL on it, as there was none before.
+    health = {"url": "http://127.0.0.1:8099/", "timeout": 30, "successes": 1, "waived": ["postgres"]}
+    services = [SERVICE, COMMANDS]
+    undo = {"engine": {"binary": "docker", "socket": ""}, "postgres_container": "", "postgres_bin_dir": "", "services": services}
+    ran = {"running_before": True, "release_before": "", "image_before": "", "restart_policy": ""}
+    before = [{"name": each["name"], "kind": each["kind"], **ran} for each in services]
+    record = {"services": before, "images": {}, "undo": {**undo, "guarded": False, "moment": "", "redis": {}, "health": health}}
+    window = module("window_state", target=name, state="open", operation=operation, record=record, **more)["journal"]["id"]
+    for phase in ("backed_up", "stopped"):
+        module("window_state", target=name, state="advance", window=window, phase=phase)
+    assert module("stack_services", target=name, services=services, state="stopped")["touched"] == ["worker", "site"]
+    return str(window)
+
+
+def ended(name: str, window: str, seconds: int = 120) -> dict[str, Any]:
+    """Its journal, when it has ended and nothing of its switch is left."""
+    path = f"{STATE}/windows/{window}.json"
+    inside("timeout", str(seconds), "sh", "-c", f"until [ -e {path} ]; do sleep 0.2; done", target=name)
+    inside("timeout", "60", "sh", "-c", f"while ls {UNITS} | grep -q dbops; do sleep 0.2; done", target=name)
+    return dict(json.loads(inside("cat", path, target=name)))
+
+
+def require_running(name: str) -> None:
+    """Both, also when whoever has started them is long gone."""
+    idle = "! systemctl list-units --plain --no-legend --state=active,activating,deactivating 'dbops-window-*' | grep -q ."
+    inside("timeout", "60", "sh", "-c", f"until {idle}; do sleep 0.2; done", target=name)
+    assert inside("systemctl", "is-active", "worker.service", target=name) == "active"
+    inside("site", "status", target=name)
+
+
 @pytest.mark.slow
 def test_a_machine_that_is_started_anew_ends_its_window_before_the_unit_runs() -> None:
     """The unit would be started with the machine. It waits for the switch, which starts it itself, on what it has found."""
-    worker = "[Service]\nExecStart=/usr/bin/python3 -m http.server 8099\n[Install]\nWantedBy=multi-user.target\n"
-    # There is no PostgreSQL on it, as there was none before.
-    health = {"url": "http://127.0.0.1:8099/", "timeout": 30, "successes": 1, "waived": ["postgres"]}
-    undo = {"engine": {"binary": "docker", "socket": ""}, "postgres_container": "", "postgres_bin_dir": "", "services": [SERVICE, COMMANDS]}
-    ran = {"running_before": True, "release_before": "", "image_before": "", "restart_policy": ""}
-    before = [{"name": each["name"], "kind": each["kind"], **ran} for each in (SERVICE, COMMANDS)]
-    record = {"services": before, "images": {}, "undo": {**undo, "guarded": False, "moment": "", "redis": {}, "health": health}}
-    with at_work("window-systemd-boot", "--env", f"PATH={SITE_PATH}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") as name:
-        inside("sh", "-c", "cat > /etc/systemd/system/worker.service", stdin=worker, target=name)
-        inside("sh", "-c", f"mkdir -p {SITE_PATH} && cat > {SITE_PATH}/site && chmod +x {SITE_PATH}/site", stdin=SITE, target=name)
-        inside("site", "start", target=name)
-        inside("systemctl", "enable", "--now", "worker.service", target=name)
-        window = module("window_state", target=name, state="open", operation="none", record=record)["journal"]["id"]
-        for phase in ("backed_up", "stopped"):
-            module("window_state", target=name, state="advance", window=window, phase=phase)
-        service = inside("cat", "/etc/systemd/system/dbops-window-development-x.service", target=name)
-        assert "Before=worker.service" in service
-        inside("systemctl", "stop", "worker.service", target=name)
-        inside("site", "stop", target=name)
+    with application("window-systemd-boot") as name:
+        window = stopped_in_a_window(name)
+        assert "Before=worker.service" in inside("cat", f"{UNITS}/dbops-window-development-x.service", target=name)
         engine("restart", name)
-        ended = f"/var/lib/dbops/development/x/windows/{window}.json"
-        inside("timeout", "120", "sh", "-c", f"until [ -e {ended} ]; do sleep 0.2; done", target=name)
-        journal = json.loads(inside("cat", ended, target=name))
+        journal = ended(name, window)
         assert (journal["state"], journal["going"]) == ("rolled_back", "start_again"), journal
-        assert inside("systemctl", "is-active", "worker.service", target=name) == "active"
-        inside("site", "status", target=name)
-        inside("timeout", "60", "sh", "-c", "while ls /etc/systemd/system | grep -q dbops; do sleep 0.2; done", target=name)
+        require_running(name)
+
+
+@pytest.mark.slow
+def test_the_timer_ends_a_window_whose_controller_is_gone() -> None:
+    """It looks too early, winds itself up again from within its own service, and fires when the time of the phase is over."""
+    with application("window-systemd-timer") as name:
+        window = stopped_in_a_window(name, minutes=1)
+        inside("systemctl", "start", "dbops-window-development-x.service", target=name)
+        assert inside("systemctl", "is-active", "dbops-window-development-x.timer", target=name) == "active"
+        assert inside("sh", "-c", "site status || echo down", target=name) == "down"
+        journal = ended(name, window)
+        assert (journal["state"], journal["going"]) == ("rolled_back", "start_again"), journal
+        assert "the dead man's switch fired" in journal["taken_over"][0]["why"]
+        require_running(name)
 
 
 @pytest.mark.slow

@@ -84,8 +84,8 @@ def test_it_is_not_armed_where_its_script_does_not_run(stack: Stack) -> None:
 
 
 def test_its_unit_finds_what_was_found_when_it_was_armed() -> None:
-    variables = {"PATH": '/opt/100% \\ "x":/usr/bin', "HOME": "/root", "DOCKER_HOST": "", "PGPASSWORD": "S3cret"}
-    lines = 'Environment="PATH=/opt/100%% \\\\ \\"x\\":/usr/bin"\nEnvironment="HOME=/root"\n'
+    variables = {"PATH": '/opt/100% \\ "x":/usr/bin', "HOME": "/root", "DOCKER_HOST": "", "DOCKER_CERT_PATH": "/c", "PGPASSWORD": "S3cret"}
+    lines = 'Environment="PATH=/opt/100%% \\\\ \\"x\\":/usr/bin"\nEnvironment="HOME=/root"\nEnvironment="DOCKER_CERT_PATH=/c"\n'
     assert _switch._environment(variables) == lines
 
 
