@@ -14,8 +14,9 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any, Callable, NamedTuple
 
-from . import _announce, _clock, _fence, _journal, _notice, _private, _window
+from . import _announce, _clock, _fence, _journal, _notice, _private, _switch, _window
 from ._ending import Ending, Say
+from ._errors import OperationError
 from ._stack import Stack
 
 Journal = _window.Journal
@@ -42,6 +43,7 @@ def carry_out(stack: Stack, window: str, told: Told, say: Say, due: Callable[[Jo
     """Take the window over, if it is due, and end it. The journal as it is then: closed, rolled_back, aborted or failed."""
     with _fence.taken_over(stack, window, told.by, told.why, _now(), epoch=told.epoch, due=due) as journal:
         ending = Ending(stack, journal, say=say, runs_tasks=told.runs_tasks)
+        _watch(stack, ending)
         result = ending.result()
         private = _private.find(stack)
         record = _window.joined(told.record, ending.record(told.error, result))
@@ -49,6 +51,17 @@ def carry_out(stack: Stack, window: str, told: Told, say: Say, due: Callable[[Jo
         if told.tells:
             record = _window.joined(record, _notice.tell(journal, private, _announce.OF_END[result], _note(told, record)))
         return _journal.change(stack, window, lambda held: _closed(held, result, record), journal["epoch"])
+
+
+def _watch(stack: Stack, ending: Ending) -> None:
+    """A window that had failed has no switch any more, and whoever tries again may be killed as well, with the services stopped."""
+    journal = ending.journal
+    if journal["phase"] in ("opened", "backed_up") or _switch.is_armed(stack, journal["id"]):
+        return
+    try:
+        ending.note(switch=_switch.arm(stack, journal))
+    except (OperationError, OSError) as error:  # who is at it now is better than nobody
+        ending.warn(f"The window is brought to its end without its dead man's switch: {error}")
 
 
 def _note(told: Told, record: dict[str, Any]) -> str:

@@ -208,6 +208,11 @@ def main(argv: list[str]) -> int:
 def _fire(stack: Stack) -> int:
     """Recover when the time of the phase is over; else look again when it will be. Of a window that failed, see that somebody hears."""
     with _journal.alone(stack):
+def _is_due(journal: _window.Journal) -> bool:
+    """Whoever was at it may have failed in this very moment: that is for a person to see."""
+    return bool(journal["state"] == "open" and _window.left(journal, _clock.read()) <= 0)
+
+
         journal = _journal.read(stack.journal)
     if not journal or journal["state"] != "open":
         if journal and _switch.is_wanted(journal) and not _calls.again(stack, journal):
@@ -220,7 +225,7 @@ def _fire(stack: Stack) -> int:
         return 0
     why = f"the time of phase {journal['phase']} was over, and the dead man's switch fired"
     by = {"user": "dead man's switch", "controller": os.uname().nodename}
-    code = _end(stack, journal["id"], _by_hand(by, why), lambda held: _window.left(held, _clock.read()) <= 0)
+    code = _end(stack, journal["id"], _by_hand(by, why), _is_due)
     # One that failed waits for a person, who has heard of it; else the switch fires again.
     journal = _journal.read(stack.journal)
     return code if journal and _switch.is_wanted(journal) else 0

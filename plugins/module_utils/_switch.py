@@ -15,6 +15,7 @@ its controller and every connection, but no restart of the machine and no kill.
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import sys
 import time
@@ -109,25 +110,37 @@ def _named(unit: str) -> str:
     return unit if "." in unit else f"{unit}.service"
 
 
-def arm(stack: Stack, window: str, seconds: float, units: list[str]) -> str:
-    """Fire in `seconds`, unless the journal says later by then. The kind of switch.
-
-    units: of the application, which on a machine that was started anew do not start before it is known on what.
-    """
+def arm(stack: Stack, journal: _window.Journal) -> str:
+    """Fire when the time of the journal's phase is over, unless it says later by then. The kind of switch."""
     tried = run(_script(stack, "status"), timeout=60)
     if not tried.ok:
         raise _failed(f"{stack.script} does not run: {tried.reason}", "Correct what it says: without it nobody would start them again.")
     if kind() == "systemd":
-        _write_timer(stack, seconds)
+        _write_timer(stack, _window.left(journal, _clock.read()))
+        # On a machine that was started anew the application's units do not start before it is known on what.
+        services = (journal.get("undo") or {}).get("services") or []
+        units = " ".join(_named(each.get("unit") or each["name"]) for each in services if each["kind"] == "systemd")
         known = {"python": sys.executable, "script": stack.script, "environment": _environment(os.environ)}
-        service = _SERVICE.format(stack=stack, units=" ".join(map(_named, units)), again=_AGAIN, **known)
+        service = _SERVICE.format(stack=stack, units=units, again=_AGAIN, **known)
         write_text(os.path.join(_UNITS, f"{_name(stack)}.service"), service, 0o644)
         _systemctl("daemon-reload")
         _systemctl("enable", "--quiet", f"{_name(stack)}.service")
         _systemctl("restart", f"{_name(stack)}.timer")
         return "systemd"
-    Job(os.path.join(stack.jobs, f"{window}-switch")).start(lambda progress: _sleep(stack, window, progress))
+    # A window that failed, and is under way again, has another one: the job of the first has ended.
+    name = _job(journal["id"]) + (f"-{journal['epoch']}" if journal["epoch"] > 1 else "")
+    Job(os.path.join(stack.jobs, name)).start(lambda progress: _sleep(stack, journal["id"], progress))
     return "process"
+
+
+def _job(window: str) -> str:
+    return f"{window}-switch"
+
+
+def is_armed(stack: Stack, window: str) -> bool:
+    if kind() == "systemd":
+        return os.path.exists(os.path.join(_UNITS, f"{_name(stack)}.service"))
+    return any(Job(path).is_alive() for path in glob.glob(os.path.join(stack.jobs, f"{_job(window)}*")))
 
 
 def _write_timer(stack: Stack, seconds: float) -> None:

@@ -213,9 +213,7 @@ def _advance(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, An
     def how(before: Journal) -> Journal:
         journal = _window.advance(before, params["phase"], now, clock, params["record"])
         if params["phase"] == "stopped" and not module.check_mode:
-            services = (journal.get("undo") or {}).get("services") or []
-            units = [service.get("unit") or service["name"] for service in services if service["kind"] == "systemd"]
-            journal["switch"] = _switch.arm(stack, journal["id"], _window.left(journal, clock), units)
+            journal["switch"] = _switch.arm(stack, journal)
         return journal
 
     return _change(module, stack, how)

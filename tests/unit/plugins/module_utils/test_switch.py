@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _journal, _script, _switch, _window
+from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _journal, _processes, _script, _switch, _window
 from ansible_collections.amanat.dbops.plugins.module_utils._command import Answer, Command
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Unheard
@@ -79,7 +82,7 @@ def test_it_stays_while_nobody_has_heard_that_its_window_needs_a_person(stack: S
 def test_it_is_not_armed_where_its_script_does_not_run(stack: Stack) -> None:
     Path(stack.script).write_text("import no_such_module", encoding="utf-8")
     with pytest.raises(OperationError) as caught:
-        _switch.arm(stack, "w1", 60, [])
+        _switch.arm(stack, _journal.read(stack.journal))
     assert (caught.value.slug, caught.value.state) == ("switch-failed", "Nothing was stopped.")
 
 
@@ -91,6 +94,33 @@ def test_its_unit_finds_what_was_found_when_it_was_armed() -> None:
 
 def test_the_script_need_not_be_executable(stack: Stack) -> None:
     Path(stack.script).chmod(0o600)
-    kind = _switch.arm(stack, "w1", 3600, []) if _switch.kind() == "process" else "process"
+    kind = _switch.arm(stack, _journal.read(stack.journal)) if _switch.kind() == "process" else "process"
     assert kind == "process"
     Path(stack.journal).unlink()
+
+
+def test_who_tries_again_to_end_a_failed_window_has_a_switch_behind_him(stack: Stack) -> None:
+    """He may be killed as well, while the services are stopped."""
+    hanging = {"name": "api", "kind": "command", "status": ["sh", "-c", "exit 3"], "start": ["sleep", "60"], "stop": ["true"]}
+    place = {"engine": {}, "postgres_container": "", "postgres_bin_dir": ""}
+    undo = {**place, "services": [hanging], "guarded": False, "redis": {}, "health": {}}
+    ran = {"name": "api", "running_before": True, "release_before": "", "image_before": ""}
+    failed = {"state": "failed", "phase": "stopped", "undo": undo, "services": [ran]}
+    _journal.change(stack, "w1", lambda journal: {**journal, **failed})
+    assert not _switch.is_armed(stack, "w1")
+    with subprocess.Popen([sys.executable, stack.script, "recover", "w1"], stdout=subprocess.PIPE) as recovery:
+        begun = time.monotonic()
+        while _journal.read(stack.journal).get("going") != "start_again":
+            assert time.monotonic() - begun < 30, "nobody recovers it"
+            time.sleep(0.05)
+        assert _switch.is_armed(stack, "w1")
+        for path in Path(stack.jobs).glob("w1-recovery-*/lock"):
+            for pid in _processes.holding(str(path)):
+                _processes.end(pid)
+        recovery.kill()
+    assert _switch.is_armed(stack, "w1")
+    for path in (stack.journal, stack.journal.replace(".json", ".copy.json")):
+        Path(path).unlink()
+    while _switch.is_armed(stack, "w1"):
+        assert time.monotonic() - begun < 30, "it watches a window that is none any more"
+        time.sleep(0.05)
