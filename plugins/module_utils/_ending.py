@@ -18,7 +18,7 @@ from typing import Any, Callable
 
 from . import _hook, _log_excerpt, _pg_clone, _probe, _services_run, _verdict, _window
 from ._errors import OperationError, unforeseen
-from ._interrupted import Interrupted
+from ._interrupted import Interrupted, runs
 from ._job import Job, Unheard
 from ._redis_hold import keeps_waiting
 
@@ -41,6 +41,8 @@ class Ending(Interrupted):
     def result(self) -> str:
         """What the window ended as; `truth` says what is true then."""
         result = self._ended()
+        if result == "failed":
+            self._keep_down()
         if result == "failed" and self.journal.get("clients") in (_hook.HELD, _hook.RELEASING):
             self.truth.append("Clients are held off.")
         return result
@@ -73,6 +75,20 @@ class Ending(Interrupted):
             f" {', '.join(ran) or 'no service ran'}; its door may be shut. Start them by hand, then acknowledge the window."
         )
         return "failed"
+
+    def _keep_down(self) -> None:
+        """What was stopped is started by nobody but who ends the window, or acknowledges it."""
+        if not self.undo or self.journal["phase"] in ("opened", "backed_up") or self.serves:
+            return
+        try:
+            held = [service.name for service in self.services if not runs(service) and service.hold()]
+        except Exception as error:  # noqa: BLE001 - the window ends without that, too
+            traceback.print_exc()
+            self.truth.append(f"A start of the machine may start what is stopped: {type(error).__name__}: {error}.")
+            return
+        if held:
+            until = "until the window is recovered or acknowledged"
+            self.truth.append(f"systemd does not start {', '.join(held)}, nor does a start of the machine, {until}.")
 
     def _judge(self) -> _verdict.Row:
         if self.return_has_begun():

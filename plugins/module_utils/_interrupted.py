@@ -26,7 +26,7 @@ from ._undo import Undo
 _WITHOUT_REDIS = (*DOWN, "redis-password-file")
 
 
-def _runs(service: Service) -> bool:
+def runs(service: Service) -> bool:
     """Whether it is known to."""
     try:
         return bool(service.look()["running"])
@@ -146,7 +146,7 @@ class Interrupted(Undo):
             self.truth.append(f"{whose} not healthy: {look.words}.")
         elif look.excused:
             self.truth.append("The application is not healthy, and it was not before the window.")
-        down = [service.name for service in self.services if self.should_run(service.name) and not _runs(service)]
+        down = [service.name for service in self.services if self.should_run(service.name) and not runs(service)]
         if down:
             self.truth.append(f"{', '.join(down)} ran before, was started, and does not run now.")
         self.serves = all(each.lasting for each in look.flaws)

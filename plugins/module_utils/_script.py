@@ -24,7 +24,7 @@ import sys
 import zipfile
 from typing import Any, Callable
 
-from . import _calls, _clock, _fence, _journal, _recovery, _reserve, _switch, _window
+from . import _calls, _clock, _fence, _held_units, _journal, _recovery, _reserve, _switch, _window
 from ._errors import OperationError
 from ._files import write_bytes
 from ._job import Job, Progress, clean
@@ -139,6 +139,9 @@ def _end(stack: Stack, window: str, told: _recovery.Told, due: Callable[[_window
         journal = _recovery.carry_out(stack, window, told, lambda doing: progress.say(doing, now=True), due)
         if not _switch.is_wanted(journal):
             _switch.disarm(stack)
+        if journal["state"] != "failed":
+            with contextlib.suppress(OSError):  # without the journal what stays there has no effect
+                _held_units.let_go(stack.directory)
         return {"journal": journal}
 
     _journal.held(stack, window, told.epoch)
@@ -205,14 +208,14 @@ def main(argv: list[str]) -> int:
         return FAILED
 
 
-def _fire(stack: Stack) -> int:
-    """Recover when the time of the phase is over; else look again when it will be. Of a window that failed, see that somebody hears."""
-    with _journal.alone(stack):
 def _is_due(journal: _window.Journal) -> bool:
     """Whoever was at it may have failed in this very moment: that is for a person to see."""
     return bool(journal["state"] == "open" and _window.left(journal, _clock.read()) <= 0)
 
 
+def _fire(stack: Stack) -> int:
+    """Recover when the time of the phase is over; else look again when it will be. Of a window that failed, see that somebody hears."""
+    with _journal.alone(stack):
         journal = _journal.read(stack.journal)
     if not journal or journal["state"] != "open":
         if journal and _switch.is_wanted(journal) and not _calls.again(stack, journal):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from . import _held_units
 from ._command import Command, first_lines, run
 from ._errors import OperationError
 from ._files import make_private_directory, write_json
@@ -93,6 +94,10 @@ class Service:
     def start(self, release: str, restart_policy: str) -> None:
         """Start what stands there; with `release`, exactly that one; with the policy it had before the stop."""
         raise NotImplementedError
+
+    def hold(self) -> bool:
+        """It is down: see that it stays so until a person has decided. Whether more than its stop was needed for that."""
+        return False
 
     def identity(self, release: str) -> str:
         """The image_id of what runs once `release` does."""
@@ -328,7 +333,12 @@ class SystemdService(Service):
     def stop(self) -> None:
         self._run(Command(["systemctl", "stop", self.unit]), "systemctl stop")
 
+    def hold(self) -> bool:
+        _held_units.hold(self.directory, self.unit)
+        return True
+
     def start(self, _release: str, _restart_policy: str) -> None:
+        _held_units.let_go(self.directory, self.unit)
         # The switch of a window comes before the application's units: they would wait for it, and it for them.
         listing = ["list-units", "--plain", "--no-legend", "--state=activating", "dbops-window-*.service"]
         at_work = self._run(Command(["systemctl", *listing]), "systemctl list-units").strip()

@@ -26,10 +26,10 @@ from . import _clock, _journal, _window
 from ._command import Command, run
 from ._errors import OperationError
 from ._files import write_text
+from ._held_units import UNITS, full_name
 from ._job import Job, Progress
 from ._stack import Stack
 
-_UNITS = "/etc/systemd/system"
 _MANAGED = "/run/systemd/system"  # https://www.freedesktop.org/software/systemd/man/latest/sd_booted.html
 
 _LOOK = 1.0  # seconds between two looks at the journal
@@ -106,10 +106,6 @@ def _systemctl(*arguments: str) -> None:
         raise _failed(f"systemctl {arguments[0]}: {answer.reason}", "Correct what systemd says.")
 
 
-def _named(unit: str) -> str:
-    return unit if "." in unit else f"{unit}.service"
-
-
 def arm(stack: Stack, journal: _window.Journal) -> str:
     """Fire when the time of the journal's phase is over, unless it says later by then. The kind of switch."""
     tried = run(_script(stack, "status"), timeout=60)
@@ -119,10 +115,10 @@ def arm(stack: Stack, journal: _window.Journal) -> str:
         _write_timer(stack, _window.left(journal, _clock.read()))
         # On a machine that was started anew the application's units do not start before it is known on what.
         services = (journal.get("undo") or {}).get("services") or []
-        units = " ".join(_named(each.get("unit") or each["name"]) for each in services if each["kind"] == "systemd")
+        units = " ".join(full_name(each.get("unit") or each["name"]) for each in services if each["kind"] == "systemd")
         known = {"python": sys.executable, "script": stack.script, "environment": _environment(os.environ)}
         service = _SERVICE.format(stack=stack, units=units, again=_AGAIN, **known)
-        write_text(os.path.join(_UNITS, f"{_name(stack)}.service"), service, 0o644)
+        write_text(os.path.join(UNITS, f"{_name(stack)}.service"), service, 0o644)
         _systemctl("daemon-reload")
         _systemctl("enable", "--quiet", f"{_name(stack)}.service")
         _systemctl("restart", f"{_name(stack)}.timer")
@@ -139,13 +135,13 @@ def _job(window: str) -> str:
 
 def is_armed(stack: Stack, window: str) -> bool:
     if kind() == "systemd":
-        return os.path.exists(os.path.join(_UNITS, f"{_name(stack)}.service"))
+        return os.path.exists(os.path.join(UNITS, f"{_name(stack)}.service"))
     return any(Job(path).is_alive() for path in glob.glob(os.path.join(stack.jobs, f"{_job(window)}*")))
 
 
 def _write_timer(stack: Stack, seconds: float) -> None:
     text = _TIMER.format(stack=stack, name=_name(stack), seconds=max(1.0, seconds))
-    write_text(os.path.join(_UNITS, f"{_name(stack)}.timer"), text, 0o644)
+    write_text(os.path.join(UNITS, f"{_name(stack)}.timer"), text, 0o644)
 
 
 def again(stack: Stack, seconds: float) -> None:
@@ -190,10 +186,10 @@ def is_wanted(journal: _window.Journal) -> bool:
 
 def disarm(stack: Stack) -> None:
     """Nothing of it is left. A process ends by itself when the journal is gone."""
-    if not os.path.exists(os.path.join(_UNITS, f"{_name(stack)}.service")):
+    if not os.path.exists(os.path.join(UNITS, f"{_name(stack)}.service")):
         return
     for unit in ("timer", "service"):
         run(Command(["systemctl", "disable", "--quiet", *(["--now"] if unit == "timer" else []), f"{_name(stack)}.{unit}"]), timeout=60)
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(_UNITS, f"{_name(stack)}.{unit}"))
+            os.unlink(os.path.join(UNITS, f"{_name(stack)}.{unit}"))
     run(Command(["systemctl", "daemon-reload"]), timeout=60)

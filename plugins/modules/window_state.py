@@ -137,6 +137,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import (
     _clock,
     _fence,
+    _held_units,
     _journal,
     _notice,
     _private,
@@ -304,8 +305,14 @@ def _attend(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any
 
 
 def _acknowledge(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
-    record = module.params["record"]
-    return _end(module, stack, lambda before: _window.acknowledge(_window.annotate(before, record), _by(module), now))
+
+    def how(before: Journal) -> Journal:
+        journal = _window.acknowledge(_window.annotate(before, module.params["record"]), _by(module), now)
+        if not module.check_mode:
+            _held_units.let_go(stack.directory)
+        return journal
+
+    return _end(module, stack, how)
 
 
 def _end(module: AnsibleModule, stack: Stack, how: Callable[[Journal], Journal]) -> dict[str, Any]:

@@ -161,6 +161,29 @@ def test_the_timer_ends_a_window_whose_controller_is_gone() -> None:
 
 
 @pytest.mark.slow
+def test_what_a_failed_window_has_stopped_does_not_start_with_the_machine() -> None:
+    """Nor by anybody's hand, until somebody acknowledges the window, who starts nothing."""
+    with application("window-systemd-held") as name:
+        window = stopped_in_a_window(name, operation="restore")
+        module("window_state", target=name, state="advance", window=window, phase="operated")
+        error = {"slug": "window-aborted", "message": "", "state": "", "next": ""}
+        held = module("window_recovery", target=name, state="aborted", window=window, why="by hand", error=error)["journal"]
+        assert (held["state"], held["going"]) == ("failed", "hold"), held
+        assert "systemd does not start worker, nor does a start of the machine" in held["error"]["state"]
+        engine("restart", name)
+        inside("sh", "-c", "until systemctl is-system-running 2>&1 | grep -qE 'running|degraded'; do sleep 0.1; done", target=name)
+        started = "systemctl start worker.service 2>&1; systemctl is-active worker.service"
+        refused = inside("sh", "-c", f"{started} || true", target=name)
+        assert "Assertion failed" in refused
+        assert refused.endswith("inactive")
+        assert module("window_state", target=name, state="attend", window=window)["journal"]["attended"]
+        assert module("window_state", target=name, state="acknowledge", window=window)["journal"]["acknowledged"]
+        assert inside("sh", "-c", f"ls {UNITS} | grep worker", target=name) == "worker.service"
+        assert inside("sh", "-c", "systemctl is-active worker.service || true", target=name) == "inactive"
+        assert inside("sh", "-c", started, target=name) == "active"
+
+
+@pytest.mark.slow
 def test_a_window_stops_and_starts_a_unit(docker: Stack) -> None:
     """The target is the machine where systemd runs; it reaches the engine and the application as the machine of the tests does."""
     mounts = [f"{docker.directory}:{docker.directory}", "/var/run/docker.sock:/var/run/docker.sock"]
