@@ -93,10 +93,7 @@ class Ending(Interrupted):
     def _judge(self) -> _verdict.Row:
         if self.return_has_begun():
             return _verdict.RESUMED
-        return self._row(written=self.written())
-
-    def _row(self, *, written: bool) -> _verdict.Row:
-        return _verdict.row(self.journal["phase"], self.operation, point=self.leads_back, written=written, held=self.clients_are_held)
+        return self.row(written=self.written())
 
     def _follow(self, row: _verdict.Row) -> str:
         if row.verdict == _verdict.HOLD:
@@ -112,7 +109,7 @@ class Ending(Interrupted):
         try:
             # Whoever was let in since the look may have written: the row is looked up again, with nobody there.
             if alone and not self.alone_and_unwritten() and not self.clients_are_held:
-                following = self._row(written=True).unhealthy
+                following = self.row(written=True).unhealthy
         except OperationError as error:
             self.truth.append(error.what)
             following = _verdict.HOLD

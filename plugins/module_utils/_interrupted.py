@@ -99,6 +99,18 @@ class Interrupted(Undo):
             also = _quiet.sessions_of(self.door, session_name(self.server.database, self.moment))
         _quiet.end_window_sessions(elsewhere, self.server.database, self.journal["id"], also)
 
+    def row(self, *, written: bool) -> _verdict.Row:
+        return _verdict.row(self.journal["phase"], self.operation, point=self.leads_back, written=written, held=self.clients_are_held)
+
+    def foreseen(self) -> _verdict.Row:
+        """What decides as far as the journal says, without a look at any server: that the application writes once it is started."""
+        phase, going = self.journal["phase"], self.journal.get("going")
+        if not self.undo and phase not in ("opened", "backed_up"):
+            return _verdict.UNKNOWN
+        if phase in _verdict.RESUMED.phases.split() and self.leads_back and (self.returned or going == _verdict.RETURN):
+            return _verdict.RESUMED
+        return self.row(written=bool(self.journal.get("written")) or phase != "operated")
+
     def return_has_begun(self) -> bool:
         """The database has returned, or is about to: what the window brought does not fit it, and must not be started again."""
         if not self.leads_back or self.journal["phase"] not in ("operated", "started", "verified"):

@@ -42,7 +42,7 @@ class Undo:
 
     @property
     def guarded(self) -> bool:
-        return bool(self.undo["guarded"])
+        return bool(self.undo.get("guarded"))
 
     @property
     def returned(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class Undo:
     @property
     def leads_back(self) -> bool:
         """There is a rollback point; of Redis it is what a restore has set aside."""
-        return self.guarded or bool(self.redis and self.undo["redis"]["restores"])
+        return self.guarded or bool((self.undo.get("redis") or {}).get("restores"))
 
     @property
     def operation(self) -> str:

@@ -68,6 +68,9 @@ RESUMED = Row(
     "operated started verified", ANY, "yes", ANY, ANY, RETURN, HOLD, "A return had begun, and nothing but what ran before fits it."
 )
 
+# Nor does a row fit from the stop on where an earlier release of the collection opened the window, whose journal says nothing of its undo.
+UNKNOWN = Row("stopped operated started verified closed", ANY, ANY, ANY, ANY, HOLD, HOLD, "Nothing is left by which it could be undone.")
+
 
 def _fits(cell: str, value: str) -> bool:
     return cell == ANY or value in cell.split()

@@ -104,8 +104,9 @@ import sys
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _hook, _journal, _reserve, _script, _verdict
+from ansible_collections.amanat.dbops.plugins.module_utils import _journal, _reserve, _script, _verdict
 from ansible_collections.amanat.dbops.plugins.module_utils._command import Command, run
+from ansible_collections.amanat.dbops.plugins.module_utils._interrupted import Interrupted
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
@@ -127,19 +128,13 @@ def _ended(stack: Stack, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _predict(stack: Stack, params: dict[str, Any]) -> dict[str, Any]:
-    """What is foreseen, without a look at any server: that the application has written since its start, and not before it."""
+    """What is foreseen, without a look at any server."""
     if ended := _ended(stack, params):
         return ended
     if params["state"] == "recovered":
         _script.require_stale(stack, params["window"])
     journal = _journal.held(stack, params["window"], params["epoch"])
-    undo, going = journal.get("undo") or {}, journal.get("going")
-    point = bool(undo.get("guarded") or (undo.get("redis") or {}).get("restores"))
-    operation = "destructive" if (journal.get("migrations") or {}).get("destructive") else journal["operation"]
-    held = journal.get("clients") == _hook.HELD
-    row = _verdict.row(journal["phase"], operation, point=point, written=journal["phase"] != "operated", held=held)
-    if going == _verdict.RETURN:
-        row = _verdict.RESUMED
+    row = Interrupted(stack, journal).foreseen()
     return {
         "changed": True,
         "journal": journal,

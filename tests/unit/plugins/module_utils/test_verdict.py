@@ -38,9 +38,29 @@ def test_no_acknowledged_write_is_lost(phase: str, operation: str, point: bool, 
 @pytest.mark.parametrize(("phase", "operation", "point", "written", "held"), EVERYTHING)
 def test_the_end_is_one_that_the_window_can_have(phase: str, operation: str, point: bool, written: bool, held: bool) -> None:
     row = _verdict.row(phase, operation, point=point, written=written, held=held)
+    for done in (row.verdict, row.unhealthy):
+        require_legal(phase, done)
+
+
+def require_legal(phase: str, done: str) -> None:
     # One that is finished goes through the phases that are left, and is closed in the last of them.
-    last = "closed" if row.verdict == _verdict.FINISH else phase
-    assert _verdict.ENDS[row.verdict] in _window.LEGAL_ENDS[last]
+    last = "closed" if done == _verdict.FINISH else phase
+    assert _verdict.ENDS[done] in _window.LEGAL_ENDS[last]
+
+
+@pytest.mark.parametrize("row", [_verdict.RESUMED, _verdict.UNKNOWN], ids=["resumed", "unknown"])
+def test_so_are_the_ends_that_no_row_leads_to(row: _verdict.Row) -> None:
+    for phase in row.phases.split():
+        for done in (row.verdict, row.unhealthy):
+            require_legal(phase, done)
+
+
+def test_a_return_that_goes_on_is_one_that_was_legal_when_it_began() -> None:
+    """In each of its phases, for whatever has a point; and nothing but another return, or a person, follows it."""
+    for phase in _verdict.RESUMED.phases.split():
+        rows = [_verdict.row(phase, operation, point=True, written=False, held=False) for operation in ("migrate", "restore", "custom")]
+        assert all(_verdict.RETURN in (row.verdict, row.unhealthy) for row in rows)
+    assert (_verdict.RESUMED.verdict, _verdict.RESUMED.unhealthy) == (_verdict.RETURN, _verdict.HOLD)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -73,7 +93,7 @@ def test_people_are_told_of_every_end() -> None:
 
 def test_the_table_of_the_docs_is_this_one() -> None:
     text = (Path(__file__).resolve().parents[4] / "docs/windows.md").read_text(encoding="utf-8")
-    for row in _verdict.TABLE:
+    for row in (*_verdict.TABLE, _verdict.RESUMED, _verdict.UNKNOWN):
         facts = [row.operations or "any", row.point or "either", row.written or "either", row.held or "either"]
         cells = [row.phases, *facts, row.verdict, row.unhealthy]
         assert f"| {' | '.join(cells)} | {row.why} |" in text
