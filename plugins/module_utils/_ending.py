@@ -165,7 +165,8 @@ class Ending(Interrupted):
         self.truth.append("Nothing was stopped.")
 
     def _start_again(self) -> None:
-        if self.journal["phase"] == "stopped":
+        # A journal of an earlier release does not say whether one of them was told to stop.
+        if self.journal["phase"] == "stopped" and self.journal.get("stopping", True):
             # Whoever stopped them was cut off, and the engine goes on: what runs now may be about to end.
             self._stop_services(must=False)
         self._return_redis()

@@ -84,11 +84,13 @@ missed:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils import _journal, _window
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     TARGET_OPTIONS,
     engine_of,
     main_of,
     stack_of,
+    window_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._services import SERVICES_OPTIONS, Context, services_of
 from ansible_collections.amanat.dbops.plugins.module_utils._services_run import keep, see_images, start, stop
@@ -102,6 +104,8 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         return {"changed": bool(kept), "touched": kept, "missed": missed}
     started: dict[str, str] = {}
     if params["state"] == "stopped":
+        if (window := window_of(module)) and not module.check_mode:
+            _journal.change(stack_of(module), window, lambda journal: _window.annotate(journal, {"stopping": True}))
         touched = stop(services, check_mode=module.check_mode)
     else:
         images = params["images"] if params["state"] == "started" else None

@@ -97,6 +97,19 @@ def test_a_task_file_lets_clients_in_when_ansible_ends_the_window(embedded: Stac
     assert is_undone(embedded)
 
 
+def test_where_clients_cannot_be_held_off_nothing_is_stopped(embedded: Stack, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    worker = {"name": "worker", "kind": "command", "status": ["true"]}
+    worker |= {verb: ["sh", "-c", f"echo {verb} >> {told}"] for verb in ("stop", "start")}
+    hooks = {"dbops_hold": ["false"], "dbops_release": ["true"]}
+    outcome = embedded.play("maintenance", dbops_operation="none", dbops_services=[worker], **hooks)
+    assert (outcome.code, told.exists()) == (2, False), outcome.out
+    assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} rolled_back: "), outcome.last_line
+    assert "[hook-failed] The command false" in outcome.last_line
+    report = embedded.report()
+    assert (report["stopping"], report["clients"], report["going"]) == (False, "released", "start_again")
+
+
 def redis(stack: Stack, **other: Any) -> dict[str, Any]:
     known = stack.state["redis"]
     secret = json.loads(Path(stack.state["secrets_file"]).read_text(encoding="utf-8"))["redis_password"]
