@@ -16,7 +16,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from . import _hook, _log_excerpt, _pg_clone, _probe, _services_run, _verdict, _window
+from . import _fence, _hook, _log_excerpt, _pg_clone, _probe, _services_run, _verdict, _window
 from ._errors import OperationError, unforeseen
 from ._interrupted import Interrupted, runs
 from ._job import Job, Unheard
@@ -278,6 +278,8 @@ class Ending(Interrupted):
         return _window.stamp(_window.deadline(self.journal) + _window.SLACK)
 
     def _open_the_door(self) -> None:
+        # A controller that lost the window may have gone on with its task file meanwhile.
+        _fence.end_operation(self.journal["id"])
         self._let_writers_go()
         if self.guarded:
             self.door.open(lambda mark: self.note(mark=mark))

@@ -91,7 +91,7 @@ def taken_over(
         try:
             _clear(stack, descriptor)
             _end_jobs(stack, window)
-            _end_operation(window)
+            end_operation(window)
             yield _journal.held(stack, window, journal["epoch"])
         finally:
             os.close(descriptor)
@@ -145,7 +145,7 @@ def _stuck(at_work: list[int]) -> OperationError:
     )
 
 
-def _end_operation(window: str) -> None:
+def end_operation(window: str) -> None:
     """Like a job it is asked first, so that it removes what it had begun."""
     begun, asked = time.monotonic(), set()
     while found := _processes.given(MARK, window):

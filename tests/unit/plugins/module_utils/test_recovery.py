@@ -17,6 +17,7 @@ from typing import Any, Callable
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import (
     _ending,
+    _fence,
     _hook,
     _interrupted,
     _journal,
@@ -171,6 +172,7 @@ def end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[World], tu
         monkeypatch.setattr(_services_run, "stop", world.stop)
         monkeypatch.setattr(_services_run, "start", world.start)
         monkeypatch.setattr(_services_run, "see_images", lambda *_: None)
+        monkeypatch.setattr(_fence, "end_operation", lambda _window: world.step("end operation"))
         monkeypatch.setattr(_interrupted, "Gate", lambda **demands: SimpleNamespace(wait=lambda _beneath: world.look(demands)))
         one = Ending(Stack.parse("production/shop", str(tmp_path)), world.journal, say=lambda _doing: None)
         monkeypatch.setattr(one, "make_quiet", lambda: None)
@@ -197,7 +199,7 @@ def killed_and_followed(end: Callable[[World], Any], make: Callable[[], World], 
     return world
 
 
-STEPS = range(14)  # more than any end has
+STEPS = range(16)  # more than any end has
 
 
 @pytest.mark.parametrize("healthy", [(OLD, NEW), (OLD,), ()], ids=["both", "old", "none"])
@@ -362,6 +364,34 @@ def test_what_is_still_being_stopped_is_stopped_first(end: Callable[[World], Any
     assert world.did.index("stop") < world.did.index("start old")
 
 
+def test_what_nobody_has_begun_to_stop_is_not_started_anew(end: Callable[[World], Any]) -> None:
+    """What holds clients off failed before."""
+    world = World(journal("stopped", stopping=False), data=OLD, running=OLD)
+    assert end(world)[0] == "rolled_back"
+    assert "stop" not in world.did
+
+
+def test_what_the_task_file_goes_on_with_is_ended_before_anybody_is_let_in(end: Callable[[World], Any]) -> None:
+    for phase in ("stopped", "operated", "started"):
+        world = World(journal(phase), data=OLD if phase == "stopped" else NEW)
+        end(world)
+        assert "end operation" in world.did
+        assert world.did.index("end operation") < world.did.index("open")
+
+
+def test_what_is_left_down_is_held_and_what_answers_is_not(end: Callable[[World], Any]) -> None:
+    def service(name: str, *, running: bool) -> Any:
+        return SimpleNamespace(name=name, look=lambda: {"running": running}, hold=lambda: True, log=lambda _timeout: "")
+
+    services = [service("web", running=False), service("worker", running=True)]
+    left_down = World(journal("operated", written=True), shut=False, services=services)
+    assert "systemd does not start web, nor does a start of the machine" in end(left_down)[1].truth[-1]
+    services[0].hold = lambda: 1 / 0
+    assert "ZeroDivisionError" in end(World(journal("operated", written=True), shut=False, services=services))[1].truth[-1]
+    rolled_back = World(journal("operated"), services=services)
+    assert end(rolled_back)[0] == "rolled_back"
+
+
 def test_what_was_ill_before_is_not_held_for_it(end: Callable[[World], Any]) -> None:
     """Whoever opened the window said that it may be; the gate waives what was wrong then."""
     ill = journal("stopped")
@@ -437,6 +467,35 @@ def test_every_verdict_stands_in_the_journal_before_it_is_carried_out(end: Calla
     end(world)
     assert world.journal["going"] == _verdict.RETURN
     assert world.did.index("note") < world.did.index("stop") < world.did.index("go back")
+
+
+# -- what check mode says beforehand ---------------------------------------------------------------------------------------
+
+
+RETURNED = {"name": "shop__old", "state": "returned", "failed_database": "shop__failed"}
+
+
+@pytest.mark.parametrize(
+    ("world", "verdict"),
+    [
+        pytest.param(World(journal("backed_up"), data=OLD, shut=False, running=OLD), "abort", id="before the stop"),
+        pytest.param(World(journal("stopped"), data=OLD), "start_again", id="before the operation"),
+        pytest.param(World(journal("operated")), "return", id="in the operation"),
+        pytest.param(World(journal("operated", written=True), shut=False, running=NEW, written=True), "hold", id="the door was opened"),
+        pytest.param(
+            World(journal("operated", going="hold", rollback_point=RETURNED), data=OLD, swapped=True), "return", id="held after a return"
+        ),
+        pytest.param(World(journal("started", going="return"), data=OLD, swapped=True), "return", id="cut off in a return"),
+        pytest.param(World(journal("started", mark="7"), shut=False, running=NEW), "finish", id="after the start"),
+        pytest.param(World(journal("stopped", undo={})), "hold", id="opened by an earlier release"),
+        pytest.param(World(journal("backed_up", undo={})), "abort", id="opened by an earlier release, before the stop"),
+    ],
+)
+def test_what_is_foreseen_is_what_is_done(end: Callable[[World], Any], tmp_path: Path, world: World, verdict: str) -> None:
+    foreseen = Interrupted(Stack.parse("production/shop", str(tmp_path)), world.journal).foreseen()
+    result, _who = end(world)
+    assert (foreseen.verdict, _verdict.ENDS[foreseen.verdict]) == (verdict, result)
+    assert world.journal.get("going", verdict) == verdict
 
 
 # -- what is ended before --------------------------------------------------------------------------------------------------
