@@ -105,12 +105,12 @@ def downtime(samples: list[tuple[float, bool]]) -> dict[str, Any]:
 
 
 def watch(url: str, path: str, timeout: float, good: Sequence[int], stopped: Callable[[], bool], login: str = "") -> None:
-    """Ask again and again and write one line per answer, until told to stop."""
+    """Ask again and again and write one line per answer, until told to stop. A clock that is set meanwhile makes no outage longer."""
+    epoch = time.time() - time.monotonic()
     with open(path, "a", encoding="utf-8", buffering=1, opener=lambda name, flags: os.open(name, flags, 0o600)) as out:
         while not stopped():
             begun = time.monotonic()
-            moment = time.time()
-            out.write(f"{moment:.3f} {int(ask(url, timeout, good, login)['ok'])}\n")
+            out.write(f"{epoch + begun:.3f} {int(ask(url, timeout, good, login)['ok'])}\n")
             time.sleep(max(0.0, INTERVAL - (time.monotonic() - begun)))
 
 

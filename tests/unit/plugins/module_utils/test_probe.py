@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import itertools
 import json
 import os
 import socket
@@ -111,6 +112,14 @@ def test_a_slow_answer_takes_its_time(server: Server) -> None:
     told = _probe.ask(server.url, 0.1)
     assert (told["status"], told["ok"]) == (0, False)
     assert "timed out" in told["reason"]
+
+
+def test_a_clock_that_is_set_makes_no_outage_longer(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(1_800_000_000, -3600)
+    monkeypatch.setattr(_probe.time, "time", lambda: float(next(clock)))
+    server.answer = say(503)
+    _probe.watch(server.url, str(tmp_path / "samples"), 5, (200,), lambda: server.asked == 3)
+    assert 0 < _probe.downtime(_probe.samples(str(tmp_path / "samples")))["seconds"] < 60
 
 
 @pytest.mark.parametrize("status", [200, 503])
