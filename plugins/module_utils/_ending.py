@@ -54,11 +54,19 @@ class Ending(Interrupted):
             self.make_quiet()
             return self._follow(self._judge())
         except OperationError as error:
+            self._say_what_is_stopped()
             self.truth.append(f"It did not come to its end: {error.what} {error.state}")
             self.next_step = error.next_step
         except Exception as error:  # noqa: BLE001 - a window that nobody can end any more would be worse than one that failed
+            self._say_what_is_stopped()
             self.truth.append(f"It did not come to its end: {unforeseen(error)}")
         return "failed"
+
+    def _say_what_is_stopped(self) -> None:
+        """What did not come to its end may have left the services as they were, of which a person wants to hear."""
+        with contextlib.suppress(Exception):  # it may be what nobody foresaw
+            if stopped := [service.name for service in self.services if self.should_run(service.name) and runs(service) is False]:
+                self.truth.append(f"Stopped: {', '.join(stopped)}.")
 
     def _without_undo(self) -> str:
         """An earlier release of the collection opened the window, whose journal does not say how anything is brought back."""

@@ -26,12 +26,12 @@ from ._undo import Undo
 _WITHOUT_REDIS = (*DOWN, "redis-password-file")
 
 
-def runs(service: Service) -> bool:
-    """Whether it is known to."""
+def runs(service: Service) -> bool | None:
+    """None where it does not say."""
     try:
         return bool(service.look()["running"])
     except OperationError:
-        return False
+        return None
 
 
 @dataclass

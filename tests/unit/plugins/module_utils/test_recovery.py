@@ -462,6 +462,21 @@ def test_what_nobody_foresaw_fails_the_window_and_not_its_recovery(end: Callable
     assert (result, who.truth[-1]) == ("failed", "It did not come to its end: an unforeseen TypeError.")
 
 
+def test_a_window_that_did_not_come_to_its_end_says_what_is_stopped(end: Callable[[World], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: Any) -> None:
+        raise OperationError("postgres-unreachable", "PostgreSQL does not answer.", "", "Start it.")
+
+    def unknown() -> None:
+        raise OperationError("service-unknown", "Nobody knows.", "", "")
+
+    looks = {"api": lambda: {"running": False}, "worker": lambda: {"running": True}, "mute": unknown}
+    facts = [{"name": name, "running_before": True, "release_before": OLD, "image_before": ""} for name in looks]
+    world = World(journal("operated", services=facts), services=[SimpleNamespace(name=name, look=look) for name, look in looks.items()])
+    monkeypatch.setattr(World, "is_shut", gone)
+    result, who = end(world)
+    assert (result, who.truth) == ("failed", ["Stopped: api.", "It did not come to its end: PostgreSQL does not answer. "])
+
+
 def test_every_verdict_stands_in_the_journal_before_it_is_carried_out(end: Callable[[World], Any]) -> None:
     world = World(journal("operated"))
     end(world)
