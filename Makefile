@@ -49,7 +49,7 @@ stack-down: $(FOR_DEMO) ## what `make stack` brought up, down again, and nothing
 test: $(FOR_TEST) ## every gate; less than half an hour on two cores
 	@$(PY) tests/gates/run.py
 
-test-slow: $(FOR_TEST) ## what is too long for `make test`
+test-slow: $(FOR_TEST) ## what is too long for `make test`; FAULTS_SEED=<number> repeats a run's random moments
 	$(PY) $(PYTEST) -m slow tests/integration $(REPORT)
 
 test-faults: $(FOR_TEST) ## programs killed, files damaged, full disks: what is too long for `make test`; writes docs/faults.md
