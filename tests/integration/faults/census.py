@@ -20,7 +20,7 @@ from tests.integration.window.guarded import url
 from .writer import Keeper, ask
 
 # Of the state directory: what is kept for ever, and what every window writes anew.
-KEPT = re.compile(r"(windows|jobs|reports)/|audit\.jsonl$|server\.json$|dbops-window$|(window|recovery)\.lock$")
+KEPT = re.compile(r"(windows|jobs|reports)/|audit\.jsonl$|server\.json$|dbops-window$|(window|recovery|restore)\.lock$")
 
 SESSIONS = """
 SELECT application_name FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
@@ -45,6 +45,16 @@ def at_work(directory: Path) -> list[str]:
     return found
 
 
+def given(name: str, value: str) -> list[str]:
+    """Processes that have a variable, or inherited it."""
+    found = []
+    for pid, argv in processes():
+        with contextlib.suppress(OSError):
+            if f"{name}={value}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                found.append(f"{pid} {argv}")
+    return found
+
+
 def half_written(stack: Stack) -> list[str]:
     return [name for name in stack.half_written() if not name.endswith(".lock")]
 
@@ -58,8 +68,9 @@ def containers(stack: Stack) -> list[str]:
     return sorted(f"{each['Name']} {each['State']['Running']} {each['HostConfig']['RestartPolicy']}" for each in found if each)
 
 
-def census(stack: Stack, keeper: Keeper) -> dict[str, Any]:
-    state, server = stack.journal.parent, url(stack, "postgres")
+def census(stack: Stack, keeper: Keeper, state: Path) -> dict[str, Any]:
+    """state: the directory of its journal."""
+    server = url(stack, "postgres")
     names = [str(path.relative_to(state)) for path in state.rglob("*") if path.is_file()]
     clients = dict(line.split(":", 1) for line in keeper.ask("INFO", "clients").splitlines() if ":" in line)
     return {

@@ -18,14 +18,20 @@ HEAD = """\
 # Windows that were interrupted
 
 Written by `make test-faults` from its results; do not edit it. Each row is a window on real servers that was interrupted there, while a
-client wrote all the time. After every one of them these hold:
+client wrote all the time. Its operation is `custom`, unless the fault names another one. A row that says `holds` says that after it:
 
 1. No write that PostgreSQL acknowledged is lost, and none that Redis had saved.
 2. The service runs and is healthy, or it is down on purpose; the journal says which, and people were told.
-3. Whoever recovered the window brought it to `closed`, `rolled_back` or `aborted`.
-4. No secret stood in an output, in an argument vector of any process, in a journal or in a report.
+3. Whoever recovered the window brought it to `closed`, `rolled_back` or `aborted`; or a person acknowledged it, where the row says so.
+4. No secret stood in an output, in an argument vector of any process, in what people were told, in a journal or in a report.
 5. Nothing was left behind that the journal does not name: no container, database, role, file, session, process, rule of `pg_hba.conf`,
    paused client, silence of alerts, restart policy that was set aside.
+
+The controller is `ansible-playbook`, `ansible-runner`, or `modules`: a program that calls the modules of the collection one after the other
+as the role does, and is killed, answered and followed as the role is; it takes seconds where `ansible-playbook` takes a minute. Between two
+of its steps nothing of the window is at work on the target, and otherwise the step goes on. In `preflight` there is no window yet: whatever
+ends there leaves nothing to recover. `make test-slow` besides kills a hundred windows at random moments; `FAULTS_SEED=<number>`, which it
+prints, repeats them.
 
 | fault | in phase | controller | brought to its end by | ended as | result |
 |---|---|---|---|---|---|

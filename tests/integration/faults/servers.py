@@ -38,10 +38,9 @@ def _server(stack: Stack, name: str) -> Server:
 
 
 def kill(stack: Stack, name: str) -> Gone:
-    """The server with all of its processes, as when its container is killed; the gone one where it did not run."""
+    """The server with all of its processes, as when its container is killed."""
     pid = _server(stack, name).pid()
-    if pid is None:
-        return Gone(name, [], {}, "")
+    assert pid is not None, f"{name} does not run"
     process = Path(f"/proc/{pid}")
     argv = process.joinpath("cmdline").read_text(encoding="utf-8").split("\0")[:-1]
     environ = dict(line.split("=", 1) for line in process.joinpath("environ").read_text(encoding="utf-8").split("\0") if "=" in line)
@@ -78,8 +77,6 @@ def _tree(pid: int) -> list[int]:
 
 def start(stack: Stack, gone: Gone) -> None:
     """Until it answers: PostgreSQL recovers first, and the application loads its programs."""
-    if not gone.argv:
-        return
     embedded = Embedded(stack.state)
     getattr(embedded, gone.name).start(gone.argv, embedded.account, gone.environ, Path(gone.directory))
     end = time.monotonic() + 30

@@ -23,7 +23,7 @@ from typing import Any
 
 import ansible_runner
 import psycopg2
-from ansible_collections.amanat.dbops.plugins.module_utils import _announce, _journal
+from ansible_collections.amanat.dbops.plugins.module_utils import _announce, _ending, _journal
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Job
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack as Key
 
@@ -35,7 +35,7 @@ from tests.integration.window.conftest import Stack
 from tests.integration.window.guarded import password, url
 from tests.integration.window.receiver import Receiver
 
-from .census import Sampler, census, files_with, processes
+from .census import Sampler, census, files_with, given, processes
 from .gates import LONG, POLL, Gates
 from .servers import Embedded
 from .writer import Keeper, Writer, ask
@@ -57,10 +57,16 @@ import select, time
 time.sleep = lambda seconds: select.select([], [], [], seconds) and None
 """
 
+# What an operation of a window, and all that it starts, has in its environment.
+MARK = "DBOPS_WINDOW"
+
 # What an operation writes to Redis that goes on when it should have been ended, and the seconds that it is given for it.
 LATE, LET_GO = "faults:late", 3.0
 
 ENDED = ("closed", "rolled_back", "aborted")
+
+# How it ends when its controller is struck before there is a window.
+NEVER = "never opened"
 
 # What nobody may see of the URLs of those who are told.
 HOOK, ALERTS = "hook-s3cret", "alerts-s3cret"
@@ -91,16 +97,21 @@ class Site:
     alerts: Alertmanager
     receiver: Receiver
     outputs: list[str] = field(default_factory=list)  # of every program that belonged to a window
+    logs: list[str] = field(default_factory=list)  # files of controllers, which may be killed before anybody has read them
     controller: subprocess.Popen[str] | None = None
     log: str = ""  # of the controller
     before: dict[str, Any] = field(default_factory=dict)
     secrets: list[str] = field(default_factory=list, repr=False)
+    told: int = 0  # how often people had been told of something before
     window: str = ""  # the one that is interrupted
     struck: str = ""  # in which phase
     kind: str = ""  # of controller
     final: dict[str, Any] = field(default_factory=dict)  # its journal when it had ended
+    by: str = ""  # whom it was brought to its end by
+    end: str = ""
     shell: list[str] = field(default_factory=list)  # how a command is run on a target that is not this machine
     host: dict[str, Any] = field(default_factory=dict)  # variables of such a target
+    clock: dict[str, str] = field(default_factory=dict)  # variables by which programs of the target see another time of day
     elsewhere: dict[str, str] = field(default_factory=dict)  # `state_dir` and `backup_dir` of a test that has them on a disk of its own
 
     # -- what it is --------------------------------------------------------------------------------------------------------
@@ -215,12 +226,14 @@ class Site:
             "services": self.services,
             "health": {"url": self.stack.state["health_url"], "timeout": 8.0, "successes": 2},
             "operation": self.operation(sql, after),
+            "password_file": str(self._own_password),
         }
-        environ = {**self.environ(), **(faked(clock) if clock else {})}
-        self._spawn([sys.executable, "-m", "tests.integration.faults.steps", self._private("settings.json", settings)], environ)
+        self.clock = faked(clock) if clock else {}
+        argv = [sys.executable, "-m", "tests.integration.faults.steps", self._private("settings.json", settings)]
+        self._spawn(argv, {**self.environ(), **self.clock})
 
-    def variables(self, after: str = "true") -> str:
-        """A file of variables for the playbook, whose operation is the same."""
+    def variables(self, after: str = "true", **more: Any) -> str:
+        """A file of variables for the playbook, whose operation is the same where `more` names no other."""
         command = {"argv": self.operation(OPERATION, after), "stdin": "{{ maintenance_window_pg_url }}"}
         task = {"name": "Operate", "ansible.builtin.command": command, "changed_when": True, "no_log": True}
         tasks = self.directory / "tasks.yml"
@@ -237,6 +250,7 @@ class Site:
             "ansible_remote_tmp": str(self.sent),
             **{f"dbops_{key}": value for key, value in self.redis.items()},
             **self.host,
+            **more,
         }
         return self._private("variables.json", extra)
 
@@ -259,6 +273,7 @@ class Site:
 
     def _spawn(self, argv: list[str], environ: dict[str, str]) -> None:
         descriptor, self.log = tempfile.mkstemp(suffix=".log", dir=self.directory)
+        self.logs.append(self.log)
         with os.fdopen(descriptor, "w") as log:
             self.controller = subprocess.Popen(
                 argv, cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log, text=True, start_new_session=True
@@ -366,9 +381,7 @@ class Site:
 
         try:
             until(lambda: self.gates.is_reached() or not thread.is_alive(), "the gate is reached")
-            assert self.gates.is_reached()
-            self.note()
-            assert self.alerts.silences()
+            self._note_at_gate()
             yield cancel
         finally:
             cancel()
@@ -376,14 +389,17 @@ class Site:
     def note(self) -> None:
         """Where the fault strikes."""
         journal = self.journal
-        self.window, self.struck = journal["id"], journal["phase"]
+        self.window, self.struck = journal.get("id", ""), journal.get("phase", "preflight")
 
     def await_gate(self) -> None:
         assert self.controller
         until(lambda: self.gates.is_reached() or self.controller.poll() is not None, "the gate is reached")
-        assert self.gates.is_reached(), Path(self.log).read_text(encoding="utf-8")
+        self._note_at_gate()
+
+    def _note_at_gate(self) -> None:
+        assert self.gates.is_reached(), Path(self.log).read_text(encoding="utf-8") if self.log else ""
         self.note()
-        assert self.alerts.silences()
+        assert not self.window or self.alerts.silences()
 
     def signal(self, number: signal.Signals) -> None:
         """To the controller alone; what it started on the target goes on as it would there."""
@@ -398,9 +414,7 @@ class Site:
     def await_controller(self) -> str:
         assert self.controller
         self.controller.wait(LONG)
-        log = Path(self.log).read_text(encoding="utf-8")
-        self.outputs.append(log)
-        return log
+        return Path(self.log).read_text(encoding="utf-8")
 
     # -- how it is ended -----------------------------------------------------------------------------------------------------
 
@@ -419,20 +433,22 @@ class Site:
     def script(self, verb: str) -> subprocess.CompletedProcess[str]:
         """From a shell of the target that knows nothing."""
         argv = [*self.shell, self.key.script, verb, self.window]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin"}, timeout=LONG)
+        environ = {**self.clock, "PATH": "/usr/bin:/bin"}
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environ, timeout=LONG)
         self.outputs.append(done.stdout + done.stderr)
         return done
 
     def end_by(self, how: str) -> None:
-        """switch, recover, abort: who ends a window whose controller is gone."""
+        """switch, recover, abort: who ends a window whose controller is gone; nobody, where there is none."""
         if how == "abort":
             self.script("abort")
         elif how == "recover":
             self.kill_the_switch()
             self.let_time_pass()
-            # A step that the controller had begun may be at work.
+            # What the controller had begun is at work, and nobody recovers the window before that has ended.
+            self.gates.open()
             until(lambda: "[window-alive]" not in self.script("recover").stderr, "nothing of the window is at work")
-        else:
+        elif how == "switch":
             self.let_time_pass()
             until(lambda: self.ended()["state"] != "open", "the switch has brought the window to an end")
 
@@ -440,18 +456,44 @@ class Site:
 
     def expect_end(self, state: str) -> dict[str, Any]:
         """The journal, which says what is true, and people know of it."""
+        if state == NEVER:
+            return self._expect_none()
         journal = self.final = self.ended()
+        self.by, self.end = (journal.get("taken_over") or [{"why": "its controller"}])[-1]["why"], journal["state"]
         assert journal["state"] == state, (self.outputs, journal)
         assert not (flaws := schema.flaws(journal)), flaws
         assert self.said()[-1:] == [_announce.OF_END[state]], (self.said(), journal)
-        running = subprocess.run(self.stack.state["backend"]["status"], capture_output=True, check=False).returncode == 0
         if state in ENDED:
-            assert running
-            assert self.stack.health()["status"] == "ok"
-            assert not Path(self.key.journal).exists()
+            self._expect_service()
         else:
-            assert journal["error"]["state"], "a window that failed says what is true"
+            self._expect_held(journal)
         return journal
+
+    def _serves(self) -> bool:
+        return subprocess.run(self.stack.state["backend"]["status"], capture_output=True, check=False).returncode == 0
+
+    def _expect_service(self) -> None:
+        assert self._serves()
+        assert self.stack.health()["status"] == "ok"
+        assert not Path(self.key.journal).exists()
+
+    def _expect_none(self) -> dict[str, Any]:
+        """There was no window, and nobody was told of one."""
+        self._expect_service()
+        assert not self.window
+        assert len(self.receiver.told) == self.told
+        self.by, self.end = "", NEVER
+        return {}
+
+    def _expect_held(self, journal: dict[str, Any]) -> None:
+        """A window that failed says whether the services run, and they do or do not; and so it is with the door."""
+        said, serves = journal["error"]["state"], self._serves()
+        assert ("stopped" in said.lower()) is not serves, said
+        assert serves or _ending.LEFT not in said, said
+        rules = Path(self.stack.state["postgres"]["data"], "pg_hba.conf").read_text(encoding="utf-8")
+        is_shut, said_shut = "dbops_window" in rules, (journal["door"] or {}).get("state") == "shut"
+        # It counts as shut where it could not be looked at.
+        assert is_shut == said_shut or (said_shut and "a person has to decide" not in said), (said, rules)
 
     @property
     def writing(self) -> str:
@@ -472,17 +514,18 @@ class Site:
         assert sampler.looks
         assert not sampler.seen
         secrets = self.known_secrets()
-        assert not [text for text in self.outputs if any(secret in text for secret in secrets)]
+        told = json.dumps([*self.receiver.told, self.alerts.ask("GET", "silences")])
+        texts = [*self.outputs, *(Path(log).read_text(encoding="utf-8") for log in self.logs), told]
+        assert not [text for text in texts if any(secret in text for secret in secrets)]
         assert not files_with(secrets, Path(self.key.directory), self.stack.reports, self.stack.backups, self.runner, self.sent)
 
     def result(self) -> dict[str, str]:
         """For the table of the docs."""
-        journal = self.final
-        taken = journal.get("taken_over") or [{"why": "its controller"}]
-        return {"phase": self.struck, "controller": self.kind, "by": taken[-1]["why"], "end": journal.get("state", "")}
+        return {"phase": self.struck, "controller": self.kind, "by": self.by, "end": self.end}
 
     def look(self) -> dict[str, Any]:
-        return {**census(self.stack, self.keeper), "silences": self.alerts.silences("active") + self.alerts.silences("pending")}
+        silences = self.alerts.silences("active") + self.alerts.silences("pending")
+        return {**census(self.stack, self.keeper, Path(self.key.directory)), "silences": silences, "operation": given(MARK, self.window)}
 
     def expect_nothing_left(self, journal: dict[str, Any]) -> None:
         """But for what the journal names, and the copy from which an operation could be undone after it was finished."""
@@ -516,8 +559,9 @@ class Site:
     def watched(self) -> Iterator[None]:
         """A window is interrupted within; the invariants are looked at afterwards."""
         self.writer.await_writes()
-        self.before, self.outputs, self.window = self.look(), [], ""
-        self.controller, self.struck, self.final = None, "", {}
+        self.window, self.outputs, self.logs, self.told = "", [], [], len(self.receiver.told)
+        self.controller, self.struck, self.final, self.by, self.end = None, "", {}, "", ""
+        self.before = self.look()
         self._own_password.unlink(missing_ok=True)
         sampler = Sampler(self.known_secrets)
         sampler.start()
@@ -539,7 +583,7 @@ class Site:
     def clear(self) -> None:
         """The next window finds the stack as this one did, however this one ended."""
         self.gates.open()
-        self.elsewhere = {}
+        self.elsewhere, self.clock = {}, {}
         if self.controller and self.controller.poll() is None:
             self.controller.kill()
         with contextlib.suppress(psycopg2.Error):  # behind a door that is shut

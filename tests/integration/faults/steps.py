@@ -73,7 +73,9 @@ BACKUP = ("name", "path", "series", "sha256", "bytes", "seconds", "tables", "row
 
 
 class Controller:
-    """settings: what the inventory says, and `operation`, a command that reads the window's URL from its standard input."""
+    """settings: what the inventory says; `operation`, a command that reads the window's URL from its standard input; and `password_file`,
+    where the password of that URL is left for the test.
+    """
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.settings = settings
@@ -117,7 +119,7 @@ class Controller:
         yield "Begin to back up", lambda: self.advance("backed_up")
         yield "Back up and read the backup through", self.back_up
         yield "Make room and a checkpoint for the rollback point", lambda: self.rollback("prepared", "prepare")
-        yield "Begin to stop", lambda: self.advance("stopped", backup={key: self.backup[key] for key in BACKUP})
+        yield "Begin to stop", self.begin_to_stop
         yield "Hold back who would write to Redis", lambda: self.hold("held")
         yield "Stop the services", lambda: self.services("stopped")
         yield "Shut the door", self.shut
@@ -126,8 +128,8 @@ class Controller:
         yield "Operate", self.operate
         yield "Begin to start", lambda: self.advance("started")
         yield "Open the door", self.let_in
-        yield "Let go who would write to Redis", lambda: self.hold("released")
         yield "Start the services", lambda: self.services("started", before=self.before)
+        yield "Let go who would write to Redis", lambda: self.hold("released")
         yield "Begin to verify", lambda: self.advance("verified")
         yield "Wait until the application is healthy", self.see_health
         yield "Begin to close", lambda: self.advance("closed")
@@ -142,6 +144,12 @@ class Controller:
         facts = {"name": "name", "kind": "kind", "running": "running_before", "release": "release_before"}
         facts.update(image_id="image_before", restart_policy="restart_policy")
         place, server = self.settings["postgres"], self.settings["redis"]
+        redis = {
+            "container": server.get("redis_container", ""),
+            "bin_dir": server.get("redis_bin_dir", ""),
+            "user": "",
+            "password_file": "",
+        }
         undo = {
             "engine": {"binary": "docker", "socket": self.target.get("engine_socket", "")},
             "postgres_container": place.get("postgres_container", ""),
@@ -149,17 +157,10 @@ class Controller:
             "services": looked["specs"],
             "guarded": True,
             "moment": self.moment,
-            "redis": {
-                "container": server.get("redis_container", ""),
-                "bin_dir": server.get("redis_bin_dir", ""),
-                "user": "",
-                "password_file": "",
-                "service": {},
-                "restores": False,
-                "writes": False,
-                "backup_dir": self.settings["backup_dir"],
-            },
+            "redis": {**redis, "service": {}, "restores": False, "writes": False, "backup_dir": self.settings["backup_dir"]},
+            "redis_server": redis,
             "health": self.settings["health"],
+            "release": {"hook": [], "timeout": 30.0},
         }
         record = {
             "services": [{new: service[old] for old, new in facts.items()} for service in self.before],
@@ -169,7 +170,7 @@ class Controller:
             "images": {},
             "undo": undo,
         }
-        private = {key: place.get(key, "") for key in ("pg_url", "login_user", "login_password")}
+        private = {"health_login": "", **{key: place.get(key, "") for key in ("pg_url", "login_user", "login_password")}}
         private.update({key: server.get(key, "") for key in ("redis_url", "redis_password")})
         private.update({key: json.dumps(self.settings[key]) for key in ("announce", "alertmanager")})
         self.window("open", operation="custom", by={"user": "faults", "controller": "steps"}, record=record, private=private)
@@ -184,6 +185,11 @@ class Controller:
     def rollback(self, state: str, name: str) -> dict[str, Any]:
         return self.job("rollback_point", {**self.fenced(self.postgres), "state": state, "moment": self.moment}, name)
 
+    def begin_to_stop(self) -> None:
+        """What is going to be shut and held counts as such from before it is."""
+        backup = {key: self.backup[key] for key in BACKUP}
+        self.advance("stopped", backup=backup, door={"state": "shut"}, redis={"held": True})
+
     def hold(self, state: str) -> None:
         call("redis_hold", {**self.fenced(self.redis), "state": state})
 
@@ -191,6 +197,10 @@ class Controller:
         call("stack_services", {**self.fenced(self.target), "services": self.settings["services"], "state": state, **more})
 
     def shut(self) -> None:
+        """By a password that the test knows, too, so that it sees where else it is."""
+        known = Path(self.settings["password_file"])
+        known.touch(mode=0o600)
+        known.write_text(self.password, encoding="utf-8")
         self.door = call("postgres_door", {**self.fenced(self.postgres), "state": "shut", "password": self.password})
 
     def take(self) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from .census import at_work
+from .census import at_work, given
 from .servers import POSTGRES, Gone, kill, start
-from .site import Site, until
+from .site import MARK, Site, until
 
 pytestmark = pytest.mark.faults
 
@@ -38,6 +38,7 @@ def take_care(site: Site) -> None:
     site.writer.await_writes()
     start_backend(site)
     site.drop_copies()
+    site.by, site.end = "a person", "acknowledged"
 
 
 def test_acknowledged_while_somebody_recovers(site: Site) -> None:
@@ -47,8 +48,8 @@ def test_acknowledged_while_somebody_recovers(site: Site) -> None:
     assert "[window-attended]" in site.script("recover").stderr
     site.gates.open()
     assert "is acknowledged, the lock is free" in site.await_controller()
-    take_care(site)
     site.expect_end("failed")
+    take_care(site)
 
 
 def test_recovered_while_somebody_acknowledges(site: Site) -> None:
@@ -96,6 +97,7 @@ def test_the_journal_and_its_copy_damaged(site: Site) -> None:
     assert outcome.last_line.endswith("is acknowledged, the lock is free · next: Look at the services, and start them."), outcome.out
     assert len(list(Path(site.key.windows).glob("*-lost.*.unreadable"))) == 2
     take_care(site)
+    assert not given(MARK, site.window)
     until(lambda: not at_work(Path(site.key.directory)), "the switch has seen that the window has ended")
     # Nobody knows the silence any more, which ends ten minutes after the deadline.
     site.before["silences"] = site.look()["silences"]

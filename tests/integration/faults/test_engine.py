@@ -16,7 +16,7 @@ from tests.integration.window.receiver import Receiver
 from .containers import ContainerSite, stack
 from .engine import Engine, another
 from .site import until
-from .test_faults import ENDERS, PLACES
+from .test_faults import ENDERS, PHASES, PLACES
 
 pytestmark = pytest.mark.faults
 
@@ -56,7 +56,7 @@ def start_anew(site: ContainerSite, engine: Engine) -> None:
         site.await_health()
 
 
-@pytest.mark.parametrize("phase", ["backed_up", "stopped", "operated", "started", "verified"])
+@pytest.mark.parametrize("phase", PHASES)
 def test_engine_started_anew(site: ContainerSite, engine: Engine, phase: str) -> None:
     """The engine started anew, and the controller killed"""
     site.begin_until(WAITS[phase])
@@ -66,7 +66,7 @@ def test_engine_started_anew(site: ContainerSite, engine: Engine, phase: str) ->
     site.expect_end(PLACES[phase][1])
 
 
-@pytest.mark.parametrize("phase", ["backed_up", "stopped", "operated", "started", "verified"])
+@pytest.mark.parametrize("phase", PHASES)
 def test_engine_started_anew_while_the_controller_works(site: ContainerSite, engine: Engine, phase: str) -> None:
     """The engine started anew, and the controller goes on"""
     site.begin_until(WAITS[phase])

@@ -11,7 +11,8 @@ from __future__ import annotations
 import contextlib
 import signal
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +21,7 @@ import pytest
 from tests.integration.machine import require_root
 
 from .servers import BACKEND, POSTGRES, REDIS, kill, start
-from .site import BREAK, ENDED, Site, until
+from .site import BREAK, LET_GO, NEVER, Site, until
 
 # A place in every phase where a window waits for the test, and how it ends when it is given up there.
 PLACES = {
@@ -34,14 +35,18 @@ PLACES = {
 }
 PHASES = tuple(PLACES)
 
+# And one before the first of them, where there is no journal yet: there are controllers with such a phase, and servers as ever.
+BEFORE = {"preflight": ("Compare inventory, stamp, server and confirmation", NEVER)}
 
-def some(*quick: str) -> list[object]:
+
+def some(*quick: str, phases: Iterable[str] = PHASES) -> list[object]:
     """All phases, of which a few are seen whenever the tests are run."""
-    return [pytest.param(phase, marks=pytest.mark.dozen if phase in quick else pytest.mark.faults) for phase in PHASES]
+    return [pytest.param(phase, marks=pytest.mark.dozen if phase in quick else pytest.mark.faults) for phase in phases]
 
 
 # Before the stop there is no switch: nothing is down.
 ENDERS = {
+    "preflight": "nobody",
     "opened": "recover",
     "backed_up": "abort",
     "stopped": "switch",
@@ -122,11 +127,11 @@ def test_killed_while_the_backup_is_made(site: Site) -> None:
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("phase", BEFORE | PLACES)
 @pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGKILL"])
 def test_ansible_killed(site: Site, how: str, phase: str) -> None:
     """ansible-playbook ended by a signal"""
-    place, end = PLACES[phase]
+    place, end = (BEFORE | PLACES)[phase]
     site.play_until(place)
     site.signal(signal.Signals[how])
     site.end_by(ENDERS[phase])
@@ -134,10 +139,10 @@ def test_ansible_killed(site: Site, how: str, phase: str) -> None:
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("phase", BEFORE | PLACES)
 def test_runner_cancelled(site: Site, phase: str) -> None:
     """ansible-runner cancelled"""
-    place, end = PLACES[phase]
+    place, end = (BEFORE | PLACES)[phase]
     with site.runner_until(place) as cancel:
         cancel()
     site.end_by(ENDERS[phase])
@@ -222,10 +227,27 @@ def test_redis_killed(site: Site, phase: str) -> None:
     site.expect_end("closed")
 
 
-@pytest.mark.parametrize("phase", some("verified"))
+@pytest.mark.faults
+@pytest.mark.parametrize("phase", ["backed_up", "started", "verified"])
+def test_redis_killed_that_appends_to_a_file(site: Site, phase: str) -> None:
+    """Redis killed that has appended each write to a file before it acknowledges it, and back at once"""
+    with site.keeper.appending():
+        site.begin_until(PLACES[phase][0])
+        start(site.stack, kill(site.stack, REDIS))
+        assert not site.writer.lost()
+        site.gates.open()
+        site.await_controller()
+        site.expect_end("closed")
+
+
+# Between stop and start it is down, and before its start command still.
+RUNS = {phase: place for phase, (place, _end) in PLACES.items() if phase not in ("stopped", "operated")} | {"started": "Begin to verify"}
+
+
+@pytest.mark.parametrize("phase", some("verified", phases=RUNS))
 def test_backend_killed(site: Site, phase: str) -> None:
     """The application killed"""
-    site.begin_until(PLACES[phase][0])
+    site.begin_until(RUNS[phase])
     gone = kill(site.stack, BACKEND)
     site.gates.open()
     site.await_controller()
@@ -278,6 +300,48 @@ def test_the_operation_breaks_the_application_that_has_written(site: Site) -> No
     site.expect_end("closed")
 
 
+# -- other operations ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.faults
+def test_killed_while_a_release_migrates(site: Site) -> None:
+    """ansible-playbook ended by a signal when a release's migrations are applied (operation migrate): SIGKILL"""
+    release = site.stack.release("2")
+    brings = {"dbops_operation": "migrate", "dbops_release_image": release, "dbops_services": [{**site.services[0], "image": release}]}
+    site.play_until("Open the door", dbops_expected_tables="", **brings)  # the writer has one of its own
+    site.signal(signal.SIGKILL)
+    site.end_by("switch")
+    journal = site.expect_end("rolled_back")
+    assert (site.struck, journal["rollback_point"]["state"]) == ("operated", "returned")
+    assert site.stack.health()["migrations"]["applied"] == journal["migrations"]["applied_before"]
+
+
+@pytest.mark.faults
+def test_killed_while_a_backup_takes_the_place_of_the_database(site: Site) -> None:
+    """ansible-playbook ended by a signal when a backup has taken the place of the database (operation restore): SIGKILL"""
+    assert site.stack.play("backup").code == 0
+    swap = {"dbops_operation": "restore", "dbops_backup": "newest", "dbops_confirm": site.stack.key}
+    site.play_until("Open the door", **swap)
+    site.signal(signal.SIGKILL)
+    site.end_by("switch")
+    journal = site.expect_end("rolled_back")
+    assert (site.struck, journal["rollback_point"]["state"]) == ("operated", "returned")
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("phase", ["operated", "verified"])
+def test_killed_while_clients_are_held_off(site: Site, tmp_path: Path, phase: str) -> None:
+    """ansible-playbook ended by a signal while clients are held off (dbops_hold): SIGKILL"""
+    page = tmp_path / "maintenance"
+    place, end = PLACES[phase]
+    site.play_until(place, dbops_hold=["touch", str(page)], dbops_release=["rm", "-f", str(page)])
+    assert page.exists()
+    site.signal(signal.SIGKILL)
+    site.end_by("switch")
+    assert site.expect_end(end)["clients"] == "released"
+    assert not page.exists()
+
+
 @contextmanager
 def disk(path: Path, size: str) -> Iterator[Path]:
     """A disk of its own, on which one can run out of room."""
@@ -302,7 +366,7 @@ def fill(path: Path) -> None:
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("phase", ["opened", "stopped", "operated", "started"])
+@pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("damage", ["truncated", "edited"])
 def test_journal_damaged(site: Site, damage: str, phase: str) -> None:
     """The journal damaged, and the controller killed"""
@@ -344,19 +408,24 @@ def test_disk_full_at_the_rollback_point(site: Site) -> None:
     site.expect_end("rolled_back")
 
 
+@pytest.fixture
+def state_disk(place: Site, tmp_path: Path) -> Iterator[Path]:
+    """The state directory on a disk of its own, which is there until everybody has looked at it."""
+    with disk(tmp_path / "disk", "8m") as state:
+        place.elsewhere = {"state_dir": str(state)}
+        yield state
+
+
 @pytest.mark.faults
-@pytest.mark.parametrize("phase", ["stopped", "operated", "started"])
-def test_disk_full_at_the_journal(site: Site, tmp_path: Path, phase: str) -> None:
+@pytest.mark.parametrize("phase", PHASES)
+def test_disk_full_at_the_journal(state_disk: Path, site: Site, phase: str) -> None:
     """The disk of the journal full"""
     place, end = PLACES[phase]
-    with disk(tmp_path / "disk", "8m") as state:
-        site.elsewhere = {"state_dir": str(state)}
-        site.begin_until(place)
-        fill(state)
-        site.gates.open()
-        site.await_controller()
-        site.expect_end("rolled_back" if phase == "operated" else end)
-        site.elsewhere = {}
+    site.begin_until(place)
+    fill(state_disk)
+    site.gates.open()
+    site.await_controller()
+    site.expect_end(end)
 
 
 @pytest.mark.faults
@@ -368,4 +437,18 @@ def test_clock_moved(site: Site, by: str, tmp_path: Path) -> None:
     site.gates.open()
     site.await_controller()
     assert site.expect_end("closed")["epoch"] == 1
-    assert site.ended()["state"] in ENDED
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("by", ["+1h", "-1h"])
+def test_clock_moved_and_killed(site: Site, by: str, tmp_path: Path) -> None:
+    """The clock moved by an hour in mid-window, and the controller killed"""
+    site.begin_until("Begin to start", clock=tmp_path)  # nothing of it is at work then: its time alone decides
+    site.signal(signal.SIGKILL)
+    (tmp_path / "faketime").write_text(f"{by}\n", encoding="utf-8")
+    refused = site.script("recover")
+    assert "its time ends in" in refused.stderr, refused
+    time.sleep(LET_GO)  # the switch looks as well
+    assert (site.journal["state"], site.journal["epoch"]) == ("open", 1)
+    site.end_by("switch")
+    site.expect_end("rolled_back")

@@ -20,7 +20,7 @@ from tests.integration.systemd import machine
 
 from .cable import Cable
 from .site import Site, until
-from .test_faults import PLACES
+from .test_faults import BEFORE, PLACES
 
 pytestmark = pytest.mark.faults
 
@@ -32,7 +32,7 @@ BOOTED = "faults-systemd"
 
 # Where a step waits that is no job: one that is a job awaits its connection again for some minutes.
 STEPS = {
-    **{phase: place for phase, (place, _end) in PLACES.items()},
+    **{phase: place for phase, (place, _end) in (BEFORE | PLACES).items()},
     "backed_up": "Begin to stop",
     "stopped": "Shut the door",
     "started": "Start the services",
@@ -70,8 +70,10 @@ def test_cut_off(site: Site, cable: Cable, phase: str) -> None:
     cable.cut()
     site.gates.open()
     assert "unreachable=1" in site.await_controller()
-    site.script("abort")
-    site.expect_end(PLACES[phase][1])
+    if phase in PLACES:
+        site.script("abort")
+    site.expect_end((BEFORE | PLACES)[phase][1])
+    assert (site.directory / "worker").exists(), "the service of that machine runs"
 
 
 def test_cut_off_for_a_moment(site: Site, cable: Cable) -> None:
@@ -105,7 +107,7 @@ def booted(place: Site) -> Iterator[str]:
         yield name
 
 
-@pytest.mark.parametrize("phase", ["stopped", "operated", "started"])
+@pytest.mark.parametrize("phase", ["stopped", "operated", "started", "verified", "closed"])
 def test_target_started_anew(site: Site, booted: str, phase: str) -> None:
     """The target started anew"""
     site.play_until(STEPS[phase] if phase != "operated" else "operating")

@@ -43,6 +43,30 @@ class Keeper:
             text = self._read(answers.readline())
             return answers.read(int(text) + 2)[:-2].decode() if text.isdigit() and words[0] in ("EVAL", "INFO") else text
 
+    @contextmanager
+    def appending(self) -> Iterator[None]:
+        """Each write lies in a file, and on the disk, before it is acknowledged; also when the server is started anew."""
+        self._set("appendfsync", "always")
+        self._append("yes")
+        try:
+            yield
+        finally:
+            self._append("no")
+            self._set("appendfsync", "everysec")
+            self.ask("SAVE")
+            self.ask("CONFIG", "REWRITE")
+
+    def _append(self, answer: str) -> None:
+        self._set("appendonly", answer)
+        end = time.monotonic() + 30
+        while "aof_rewrite_in_progress:1" in (known := self.ask("INFO", "persistence")) or "aof_rewrite_scheduled:1" in known:
+            assert time.monotonic() < end, known
+            time.sleep(PAUSE)
+        self.ask("CONFIG", "REWRITE")
+
+    def _set(self, name: str, value: str) -> None:
+        self.ask("CONFIG", "SET", name, value)
+
     @staticmethod
     def _read(line: bytes) -> str:
         if not line or line.startswith(b"-"):
