@@ -64,9 +64,31 @@ def test_the_operation_is_undone_and_what_it_did_is_kept_by_the_name_in_the_jour
     assert (ask(host, stack, looked, database), ask(host, stack, looked, kept)) == (["f"], ["t"])
 
 
+def test_no_acknowledged_write_is_lost(host: Host, stack: dict[str, Any]) -> None:
+    assert ask(host, stack, "SELECT n FROM acknowledged", stack["postgres"]["database"]) == ["1"]
+
+
+def test_nobody_was_told_a_secret(stack: dict[str, Any], state: Path) -> None:
+    directory = Path(stack["directory"])
+    known = json.loads(Path(stack["secrets_file"]).read_text(encoding="utf-8"))
+    secrets = [*known.values(), (directory / "window.password").read_text(encoding="utf-8")]
+    said = [path for folder in (state, directory / "reports") for path in folder.rglob("*") if path.is_file()]
+    assert {path.parent.name for path in said} >= {"windows", "reports"}
+    assert not [path for path in (*said, directory / "controller.log") if any(each.encode() in path.read_bytes() for each in secrets)]
+
+
+def test_nobody_is_held_off(host: Host, stack: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    password = json.loads(Path(stack["secrets_file"]).read_text(encoding="utf-8"))["redis_password"]
+    monkeypatch.setenv("REDISCLI_AUTH", password)
+    asked = f"timeout 10 docker exec --env REDISCLI_AUTH {stack['redis']['container']} redis-cli"
+    assert host.check_output(f"{asked} SET molecule 1") == "OK"
+
+
 def test_nothing_else_is_left(host: Host, stack: dict[str, Any], state: Path) -> None:
     assert not list(state.glob("window.*json"))
     assert ask(host, stack, "SELECT rolname FROM pg_roles WHERE rolname ~ '^dbops_window'", "postgres") == []
     assert "dbops_window" not in host.check_output("docker exec %s sh -c 'cat $PGDATA/pg_hba.conf'", stack["postgres"]["container"])
+    session = "SELECT application_name FROM pg_stat_activity WHERE application_name ~ 'dbops' OR usename ~ '^dbops_window'"
+    assert ask(host, stack, session, "postgres") == []
     ours = "--filter label=amanat.dbops.run --filter label=amanat.dbops.stack=development/molecule-interrupted"
     assert host.check_output(f"docker ps --all --quiet {ours}") == ""
