@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import _journal, _notice, _private, _window
-from ._errors import OperationError, unforeseen
+from ._errors import OperationError, why
 from ._files import read_json, write_json
 from ._stack import Stack
 
@@ -29,9 +29,9 @@ def if_it_fails(stack: Stack, *, wanted: bool = True) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        slug, why = (error.slug, str(error)) if isinstance(error, OperationError) else (type(error).__name__, unforeseen(error))
+        slug, said = (error.slug, str(error)) if isinstance(error, OperationError) else (type(error).__name__, why(error))
         if wanted and slug not in _IN_HAND:
-            _call(stack, slug, f"It is not brought to its end: {why}")
+            _call(stack, slug, f"It is not brought to its end: {said}")
         raise
 
 

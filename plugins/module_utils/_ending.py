@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from . import _fence, _hook, _log_excerpt, _pg_clone, _probe, _services_run, _verdict, _window
-from ._errors import OperationError, unforeseen
+from ._errors import OperationError, why
 from ._interrupted import Interrupted, runs
 from ._job import Job, Unheard
 from ._redis_hold import keeps_waiting
@@ -59,7 +59,7 @@ class Ending(Interrupted):
             self.next_step = error.next_step
         except Exception as error:  # noqa: BLE001 - a window that nobody can end any more would be worse than one that failed
             self._say_what_is_stopped()
-            self.truth.append(f"It did not come to its end: {unforeseen(error)}")
+            self.truth.append(f"It did not come to its end: {why(error)}")
         return "failed"
 
     def _say_what_is_stopped(self) -> None:
@@ -91,8 +91,7 @@ class Ending(Interrupted):
         try:
             held = [service.name for service in self.services if not runs(service) and service.hold()]
         except Exception as error:  # noqa: BLE001 - the window ends without that, too
-            traceback.print_exc()
-            self.truth.append(f"A start of the machine may start what is stopped: {type(error).__name__}: {error}.")
+            self.truth.append(f"A start of the machine may start what is stopped: {why(error)}")
             return
         if held:
             until = "until the window is recovered or acknowledged"

@@ -57,8 +57,13 @@ class OperationError(Exception):
         return self.message
 
 
-def unforeseen(error: Exception) -> str:
-    """Of an error that nobody foresaw not its text, which may hold a token or a URL; where it happened goes to the log."""
+def why(error: Exception) -> str:
+    """What happened, in words that may be published.
+
+    Of an error that nobody foresaw not its text, which may hold a token or a URL; where it happened goes to the log.
+    """
+    if isinstance(error, OperationError):
+        return error.what
     traceback.print_tb(error.__traceback__)
     return f"an unforeseen {type(error).__name__}."
 

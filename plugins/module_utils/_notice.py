@@ -17,7 +17,7 @@ from typing import Any
 
 from . import _announce, _window
 from ._alertmanager import Alertmanager, parse_all
-from ._errors import OperationError, unforeseen
+from ._errors import why
 
 Journal = _window.Journal
 Private = dict[str, Any]
@@ -32,7 +32,7 @@ def silence(journal: Journal, private: Private, now: datetime) -> Journal:
             return {}
         identity = Alertmanager(told["url"]).silence(parse_all(told["matchers"]), _comment(journal), _window.stamp(now), ends)
     except Exception as error:  # noqa: BLE001 - whatever it is, the window goes on
-        return {"warnings": [f"Alerts are not silenced until {ends}: {_why(error)}"]}
+        return {"warnings": [f"Alerts are not silenced until {ends}: {why(error)}"]}
     return {"silence": {"id": identity, "until": ends, "state": "active"}}
 
 
@@ -45,7 +45,7 @@ def end_silence(journal: Journal, private: Private) -> Journal:
         Alertmanager(told["url"]).expire(_comment(journal))
     except Exception as error:  # noqa: BLE001 - as above
         rest = f"; it ends by itself at {known['until']}" if known else ""
-        return {"warnings": [f"The silence of alerts was not ended{rest}: {_why(error)}"]}
+        return {"warnings": [f"The silence of alerts was not ended{rest}: {why(error)}"]}
     return {"silence": {**known, "state": "expired"}} if known else {}
 
 
@@ -61,12 +61,8 @@ def tell(journal: Journal, private: Private, event: str, note: str) -> Journal:
         told = _told(private, "announce")
         records, threads = _announce.tell(told.get("senders", []), said, journal.get("messages") or {}, told.get("timeout", 0.0))
     except Exception as error:  # noqa: BLE001 - as above
-        return {"warnings": [f"{event} was not announced: {_why(error)}"]}
+        return {"warnings": [f"{event} was not announced: {why(error)}"]}
     return {"announcements": records, "messages": threads, "warnings": _announce.missed(records)} if records else {}
-
-
-def _why(error: Exception) -> str:
-    return error.what if isinstance(error, OperationError) else unforeseen(error)
 
 
 def _told(private: Private, key: str) -> dict[str, Any]:
