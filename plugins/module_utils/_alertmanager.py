@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple
 
 from ._errors import OperationError, refused
 from ._http import Unanswered, request
 
-TIMEOUT = 5.0  # seconds for one answer
+TIMEOUT = 5.0  # seconds for all that one step of a window asks
 
 # As `amtool` takes them: name, operator, value; a value without quotes holds none of its signs.
 _MATCHER = re.compile(r'\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^",{}=~!]*?))\s*(?:,|$)')
@@ -103,16 +104,20 @@ def _in_words(labels: dict[str, str]) -> str:
 
 @dataclass(frozen=True)
 class Alertmanager:
-    """url: may hold a user and a password, so it is never shown."""
+    """What one step of a window asks of it, and no step waits longer than until `until`, however slowly each request is answered.
+
+    url: may hold a user and a password, so it is never shown.
+    """
 
     url: str = field(repr=False)
+    until: float = field(default_factory=lambda: time.monotonic() + TIMEOUT)
 
     def _call(self, method: str, path: str, read: Callable[[Any], Any], body: Any = None) -> Any:
         """What `read` makes of the answer. Anything may answer at that address: a proxy, the page of a login, another service."""
         try:
             url = f"{self.url.rstrip('/')}/api/v2/{path}"
             text = None if body is None else json.dumps(body).encode()
-            reply = request(method, url, TIMEOUT, text, {"Content-Type": "application/json"})
+            reply = request(method, url, max(0.0, self.until - time.monotonic()), text, {"Content-Type": "application/json"})
             if reply.status != 200:
                 raise Unanswered(f"HTTP {reply.status} {' '.join(reply.text.split())[:200]}".strip())
             return read(json.loads(reply.text) if reply.text.strip() else None)

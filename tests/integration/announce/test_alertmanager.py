@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import _journal
+from ansible_collections.amanat.dbops.plugins.module_utils._alertmanager import TIMEOUT
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 
 from tests.integration.machine import free_port
@@ -122,3 +125,12 @@ def test_an_alertmanager_that_is_down_fails_no_step_of_a_window(tmp_path: Path) 
     window.step("extend", minutes=1)
     journal = window.step("close", result="aborted")
     assert journal["warnings"][-1] == "The silence of alerts was not ended: The Alertmanager does not answer: Connection refused."
+
+
+def test_an_alertmanager_that_never_answers_delays_a_step_by_its_time_out_and_no_more(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # the kernel takes connections, and nobody says a word
+        began = time.monotonic()
+        journal = Window(tmp_path, f"http://127.0.0.1:{listener.getsockname()[1]}").open()
+        took = time.monotonic() - began
+    assert TIMEOUT <= took < TIMEOUT + 2
+    assert journal["warnings"][0].endswith("The Alertmanager does not answer: no answer within 5 s.")

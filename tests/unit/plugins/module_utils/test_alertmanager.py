@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -71,10 +72,12 @@ def test_a_silence_of_a_stacks_alerts_is_taken(texts: list[str]) -> None:
 
 
 class Anything(ThreadingHTTPServer):
-    """Something else that answers where an Alertmanager should: `text` to every request, and HTTP 200."""
+    """Something else that answers where an Alertmanager should: `text` to every request, and HTTP 200, after `delay` seconds."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, delay: float) -> None:
         self.text = text.encode()
+        self.delay = delay
+        self.asked: list[str] = []
         super().__init__(("127.0.0.1", 0), _Handler)
 
     @property
@@ -86,20 +89,22 @@ class _Handler(BaseHTTPRequestHandler):
     server: Anything
 
     def do_GET(self) -> None:
+        self.server.asked.append(self.command)
+        time.sleep(self.server.delay)
         self.send_response(200)
         self.send_header("Content-Length", str(len(self.server.text)))
         self.end_headers()
         self.wfile.write(self.server.text)
 
-    do_POST = do_GET
+    do_POST = do_DELETE = do_GET
 
     def log_message(self, *_: Any) -> None:
         pass
 
 
 @contextmanager
-def answering(text: str) -> Iterator[Anything]:
-    with Anything(text) as server:
+def answering(text: str, delay: float = 0.0) -> Iterator[Anything]:
+    with Anything(text, delay) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
@@ -128,6 +133,16 @@ def test_a_silence_that_was_taken_without_a_word_is_a_warning() -> None:
     with answering("[]") as server:
         private = {"alertmanager": json.dumps({"url": server.url, "matchers": ['stack="shop"']})}
         assert _notice.silence(JOURNAL, private, NOW)["warnings"]
+
+
+def test_however_many_silences_there_are_a_slow_one_delays_nobody_longer_than_one_answer_may_take() -> None:
+    ours = {"id": "s", "matchers": [], "startsAt": "", "createdBy": "", "comment": "w1", "status": {"state": "active"}}
+    with answering(json.dumps([ours] * 20), delay=0.2) as server:
+        began = time.monotonic()
+        with pytest.raises(OperationError, match="no answer within"):
+            Alertmanager(server.url, until=began + 1.0).expire("w1")
+        assert time.monotonic() - began < 1.5
+        assert server.asked[:2] == ["GET", "DELETE"]
 
 
 @pytest.mark.parametrize("private", [{"alertmanager": "{", "announce": "{"}, {"alertmanager": "[7]", "announce": "[7]"}])
