@@ -144,9 +144,11 @@ _GROWING = ("announcements", "warnings")
 
 def joined(journal: Journal, record: Journal) -> Journal:
     """A journal, or a record, with what another one says besides."""
-    grown = {key: [*(journal.get(key) or [])] for key in _GROWING if key in record}
+    grown: Journal = {key: [*(journal.get(key) or [])] for key in _GROWING if key in record}
     for key, known in grown.items():
         known += [each for each in record[key] if each not in known]
+    if "messages" in record:  # whose sender has not answered by then is not in the record, and may have told by somebody else
+        grown["messages"] = {**(journal.get("messages") or {}), **record["messages"]}
     return {**copy.deepcopy(journal), **record, **grown}
 
 

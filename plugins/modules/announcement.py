@@ -27,10 +27,9 @@ options:
     type: path
     required: true
   event:
-    description: What happened.
+    description: What happened. Without it nobody is told, and what is known by now of the events of O(window) is returned.
     type: str
     choices: [planned, starting, phase, extended, finished, rolled_back, failed, needs_a_person, schedule_failed]
-    required: true
   note:
     description: What the moment adds to the event's words.
     type: str
@@ -97,7 +96,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 text:
-  description: The event in words.
+  description: The event in words; empty without O(event).
   returned: success
   type: str
 announcements:
@@ -128,23 +127,32 @@ from ansible_collections.amanat.dbops.plugins.module_utils._window import stamp
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
-    params = module.params
-    outbox = Outbox(params["directory"], params["window"] or f"{params['event']}-{secrets.token_hex(4)}")
-    at = stamp(datetime.now(timezone.utc))
-    said = _announce.message(params["event"], at, params["stack"], params["operation"], params["window"], params["note"])
-    if params["senders"] and not module.check_mode:
-        outbox.hand_over(params["senders"], said, params["timeout"])
+    params, event = module.params, module.params["event"]
+    outbox = Outbox(params["directory"], params["window"] or f"{event}-{secrets.token_hex(4)}")
+    text = ""
+    if event:
+        at = stamp(datetime.now(timezone.utc))
+        said = _announce.message(event, at, params["stack"], params["operation"], params["window"], params["note"])
+        text = said.text
+        if params["senders"] and not module.check_mode:
+            outbox.hand_over(params["senders"], said, params["timeout"])
     records, threads, done = outbox.answers(params["timeout"] if params["last"] else 0.0)
     if params["last"] and done and not module.check_mode:
         outbox.forget()
-    return {"changed": True, "text": said.text, "announcements": records, "messages": threads, "missed": _announce.missed(records)}
+    return {
+        "changed": bool(event),
+        "text": text,
+        "announcements": records,
+        "messages": threads,
+        "missed": _announce.missed(records),
+    }
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "directory": {"type": "path", "required": True},
-            "event": {"type": "str", "required": True, "choices": list(_announce.EVENTS)},
+            "event": {"type": "str", "choices": list(_announce.EVENTS)},
             "note": {"type": "str", "default": ""},
             "stack": {"type": "str", "required": True},
             "operation": {"type": "str", "default": ""},

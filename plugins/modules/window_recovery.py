@@ -56,7 +56,8 @@ options:
     required: true
   record:
     description:
-      - What else the journal shall say; its keys replace those of the journal, but for C(announcements) and C(warnings), which grow.
+      - What else the journal shall say; its keys replace those of the journal, but for C(announcements), C(warnings) and
+        C(messages), which grow.
     type: dict
     default: {}
   announce:

@@ -68,8 +68,8 @@ options:
     default: ''
   record:
     description:
-      - What the journal shall say from now on; its keys replace those of the journal, but for C(announcements) and C(warnings), which
-        grow.
+      - What the journal shall say from now on; its keys replace those of the journal, but for C(announcements), C(warnings) and
+        C(messages), which grow.
     type: dict
     default: {}
   private:

@@ -16,9 +16,10 @@ import pytest
 
 from tests.integration.plays import ROOT
 from tests.integration.window.conftest import Stack, bring_up
+from tests.integration.window.guarded import write_tasks
 from tests.integration.window.receiver import Receiver
 from tests.integration.window.slack import TOKEN, Proxy
-from tests.integration.window.test_interrupted import LONG, is_undone, killed_in_mid_operation, let_time_pass, until
+from tests.integration.window.test_interrupted import LONG, is_undone, killed_in_mid_operation, killed_when, let_time_pass, until
 
 from .alertmanager import Alertmanager
 from .mailbox import Mailbox
@@ -26,6 +27,7 @@ from .mailbox import Mailbox
 SLACK = {"kind": "slack", "token": TOKEN, "channel": "#ops"}
 EVENTS = ["planned", "phase", "starting", "phase", "finished"]
 MATCHERS = ['stack="shop"']
+IS_PHASE = "maintenance_window_message.event == 'phase'"
 
 
 @pytest.fixture(scope="module")
@@ -163,3 +165,33 @@ def test_without_its_controller_the_target_goes_on_telling(
     assert [each["event"] for each in ended["announcements"] if each["sender"] == "webhook"][-2:] == ["extended", "rolled_back"]
     assert ended["silence"]["state"] == "expired"
     assert TOKEN not in json.dumps(ended)
+
+
+def test_before_the_stop_as_well_there_is_one_message_whoever_tells(stack: Stack, workspace: Proxy, tmp_path: Path) -> None:
+    """The backup is being made when the controller is killed: that is where a window is for most of its time."""
+    begun, goes_on, backup = tmp_path / "begun", tmp_path / "goes-on", stack.backups
+    before = set(backup.iterdir()) if backup.exists() else set()
+    # A sender that stands still, and the controller with it, once the first backup has been told.
+    tasks = write_tasks(
+        tmp_path / "stands.yml",
+        {"ansible.builtin.file": {"path": str(begun), "state": "touch", "mode": "0600"}, "when": IS_PHASE},
+        {"ansible.builtin.wait_for": {"path": str(goes_on), "timeout": LONG}, "when": IS_PHASE},
+    )
+    senders = [SLACK, {"kind": "custom", "tasks": tasks}]
+    killed_when(stack, begun.exists, dbops_operation="none", dbops_announce=senders, maintenance_window_sender_timeout=LONG)
+    goes_on.touch()
+    journal = json.loads(stack.journal.read_text(encoding="utf-8"))
+    assert (journal["phase"], set(backup.iterdir()) > before) == ("backed_up", True)
+    (parent,) = workspace.channel.parents
+    assert journal["messages"] == {"0": {"channel": "C1", "ts": parent["ts"], "text": journal["messages"]["0"]["text"]}}
+    assert [each["event"] for each in journal["announcements"]] == ["planned", "planned"]
+
+    for verb, variables in (("extend", {"dbops_minutes": 30}), ("abort", {})):
+        outcome = stack.play(verb, dbops_window=journal["id"], **variables)
+        assert outcome.code == 0, outcome.out
+    (parent,) = workspace.channel.parents
+    assert [" takes longer" in said["text"] for said in workspace.channel.replies][-2:] == [True, False]
+    assert parent["text"].endswith(workspace.channel.replies[-1]["text"])
+    assert {reply["thread_ts"] for reply in workspace.channel.replies} == {parent["ts"]}
+    told = [each["event"] for each in stack.report()["announcements"] if each["sender"] == "slack #ops"]
+    assert told == ["planned", "extended", "failed"]

@@ -34,6 +34,15 @@ def until(is_true: Callable[[], Any]) -> None:
         time.sleep(0.1)
 
 
+def killed_when(stack: Stack, is_time: Callable[[], Any], by: signal.Signals = signal.SIGKILL, **variables: Any) -> None:
+    """Begin a window, and end its controller as soon as it is time."""
+    extra = {"demo_name": stack.name, "dbops_report_dir": str(stack.reports), **variables}
+    command = ["ansible-playbook", "-i", "inventories/demo", "--limit", stack.kind, "playbooks/maintenance.yml", "-e", json.dumps(extra)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as controller:
+        until(is_time)
+        controller.send_signal(by)
+
+
 @contextmanager
 def killed_in_mid_operation(stack: Stack, tmp_path: Path, by: signal.Signals = signal.SIGKILL, **more: Any) -> Iterator[dict[str, Any]]:
     """A window whose operation has changed the database when its controller is killed; its journal."""
@@ -48,11 +57,7 @@ def killed_in_mid_operation(stack: Stack, tmp_path: Path, by: signal.Signals = s
         {"ansible.builtin.file": {"path": str(begun), "state": "touch", "mode": "0600"}},
         {"ansible.builtin.wait_for": {"path": str(goes_on), "timeout": LONG}},
     )
-    extra = {"demo_name": stack.name, "dbops_report_dir": str(stack.reports), "dbops_operation": "custom", "dbops_tasks": tasks, **more}
-    command = ["ansible-playbook", "-i", "inventories/demo", "--limit", stack.kind, "playbooks/maintenance.yml", "-e", json.dumps(extra)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as controller:
-        until(begun.exists)
-        controller.send_signal(by)
+    killed_when(stack, begun.exists, by, dbops_operation="custom", dbops_tasks=tasks, **more)
     try:
         yield _journal.read(str(stack.journal))
     finally:

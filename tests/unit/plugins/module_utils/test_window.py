@@ -76,6 +76,13 @@ def test_what_is_noted_by_several_is_kept_of_all() -> None:
     assert (ended["backup"], opened(warnings=["a"])["warnings"], journal["warnings"]) == ({"name": "b"}, ["a"], ["by the target"])
 
 
+def test_a_thread_is_not_forgotten_by_whoever_does_not_know_of_it() -> None:
+    journal = _window.annotate(opened(), {"messages": {"0": {"ts": "1"}, "1": {"ts": "2"}}})
+    journal = _window.advance(journal, "backed_up", NOW, CLOCK, {"messages": {}})
+    assert _window.annotate(journal, {"messages": {"1": {"ts": "3"}}})["messages"] == {"0": {"ts": "1"}, "1": {"ts": "3"}}
+    assert _window.annotate(journal, {"warnings": []})["messages"] == {"0": {"ts": "1"}, "1": {"ts": "2"}}
+
+
 def test_a_new_window_has_its_preflight_behind_it() -> None:
     journal = _window.new("w1", "production/nickapp", "migrate", BY, 90, "2026-11-22T17:00:59.000Z", NOW, CLOCK, {"services": [1]})
     assert journal == {
