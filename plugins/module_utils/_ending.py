@@ -198,11 +198,14 @@ class Ending(Interrupted):
     def _start(self, images: dict[str, str] | None) -> dict[str, str] | None:
         """None where one could not be started: that is no reason to stop the others again, where these answer."""
         try:
-            return _services_run.start(self.services, self.before, images)
+            started, missed = _services_run.start(self.services, self.before, images)
         except OperationError as error:
             self.raised = True
             self.truth.append(f"{error.what} {error.state}".strip())
             return None
+        for each in missed:
+            self.warn(each)
+        return started
 
     def _return(self) -> None:
         self._stop_services(must=True)

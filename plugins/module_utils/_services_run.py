@@ -66,26 +66,33 @@ def _wanted(service: Service, facts: Facts, images: dict[str, str] | None) -> tu
     return release, service.identity(release)
 
 
-def start(services: list[Service], before: list[Facts], images: dict[str, str] | None, *, check_mode: bool = False) -> dict[str, str]:
-    """The services that were started, and the image_id that each of them is to run.
+def start(
+    services: list[Service], before: list[Facts], images: dict[str, str] | None, *, check_mode: bool = False
+) -> tuple[dict[str, str], list[str]]:
+    """The services that were started with the image_id that each of them is to run, and which were not, in words.
 
-    before: what ran before the stop; only that is started. images: the image_id of each release that was prepared; None for what
-    ran before. One that cannot be started keeps none of the others down; the first such failure is raised in the end.
+    before: what ran before the stop; only that is started, and with images what is `wanted` though it was down. images: the image_id
+    of each release that was prepared; None for what ran before. One that cannot be started keeps none of the others down; the first
+    such failure is raised in the end, but not of one that was down before: it is no worse then.
     """
     known = {facts["name"]: facts for facts in before}
     started: dict[str, str] = {}
     failures: list[OperationError] = []
+    missed: list[str] = []
     for service in reversed(services):
         facts = known.get(service.name, {"running": False})
-        if not facts["running"]:
+        if not facts["running"] and (images is None or not facts.get("wanted")):
             continue
         try:
             started.update(_start(service, facts, images, check_mode=check_mode))
         except OperationError as error:
-            failures.append(error)
+            if facts["running"]:
+                failures.append(error)
+            else:
+                missed.append(f"{service.name} was down before, and could not be started: {error.what}")
     if failures:
         raise failures[0]
-    return started
+    return started, missed
 
 
 def _start(service: Service, facts: Facts, images: dict[str, str] | None, *, check_mode: bool) -> dict[str, str]:

@@ -71,11 +71,12 @@ class Undo:
 
     @cached_property
     def before(self) -> list[dict[str, Any]]:
-        """What ran before the stop, as the services' own `look` says it."""
+        """What ran before the stop, as the services' own `look` says it, and what is to run if the window comes to its proper end."""
         return [
             {
                 "name": facts["name"],
                 "running": facts["running_before"],
+                "wanted": facts.get("wanted", facts["running_before"]),
                 "release": facts["release_before"],
                 "image_id": facts["image_before"],
                 "restart_policy": facts.get("restart_policy", ""),

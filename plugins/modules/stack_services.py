@@ -27,7 +27,7 @@ options:
   state:
     description:
       - V(stopped) stops those that run.
-      - V(started) starts those that ran before, each with its C(image) where one is named.
+      - V(started) starts those that ran before, and those that O(before) calls C(wanted), each with its C(image) where one is named.
       - V(restored) starts those that ran before, each with exactly the image that it ran.
       - V(kept) starts none, and puts back the restart policies that a stop has set aside. What cannot be is a warning.
     type: str
@@ -75,8 +75,8 @@ services:
   type: list
   elements: dict
 missed:
-  description: Whose restart policy could not be put back, and why, in words.
-  returned: when O(state=kept)
+  description: Whose restart policy could not be put back, or which service that was down before could not be started, and why, in words.
+  returned: success
   type: list
   elements: str
 """
@@ -103,13 +103,14 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         kept, missed = keep(services, params["before"], check_mode=module.check_mode)
         return {"changed": bool(kept), "touched": kept, "missed": missed}
     started: dict[str, str] = {}
+    missed: list[str] = []
     if params["state"] == "stopped":
         if (window := window_of(module)) and not module.check_mode:
             _journal.change(stack_of(module), window, lambda journal: _window.annotate(journal, {"stopping": True}))
         touched = stop(services, check_mode=module.check_mode)
     else:
         images = params["images"] if params["state"] == "started" else None
-        started = start(services, params["before"], images, check_mode=module.check_mode)
+        started, missed = start(services, params["before"], images, check_mode=module.check_mode)
         touched = list(started)
     looked = [service.look() for service in services]
     if not module.check_mode:
@@ -120,6 +121,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         "changed": bool(touched),
         "touched": touched,
         "services": [{**facts, "release": names.get(facts["release"], facts["release"])} for facts in looked],
+        "missed": missed,
     }
 
 

@@ -10,6 +10,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.integration.faults import servers
+
 from .conftest import Stack
 from .guarded import ask, beside, run_sql, write_tasks
 from .receiver import Receiver
@@ -151,6 +153,51 @@ def test_the_gate_asks_for_more_than_a_status(embedded: Stack) -> None:
     assert len(report["health"]["before"]["flaws"]) == len(report["health"]["after"]["flaws"]) == 3
     assert any(warning.startswith("Before the window: The application is not healthy: ") for warning in report["warnings"])
     assert any(warning.startswith("As before the window: ") for warning in report["warnings"])
+
+
+def test_what_was_down_is_started_and_what_stays_down_is_told(embedded: Stack, receiver: Receiver) -> None:
+    backend = embedded.state["backend"]
+    commands = {verb: backend[verb] for verb in ("start", "stop", "status", "log")}
+    broken = {"start": ["sh", "-c", "echo no disk >&2; exit 1"], "stop": ["true"], "status": ["sh", "-c", "exit 3"]}
+    services = [{"name": "backend", "kind": "command", **commands}, {"name": "mailer", "kind": "command", **broken}]
+    subprocess.run(backend["stop"], check=True, capture_output=True)
+    outcome = embedded.play(
+        "maintenance",
+        dbops_operation="none",
+        dbops_services=services,
+        dbops_accept_unhealthy=embedded.key,
+        dbops_announce=receiver.announce,
+        maintenance_window_preflight_timeout=1,
+    )
+    assert outcome.code == 0, outcome.out
+    assert "Service backend (command): is stopped, and is started at the end" in outcome.out
+    assert embedded.health()["release"] == "1"
+    ill = "The application is not healthy, as before"
+    assert f"{ill} the window: mailer does not run. · next: Read the application's log." in outcome.last_line
+    assert receiver.told[-1]["text"].endswith(f"{ill}: mailer does not run.")
+    report = embedded.report()
+    assert (report["state"], report["health"]["after"]["flaws"]) == ("closed", ["mailer does not run"])
+    assert [(each["running_before"], each["wanted"]) for each in report["services"]] == [(False, True)] * 2
+    assert any("mailer was down before, and could not be started" in warning for warning in report["warnings"])
+    assert any("backend, mailer did not run. As the application was not healthy" in warning for warning in report["warnings"])
+
+
+def test_where_nothing_is_done_in_it_the_database_may_be_down(embedded: Stack) -> None:
+    known = {"dbops_operation": "none", "maintenance_window_preflight_timeout": 1, "maintenance_window_health_timeout": 2}
+    gone = servers.kill(embedded, servers.POSTGRES)
+    try:
+        refused = embedded.play("maintenance", **known)
+        assert "refused: [postgres-unreachable] " in refused.last_line, refused.out
+        assert f"-e dbops_accept_unhealthy={embedded.key}" in refused.last_line
+        outcome = embedded.play("maintenance", dbops_accept_unhealthy=embedded.key, **known)
+    finally:
+        servers.start(embedded, gone)
+    assert outcome.code == 0, outcome.out
+    assert " closed, none done, " in outcome.last_line
+    assert " The application is not healthy, as before the window: " in outcome.last_line
+    report = embedded.report()
+    assert (report["state"], report["health"]["after"]["ok"], report["backup"]) == ("closed", False, {})
+    assert any(warning.startswith("No backup is made: ") for warning in report["warnings"])
 
 
 def test_a_new_kind_of_error_in_the_log_ends_in_a_rollback(embedded: Stack, tmp_path: Path) -> None:

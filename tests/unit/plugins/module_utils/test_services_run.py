@@ -96,6 +96,22 @@ def test_one_that_cannot_be_started_keeps_no_other_down(tmp_path: Path) -> None:
     assert services[0].look()["running"]
 
 
+def test_one_that_was_down_is_started_where_it_is_wanted_and_what_ran_before_is_not_given_up_for_it(tmp_path: Path) -> None:
+    def one(name: str, start: str) -> Service:
+        status = ["sh", "-c", f"[ -e {tmp_path}/{name} ] || exit 3"]
+        spec = {"name": name, "kind": "command", "image": "", "status": status, "stop": ["true"], "start": ["sh", "-c", start]}
+        return service_of(spec, Context(Engine(), str(tmp_path)))
+
+    down = {"running": False, "release": "", "image_id": "", "restart_policy": ""}
+    services = [one("web", f"touch {tmp_path}/web"), one("api", "echo broken >&2; exit 1"), one("off", f"touch {tmp_path}/off")]
+    before = [{**down, "name": each.name, "wanted": each.name != "off"} for each in services]
+    assert _services_run.start(services, before, None) == ({}, []), "what ran before is nothing"
+    started, missed = _services_run.start(services, before, {})
+    assert (list(started), [path.name for path in tmp_path.iterdir()]) == (["web"], ["web"])
+    assert len(missed) == 1
+    assert missed[0].startswith("api was down before, and could not be started: ")
+
+
 def test_what_a_command_says_that_it_runs_is_its_own_affair(context: Context) -> None:
     _services_run.see_images([service(context, "command")], [{"image_id": "2.0"}], {"api": "/srv/2"})
 
@@ -176,5 +192,5 @@ def test_one_that_does_not_say_whether_it_runs_keeps_no_other_running_or_down(tm
         _services_run.stop(services)
     assert caught.value.slug == "service-unknown"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["worker.killed"], "both were told to stop"
-    assert _services_run.start(services, before, None).keys() == {"worker", "web"}
+    assert _services_run.start(services, before, None)[0].keys() == {"worker", "web"}
     assert [each.look()["running"] for each in services] == [True, True]
