@@ -9,10 +9,11 @@
 from __future__ import annotations
 
 import copy
+import math
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
-from ._errors import OperationError
+from ._errors import OperationError, refused
 
 JOURNAL_VERSION = 2  # 1 had no clock, and nothing by which a window could be undone
 
@@ -248,8 +249,23 @@ def take_over(journal: Journal, by: dict[str, str], why: str, now: datetime) -> 
     return journal
 
 
+def minutes_until(journal: Journal, until: str, now: datetime) -> int:
+    """By how many whole minutes it has to become longer to last until then; 0 where it does already."""
+    try:
+        moment = datetime.fromisoformat(until.replace("Z", "+00:00"))  # Python 3.9 does not know the letter
+    except ValueError:
+        moment = now
+    if moment.tzinfo is None or moment <= now:
+        raise refused(
+            "until-unusable",
+            f"{until!r} is no moment to come, with the zone that it is meant in.",
+            f"Write it like {stamp(now + timedelta(hours=1))[:16]}Z, which is in an hour.",
+        )
+    return max(0, math.ceil((moment - deadline(journal)).total_seconds() / 60))
+
+
 def extend(journal: Journal, minutes: int, by: dict[str, str], now: datetime) -> Journal:
-    """The window, and the share of every phase, is longer."""
+    """The window, and the share of every phase, is longer; with 0 it is as it was."""
     if journal["state"] != "open":
         raise OperationError(
             "window-ended",
@@ -257,6 +273,8 @@ def extend(journal: Journal, minutes: int, by: dict[str, str], now: datetime) ->
             "The journal was not changed.",
             "Look at it with status.yml.",
         )
+    if not minutes:
+        return journal
     later = deadline(journal) + timedelta(minutes=minutes)
     journal = copy.deepcopy(journal)
     journal.update(deadline=stamp(later), seconds=journal["seconds"] + minutes * 60)

@@ -23,13 +23,20 @@ attributes:
   diff_mode:
     support: none
     description: The journal is returned instead.
+  idempotent:
+    support: partial
+    details:
+      - V(show), V(attend), and V(extend) with O(until) can be repeated.
+      - The other steps are refused the second time, but for V(annotate), and for V(extend) with O(minutes), which adds them again.
+    description: What is so already is left as it is.
 options:
   state:
     description:
       - V(open) creates the journal and so takes the lock; it is refused while another window holds it.
       - V(advance) ends the phase that is worked on and begins O(phase), which has to be the next one.
       - V(close) ends the window as O(result) and frees the lock, except as V(failed).
-      - V(extend) makes an open window O(minutes) longer, and tells people. Alerts stay silent and writers of Redis held as long.
+      - V(extend) makes an open window O(minutes) longer, or as long as to last until O(until), and tells people. Alerts stay silent and
+        writers of Redis held as long.
       - V(annotate) adds O(record) to the journal of a window, also of one that has ended.
       - V(attend) gives a failed window to a person, who lets in whom it keeps out. Nobody leads it back from then on; what acts on it
         does so in the epoch that is returned. One that has ended already is left as it is. O(window=lost) is one whose journal cannot
@@ -59,9 +66,15 @@ options:
   minutes:
     description:
       - The length of the window, in minutes, from which its deadline follows. Each phase has to end by its share of it.
-      - With O(state=extend) by how much it becomes longer.
+      - With O(state=extend) by how much it becomes longer. Said twice, it becomes longer twice.
     type: int
     default: 60
+  until:
+    description:
+      - With O(state=extend) the moment until which the window lasts at least, with its zone, as in C(2026-11-22T18:30Z), in place of
+        O(minutes). A window that lasts so long is left as it is.
+    type: str
+    default: ''
   preflight_began:
     description: When the checks before O(state=open) began, UTC as in C(2026-11-22T17:01:02.345Z).
     type: str
@@ -120,6 +133,10 @@ reported:
   description: V(false) where a window has ended, or failed, and its report on the target is missing, or older than its journal.
   returned: when O(state=show)
   type: bool
+minutes:
+  description: By how many minutes the window has become longer.
+  returned: when O(state=extend)
+  type: int
 advice:
   description: What to type next about the window that holds the lock; empty where none does.
   returned: when O(state=show)
@@ -221,14 +238,16 @@ def _advance(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, An
 
 
 def _extend(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
-    minutes = module.params["minutes"]
-    if minutes < 1:
+    minutes, until = module.params["minutes"], module.params["until"]
+    if minutes < 1 and not until:
         module.fail_json(msg=f"minutes: a window is made longer by whole minutes, not by {minutes}")
     # Nobody but the target knows of both who is told and what they were told before: whoever extends a window needs no Vault.
     private, clock = _private.find(stack), _clock.read()
     known: Journal = {}
 
     def how(before: Journal) -> Journal:
+        nonlocal minutes
+        minutes = _window.minutes_until(before, until, now) if until else minutes
         journal = _window.extend(before, minutes, _by(module), now)
         _redis_extend.require_possible(journal, clock)
         if not module.check_mode:
@@ -236,12 +255,15 @@ def _extend(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any
         return journal
 
     result = _change(module, stack, how)
+    said = {"changed": minutes > 0, "minutes": minutes}
     if module.check_mode:
-        return result
+        return {**result, **said}
     journal = result["journal"]
+    # Also where it lasts so long already: whoever made it longer may have been cut off before that.
     record = _window.joined(known, _notice.silence(journal, private, now))
-    record = _window.joined(record, _notice.tell(journal, private, "extended", f"{minutes} minutes more, until {journal['deadline']}."))
-    return {**_note(module, stack, record), "warnings": record.get("warnings", [])}
+    if minutes:
+        record = _window.joined(record, _notice.tell(journal, private, "extended", f"{minutes} minutes more, until {journal['deadline']}."))
+    return {**_note(module, stack, record), **said, "warnings": record.get("warnings", [])}
 
 
 def _close(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
@@ -387,6 +409,7 @@ def main() -> None:
             "phase": {"type": "str", "choices": list(_window.PHASES[2:])},
             "result": {"type": "str", "choices": ["closed", "rolled_back", "aborted", "failed"]},
             "minutes": {"type": "int", "default": 60},
+            "until": {"type": "str", "default": ""},
             "preflight_began": {"type": "str", "default": ""},
             **AUDIT_OPTIONS,
             "record": {"type": "dict", "default": {}},

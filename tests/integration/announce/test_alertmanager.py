@@ -102,6 +102,14 @@ def test_a_window_silences_alerts_for_as_long_as_it_lasts(alerts: Alertmanager, 
     assert (longer["id"], moment(longer["endsAt"]) - moment(silence["endsAt"])) == (silence["id"], timedelta(minutes=30))
     assert journal["silence"]["until"] == longer["endsAt"]
 
+    until = (moment(journal["deadline"]) + timedelta(minutes=5)).isoformat()
+    alerts.ask("DELETE", f"silence/{longer['id']}")  # as if whoever made it longer had been cut off before
+    for _again in range(2):
+        journal = window.step("extend", until=until)
+        (longer,) = alerts.silences()
+        assert (sum(each["minutes"] for each in journal["extended"]), journal["silence"]["until"]) == (35, longer["endsAt"])
+        assert moment(longer["endsAt"]) == moment(journal["deadline"]) + timedelta(minutes=10)
+
     journal = window.step("close", result="aborted", record={"warnings": ["of the controller"]})
     assert alerts.silences() == []
     assert (journal["silence"]["state"], journal["warnings"]) == ("expired", ["of the controller"])

@@ -189,6 +189,28 @@ def test_more_time_is_more_for_every_phase() -> None:
     assert slug_of(_window.extend, ended("failed"), 30, BY, NOW) == "window-ended"
 
 
+@pytest.mark.parametrize(
+    ("until", "minutes"),
+    [
+        ("2026-11-22T18:31Z", 30),  # the deadline is 18:01:02.345
+        ("2026-11-22T19:31:02.345+01:00", 30),
+        ("2026-11-22 18:01:02.346+00:00", 1),
+        ("2026-11-22T18:01:02.345Z", 0),
+        ("2026-11-22T17:30Z", 0),
+    ],
+)
+def test_a_moment_is_a_moment_however_often_it_is_said(until: str, minutes: int) -> None:
+    assert _window.minutes_until(opened(), until, NOW) == minutes
+    longer = _window.extend(opened(), minutes, NOW)
+    assert _window.minutes_until(longer, until, NOW) == 0
+    assert _window.extend(longer, 0, NOW) == longer
+
+
+@pytest.mark.parametrize("until", ["18:30", "2026-11-22T18:30", "2026-11-22T17:00Z", "in an hour", "2026-11-22"])
+def test_a_moment_that_is_none_or_over_is_refused(until: str) -> None:
+    assert slug_of(_window.minutes_until, opened(), until, NOW) == "until-unusable"
+
+
 @pytest.mark.parametrize("state", ["open", "closed", "rolled_back", "aborted", "failed"])
 def test_who_takes_over_raises_the_epoch(state: str) -> None:
     journal = opened() if state == "open" else ended(state)
