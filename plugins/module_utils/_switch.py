@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import re
 import sys
 import time
 import traceback
@@ -31,6 +32,8 @@ from ._job import Job, Progress
 from ._stack import Stack
 
 _MANAGED = "/run/systemd/system"  # https://www.freedesktop.org/software/systemd/man/latest/sd_booted.html
+
+_LEAST = 244  # the release of systemd that restarts a oneshot service which failed
 
 _LOOK = 1.0  # seconds between two looks at the journal
 _AGAIN = 30.0  # seconds until it fires again where it could not bring the window to an end
@@ -85,6 +88,19 @@ def _environment(variables: Mapping[str, str]) -> str:
 
 def kind() -> str:
     return "systemd" if os.path.isdir(_MANAGED) and os.geteuid() == 0 else "process"
+
+
+def require_possible() -> None:
+    """What would keep it from being armed is found out while nobody has been told of a window."""
+    if kind() != "systemd":
+        return
+    if not os.access(_UNITS, os.W_OK):
+        raise _failed(f"no unit can be written to {_UNITS}", "Have it writable.")
+    told = run(Command(["systemctl", "--version"]), timeout=60)
+    release = re.match(r"systemd (\d+)", told.out)
+    if not told.ok or not release or int(release[1]) < _LEAST:
+        said = told.out.partition("\n")[0] or told.reason
+        raise _failed(f"systemd has to be {_LEAST} or later, and says {said!r}", "Run the window as a user other than root, or upgrade.")
 
 
 def _name(stack: Stack) -> str:

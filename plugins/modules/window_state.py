@@ -194,6 +194,7 @@ def _open(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
         held = _journal.read(stack.journal)
         if held and _journal.path_of(stack, held) == stack.journal:
             raise _window.refusal(held, _fence.advice(stack, held))
+        _switch.require_possible()
     else:
         with _journal.alone(stack):
             _create(stack, journal, params["private"])

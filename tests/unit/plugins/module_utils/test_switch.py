@@ -86,6 +86,31 @@ def test_it_is_not_armed_where_its_script_does_not_run(stack: Stack) -> None:
     assert (caught.value.slug, caught.value.state) == ("switch-failed", "Nothing was stopped.")
 
 
+@pytest.mark.parametrize(
+    ("version", "writable", "why"),
+    [
+        ("systemd 252 (252.38-1~deb12u1)\n+PAM", True, ""),
+        ("systemd 244 (v244.1-1)\n", True, ""),
+        ("systemd 241 (241)\n+PAM", True, "systemd has to be 244 or later, and says 'systemd 241 (241)'"),
+        ("", True, "systemd has to be 244 or later, and says"),
+        ("systemd 252 (252)\n", False, "no unit can be written to"),
+    ],
+)
+def test_that_it_cannot_be_armed_is_known_beforehand(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str, writable: bool, why: str
+) -> None:
+    monkeypatch.setattr(_switch, "kind", lambda: "systemd")
+    monkeypatch.setattr(_switch, "_UNITS", str(tmp_path) if writable else str(tmp_path / "missing"))
+    monkeypatch.setattr(_switch, "run", lambda _command, timeout: Answer(0 if version else 1, version, "no bus"))
+    if not why:
+        _switch.require_possible()
+        return
+    with pytest.raises(OperationError) as caught:
+        _switch.require_possible()
+    assert caught.value.slug == "switch-failed"
+    assert why in caught.value.what
+
+
 def test_its_unit_finds_what_was_found_when_it_was_armed() -> None:
     variables = {"PATH": '/opt/100% \\ "x":/usr/bin', "HOME": "/root", "DOCKER_HOST": "", "DOCKER_CERT_PATH": "/c", "PGPASSWORD": "S3cret"}
     lines = 'Environment="PATH=/opt/100%% \\\\ \\"x\\":/usr/bin"\nEnvironment="HOME=/root"\nEnvironment="DOCKER_CERT_PATH=/c"\n'
