@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 from collections.abc import Iterator
 from datetime import datetime
@@ -186,9 +187,19 @@ def test_before_the_stop_as_well_there_is_one_message_whoever_tells(stack: Stack
     assert journal["messages"] == {"0": {"channel": "C1", "ts": parent["ts"], "text": journal["messages"]["0"]["text"]}}
     assert [each["event"] for each in journal["announcements"]] == ["planned", "planned"]
 
-    for verb, variables in (("extend", {"dbops_minutes": 30}), ("abort", {})):
-        outcome = stack.play(verb, dbops_window=journal["id"], **variables)
-        assert outcome.code == 0, outcome.out
+    extended = stack.play("extend", dbops_window=journal["id"], dbops_minutes=30)
+    assert extended.code == 0, extended.out
+    # Nothing is stopped yet, so there is no switch. Whoever comes has no Vault: neither what it holds nor its password.
+    (tmp_path / "password").write_text("not at hand", encoding="utf-8")
+    encrypt = ["ansible-vault", "encrypt_string", "--vault-password-file", str(tmp_path / "password"), "--name", "dbops_pg_url", "postgres://"]
+    (tmp_path / "vault.yml").write_bytes(subprocess.run(encrypt, capture_output=True, check=True).stdout)
+    bare = {"dbops_postgres_password": "{{ no_such_secret }}", "dbops_redis_url": "{{ no_such_secret }}"}
+    known = stack.play("status", "-e", f"@{tmp_path}/vault.yml", **bare)
+    assert f"window {journal['id']} (none) is open in phase backed_up" in known.last_line, known.out
+    let_time_pass(stack, journal["id"])
+    ended = stack.play("recover", "-e", f"@{tmp_path}/vault.yml", dbops_window=journal["id"], **bare)
+    assert ended.code == 0, ended.out
+    assert f"changed: window {journal['id']} ended as aborted. Nothing was stopped." in ended.last_line
     (parent,) = workspace.channel.parents
     assert [" takes longer" in said["text"] for said in workspace.channel.replies][-2:] == [True, False]
     assert parent["text"].endswith(workspace.channel.replies[-1]["text"])
