@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -118,6 +119,14 @@ def test_a_verb_that_fails_by_schedule_waits_until_it_is_told(stack: Stack, rece
     outcome = stack.play("verify", dbops_backup="no-such-backup", dbops_announce=senders)
     assert outcome.code == 2, outcome.out
     assert [(said["event"], said["text"], said["window"]) for said in receiver.told] == [("schedule_failed", outcome.last_line, "")]
+
+
+def test_all_tasks_of_a_sender_have_its_time_together(stack: Stack, tmp_path: Path) -> None:
+    waits = [{"name": f"Wait {each} s", "ansible.builtin.command": f"sleep {each}", "changed_when": False} for each in (3, 60)]
+    sender = {"kind": "custom", "tasks": write_tasks(tmp_path / "hangs.yml", *waits)}
+    outcome = stack.play("verify", dbops_backup="no-such-backup", dbops_announce=[sender], maintenance_window_sender_timeout=7)
+    (given,) = re.findall(r"Timed out after (\d+) second", outcome.out)
+    assert 1 <= int(given) <= 4, outcome.out
 
 
 @pytest.mark.parametrize(
