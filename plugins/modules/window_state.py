@@ -25,10 +25,9 @@ attributes:
     description: The journal is returned instead.
   idempotent:
     support: partial
-    details:
-      - V(show), V(attend), and V(extend) with O(until) can be repeated.
-      - The other steps are refused the second time, but for V(annotate), and for V(extend) with O(minutes), which adds them again.
-    description: What is so already is left as it is.
+    description:
+      - V(show), V(annotate), V(attend), and V(extend) with O(until) can be repeated. V(extend) with O(minutes) adds them again. The other
+        steps are refused the second time.
 options:
   state:
     description:

@@ -173,7 +173,7 @@ def test_what_was_down_is_started_and_what_stays_down_is_told(embedded: Stack, r
     assert "Service backend (command): is stopped, and is started at the end" in outcome.out
     assert embedded.health()["release"] == "1"
     ill = "The application is not healthy, as before"
-    assert f"{ill} the window: mailer does not run. · next: Read the application's log." in outcome.last_line
+    assert f"{ill} the window: mailer does not run. · next: Read the log of the application." in outcome.last_line
     assert receiver.told[-1]["text"].endswith(f"{ill}: mailer does not run.")
     report = embedded.report()
     assert (report["state"], report["health"]["after"]["flaws"]) == ("closed", ["mailer does not run"])
