@@ -39,7 +39,7 @@ options:
       - V(annotate) adds O(record) to the journal of a window, also of one that has ended.
       - V(attend) gives a failed window to a person, who lets in whom it keeps out. Nobody leads it back from then on; what acts on it
         does so in the epoch that is returned. One that has ended already is left as it is. O(window=lost) is one whose journal cannot
-        be read, or is gone: it is put aside, and another one, which can be acknowledged, has its place.
+        be read, or is gone. It is put aside, and another one, which can be acknowledged, has its place.
       - V(acknowledge) frees the lock of a failed window.
       - V(show) only reads.
     type: str
