@@ -67,7 +67,10 @@ def _watch(stack: Stack, ending: Ending) -> None:
 def _note(told: Told, record: dict[str, Any]) -> str:
     """What people are told besides the event: who ended it, what had failed, and what is true now."""
     error = record.get("error") or {}
+    # Without one the window has come to its proper end, where nothing is wrong but what was wrong before.
+    flaws = [] if error else ((record.get("health") or {}).get("after") or {}).get("flaws") or []
     said = [f"[{error['slug']}] {error['message']}" if error else "", f"Ended by: {told.why}.", error.get("state", "")]
+    said += [f"The application is not healthy, as before: {'; '.join(flaws)}."] if flaws else []
     return " ".join(filter(None, said))
 
 

@@ -23,6 +23,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils import (
     _journal,
     _private,
     _quiet,
+    _recovery,
     _recovery_redis,
     _services_run,
     _verdict,
@@ -81,13 +82,13 @@ class World:
         self.step("stop")
         self.running = ""
 
-    def start(self, _services: Any, _before: Any, images: Any) -> dict[str, str]:
+    def start(self, _services: Any, _before: Any, images: Any) -> tuple[dict[str, str], list[str]]:
         release = OLD if images is None else NEW
         self.step(f"start {release}")
         if release in self.broken:
             raise FAILURE
         self.running = release
-        return {}
+        return {}, []
 
     # -- the door ----------------------------------------------------------------------------------------------------
 
@@ -601,3 +602,21 @@ def test_a_redis_that_has_its_data_again_is_not_compared_with_what_it_had(monkey
         monkeypatch.setattr(RedisEnding, "_restore", lambda *_, swapped=swapped: restore(swapped))
         assert ending.go_back() == ("dbops__old", [])
     assert did == ["swap"]
+
+
+ERROR = {"slug": "backup-failed", "message": "No room.", "state": "Nothing was stopped.", "next": "Make room."}
+
+
+@pytest.mark.parametrize(
+    ("record", "text"),
+    [
+        ({}, "Ended by: abort.yml."),
+        ({"error": ERROR}, "[backup-failed] No room. Ended by: abort.yml. Nothing was stopped."),
+        ({"health": {"after": {"ok": True, "flaws": []}}}, "Ended by: abort.yml."),
+        ({"health": {"after": {"flaws": ["a", "b"]}}}, "Ended by: abort.yml. The application is not healthy, as before: a; b."),
+        ({"error": ERROR, "health": {"after": {"flaws": ["a"]}}}, "[backup-failed] No room. Ended by: abort.yml. Nothing was stopped."),
+    ],
+)
+def test_people_are_told_what_is_true_now(record: dict[str, Any], text: str) -> None:
+    told = _recovery.Told({"user": "mo"}, "abort.yml", ERROR, {})
+    assert _recovery._note(told, record) == text
