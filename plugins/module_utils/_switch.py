@@ -94,8 +94,8 @@ def require_possible() -> None:
     """What would keep it from being armed is found out while nobody has been told of a window."""
     if kind() != "systemd":
         return
-    if not os.access(_UNITS, os.W_OK):
-        raise _failed(f"no unit can be written to {_UNITS}", "Have it writable.")
+    if not os.access(UNITS, os.W_OK):
+        raise _failed(f"no unit can be written to {UNITS}", "Have it writable.")
     told = run(Command(["systemctl", "--version"]), timeout=60)
     release = re.match(r"systemd (\d+)", told.out)
     if not told.ok or not release or int(release[1]) < _LEAST:

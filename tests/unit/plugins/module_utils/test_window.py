@@ -201,9 +201,9 @@ def test_more_time_is_more_for_every_phase() -> None:
 )
 def test_a_moment_is_a_moment_however_often_it_is_said(until: str, minutes: int) -> None:
     assert _window.minutes_until(opened(), until, NOW) == minutes
-    longer = _window.extend(opened(), minutes, NOW)
+    longer = _window.extend(opened(), minutes, BY, NOW)
     assert _window.minutes_until(longer, until, NOW) == 0
-    assert _window.extend(longer, 0, NOW) == longer
+    assert _window.extend(longer, 0, BY, NOW) == longer
 
 
 @pytest.mark.parametrize("until", ["18:30", "2026-11-22T18:30", "2026-11-22T17:00Z", "in an hour", "2026-11-22"])
