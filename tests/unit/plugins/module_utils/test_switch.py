@@ -100,7 +100,7 @@ def test_that_it_cannot_be_armed_is_known_beforehand(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str, writable: bool, why: str
 ) -> None:
     monkeypatch.setattr(_switch, "kind", lambda: "systemd")
-    monkeypatch.setattr(_switch, "_UNITS", str(tmp_path) if writable else str(tmp_path / "missing"))
+    monkeypatch.setattr(_switch, "UNITS", str(tmp_path) if writable else str(tmp_path / "missing"))
     monkeypatch.setattr(_switch, "run", lambda *_, **__: Answer(0 if version else 1, version, "no bus"))
     if not why:
         _switch.require_possible()
