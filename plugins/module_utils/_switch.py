@@ -67,9 +67,6 @@ Description=When the dead man's switch of {stack} looks at its window
 OnActiveSec={seconds:.0f}
 AccuracySec=1s
 Unit={name}.service
-
-[Install]
-WantedBy=timers.target
 """
 
 
