@@ -24,13 +24,13 @@ _IN_HAND = ("window-alive", "window-attended", "window-busy", "window-ended", "w
 
 
 @contextlib.contextmanager
-def if_it_fails(stack: Stack, *, wanted: bool = True) -> Iterator[None]:
+def if_it_fails(stack: Stack) -> Iterator[None]:
     """Whatever raises within and leaves the window open calls; once for the same, as soon as somebody has heard it."""
     try:
         yield
     except Exception as error:
         slug, said = (error.slug, str(error)) if isinstance(error, OperationError) else (type(error).__name__, why(error))
-        if wanted and slug not in _IN_HAND:
+        if slug not in _IN_HAND:
             _call(stack, slug, f"It is not brought to its end: {said}")
         raise
 
@@ -63,6 +63,12 @@ def _tell(stack: Stack, journal: _window.Journal, note: str) -> bool:
         with contextlib.suppress(OperationError, OSError):
             _journal.change(stack, journal["id"], lambda held: _window.annotate(held, record))
     return heard
+
+
+def is_heard(stack: Stack, window: str) -> bool:
+    """Somebody was told that this window, which nobody could end, needs a person."""
+    called = _called(stack)
+    return isinstance(called, dict) and called.get("window") == window
 
 
 def _called(stack: Stack) -> Any:

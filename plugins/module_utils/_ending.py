@@ -34,6 +34,7 @@ class Ending(Interrupted):
     say: Say = print
     runs_tasks: bool = False
     next_step: str = ""
+    waiting: str = ""  # who is not let in yet, though the window has come to its end; for people who are told of that
     raised: bool = False  # the last verdict could not be carried out
 
     # -- by the table -------------------------------------------------------------------------------------------------------
@@ -309,18 +310,19 @@ class Ending(Interrupted):
         """What a proxy holds off may come in again, now that somebody answers it."""
         if verdict == _verdict.HOLD or self.journal.get("clients") not in (_hook.HELD, _hook.RELEASING):
             return
-        release = self.undo["release"]
-        if isinstance(release["hook"], str):  # a task file, which the controller runs when this has ended
+        hook, recover = self.undo["release"]["hook"], f"playbooks/recover.yml -e dbops_window={self.journal['id']}"
+        if isinstance(hook, str):  # a task file, which the controller runs when this has ended
             if not self.runs_tasks:
                 raise OperationError(
                     "clients-held",
-                    f"Clients are still held off, and what lets them in is a task file, which Ansible alone runs: {release['hook']}.",
+                    f"Clients are still held off, and what lets them in is a task file, which Ansible alone runs: {hook}.",
                     "The services run, and are healthy.",
-                    f"ansible-playbook playbooks/recover.yml -e dbops_window={self.journal['id']}",
+                    f"ansible-playbook {recover}",
                 )
+            self.waiting = f"Clients are held off until Ansible has run {hook}. It does so next; where it is gone by now: {recover}"
             return
         self.note(clients=_hook.RELEASING)
-        _hook.call(release["hook"], release["timeout"])
+        _hook.call(hook, self.undo["release"]["timeout"])
         self.note(clients=_hook.RELEASED)
 
     # -- afterwards ----------------------------------------------------------------------------------------------------

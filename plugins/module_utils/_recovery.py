@@ -22,12 +22,15 @@ from ._stack import Stack
 Journal = _window.Journal
 
 
+WELL = "What the window had brought is well."
+
+
 class Told(NamedTuple):
     """Who ends a window, and why.
 
     why: in words, for the journal; error: what failed (`slug`, `message`, `state`, `next`), as the report shows it; record: what
     else a controller has to say to the journal; epoch: in which it holds the window, 0 for whoever does not; runs_tasks: it is
-    Ansible, which can run a task file of the user's afterwards; tells: whether people are told from here how it ended.
+    Ansible, which can run a task file of the user's afterwards.
     """
 
     by: dict[str, str]
@@ -36,7 +39,6 @@ class Told(NamedTuple):
     record: dict[str, Any]
     epoch: int = 0
     runs_tasks: bool = False
-    tells: bool = True
 
 
 def carry_out(stack: Stack, window: str, told: Told, say: Say, due: Callable[[Journal], bool] = lambda _journal: True) -> Journal:
@@ -48,8 +50,10 @@ def carry_out(stack: Stack, window: str, told: Told, say: Say, due: Callable[[Jo
         private = _private.find(stack)
         record = _window.joined(told.record, ending.record(told.error, result))
         record = _window.joined(record, _notice.end_silence(journal, private))
-        if told.tells:
-            record = _window.joined(record, _notice.tell(journal, private, _announce.OF_END[result], _note(told, record)))
+        # From here and not by whoever called, who may be gone by now; in the threads that he has handed over.
+        words = f"{note(told.error, record)} {ending.waiting}".strip()
+        said = _notice.tell(_window.joined(journal, record), private, _announce.OF_END[result], words)
+        record = _window.joined(record, said)
         return _journal.change(stack, window, lambda held: _closed(held, result, record), journal["epoch"])
 
 
@@ -64,14 +68,14 @@ def _watch(stack: Stack, ending: Ending) -> None:
         ending.warn(f"The window is brought to its end without its dead man's switch: {error}")
 
 
-def _note(told: Told, record: dict[str, Any]) -> str:
-    """What people are told besides the event: who ended it, what had failed, and what is true now."""
-    error = record.get("error") or {}
-    # Without one the window has come to its proper end, where nothing is wrong but what was wrong before.
-    flaws = [] if error else ((record.get("health") or {}).get("after") or {}).get("flaws") or []
-    said = [f"[{error['slug']}] {error['message']}" if error else "", f"Ended by: {told.why}.", error.get("state", "")]
-    said += [f"The application is not healthy, as before: {'; '.join(flaws)}."] if flaws else []
-    return " ".join(filter(None, said))
+def note(error: dict[str, str], journal: dict[str, Any]) -> str:
+    """What people are told besides the event: what had failed, or who ended the window, and what is true now."""
+    said = f"[{error['slug']}] {error['message']}"
+    if journal.get("error"):
+        return f"{said} {journal['error']['state']}"
+    # It has come to its proper end, where nothing is wrong but what was wrong before.
+    flaws = ((journal.get("health") or {}).get("after") or {}).get("flaws")
+    return f"{said} {WELL}" + (f" The application is not healthy, as before: {'; '.join(flaws)}." if flaws else "")
 
 
 def _closed(journal: Journal, result: str, record: dict[str, Any]) -> Journal:

@@ -195,7 +195,7 @@ def main(argv: list[str]) -> int:
             with _calls.if_it_fails(stack):
                 return _fire(stack)
         told = _told(options)
-        with _calls.if_it_fails(stack, wanted=told.tells):
+        with _calls.if_it_fails(stack):
             if not told.epoch and (ended := _journal.ended(stack, options.window)):
                 print(f"window {options.window} has ended as {ended['state']} already: nothing was changed.")
                 return 0

@@ -150,6 +150,8 @@ def joined(journal: Journal, record: Journal) -> Journal:
         known += [each for each in record[key] if each not in known]
     if "messages" in record:  # whose sender has not answered by then is not in the record, and may have told by somebody else
         grown["messages"] = {**(journal.get("messages") or {}), **record["messages"]}
+    # An answer may become known after that to a later event.
+    grown.get("announcements", []).sort(key=lambda each: each.get("at", ""))
     return {**copy.deepcopy(journal), **record, **grown}
 
 
@@ -327,9 +329,19 @@ def _require_failed(journal: Journal) -> None:
 
 def is_unheard(journal: Journal) -> bool:
     """It failed, people were to be told, and of nobody it is known that he was."""
-    taken = (journal.get("taken_over") or [{}])[-1].get("at", "")
-    said = [each["ok"] for each in journal.get("announcements") or [] if each["event"] == "needs_a_person" and each["at"] >= taken]
+    said = _tries(journal, "needs_a_person")
     return journal["state"] == "failed" and "acknowledged" not in journal and bool(said) and not any(said)
+
+
+def is_heard(journal: Journal, event: str) -> bool:
+    """Somebody was told so since the window was last taken over."""
+    return any(_tries(journal, event))
+
+
+def _tries(journal: Journal, event: str) -> list[bool]:
+    """To tell it since the window was last taken over: of each, whether somebody has heard it."""
+    taken = (journal.get("taken_over") or [{}])[-1].get("at", "")
+    return [each["ok"] for each in journal.get("announcements") or [] if each["event"] == event and each["at"] >= taken]
 
 
 def estimate(journal: Journal) -> Journal:

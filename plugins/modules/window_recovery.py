@@ -12,6 +12,7 @@ description:
   - Takes the window over, ends what of it is at work, and brings the services back, as the table in C(docs/windows.md) says.
   - It has the target's own C(dbops-window) do so, which the release of the collection that opened the window left there, on what the
     journal says. It needs no inventory but the stack, and no Vault.
+  - The target tells people how the window ended, by the senders that its opening left there.
 author:
   - amanat.dbops contributors (@amanat)
 extends_documentation_fragment:
@@ -60,10 +61,6 @@ options:
         C(messages), which grow.
     type: dict
     default: {}
-  announce:
-    description: Whether the target tells people how the window ended, by the senders that its opening left there.
-    type: bool
-    default: true
 """
 
 EXAMPLES = r"""
@@ -85,6 +82,18 @@ journal:
   description: The journal as it is then; its C(state) is V(closed), V(rolled_back), V(aborted) or V(failed).
   returned: success
   type: dict
+event:
+  description: By which event people are told how the window ended.
+  returned: success, where the window has ended
+  type: str
+note:
+  description: What they are told besides.
+  returned: success, where the window has ended
+  type: str
+heard:
+  description: Whether the target has told somebody so; where the window has not come to its end, that it needs a person.
+  returned: where the window has ended, and where the target could not bring it to its end
+  type: bool
 verdict:
   description: What is done, or would be, and why.
   returned: in check mode, where the window has not ended
@@ -105,7 +114,16 @@ import sys
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _journal, _reserve, _script, _verdict
+from ansible_collections.amanat.dbops.plugins.module_utils import (
+    _announce,
+    _calls,
+    _journal,
+    _recovery,
+    _reserve,
+    _script,
+    _verdict,
+    _window,
+)
 from ansible_collections.amanat.dbops.plugins.module_utils._command import Command, run
 from ansible_collections.amanat.dbops.plugins.module_utils._interrupted import Interrupted
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
@@ -125,7 +143,14 @@ _VERBS = {"recovered": "recover", "aborted": "abort"}
 def _ended(stack: Stack, params: dict[str, Any]) -> dict[str, Any]:
     """What is said of a window that has ended before; {} of any other. Who holds it has to know that it was taken from him."""
     journal = {} if params["epoch"] else _journal.ended(stack, params["window"])
-    return {"changed": False, "journal": journal, "path": _journal.path_of(stack, journal)} if journal else {}
+    return {"changed": False, **_how(stack, journal, params["error"])} if journal else {}
+
+
+def _how(stack: Stack, journal: dict[str, Any], error: dict[str, str]) -> dict[str, Any]:
+    """How a window has ended, and what people are told of that."""
+    event = _announce.OF_END[journal["state"]]
+    told = {"event": event, "note": _recovery.note(error, journal), "heard": _window.is_heard(journal, event)}
+    return {"journal": journal, "path": _journal.path_of(stack, journal), **told}
 
 
 def _predict(stack: Stack, params: dict[str, Any]) -> dict[str, Any]:
@@ -153,7 +178,7 @@ def _prepare(stack: Stack, params: dict[str, Any]) -> Callable[[Progress], dict[
         _script.install(stack)  # of this release, which reads the journals of earlier ones
     verb = _VERBS[params["state"]]
     by = {key: value for key, value in params["by"].items() if value}
-    told = {"by": by, "runs_tasks": True, "tells": params["announce"], **{key: params[key] for key in ("why", "error", "record", "epoch")}}
+    told = {"by": by, "runs_tasks": True, **{key: params[key] for key in ("why", "error", "record", "epoch")}}
 
     def work(progress: Progress) -> dict[str, Any]:
         progress.say(f"{verb} window {params['window']}", now=True)
@@ -162,9 +187,10 @@ def _prepare(stack: Stack, params: dict[str, Any]) -> Callable[[Progress], dict[
         ended = os.path.join(stack.windows, f"{params['window']}.json")
         path = ended if os.path.exists(ended) else stack.journal
         journal = _journal.read(path)
-        if not answer.ok and journal.get("state") != "failed":
-            return {"failed": True, "msg": answer.err.strip() or answer.reason}
-        return {"changed": True, "journal": journal, "path": path}
+        # Where it refuses it says why; the journal may be that of a window that had failed before.
+        if not answer.ok and (journal.get("state") != "failed" or answer.err.startswith("[")):
+            return {"failed": True, "msg": answer.err.strip() or answer.reason, "heard": _calls.is_heard(stack, params["window"])}
+        return {"changed": True, **_how(stack, journal, params["error"])}
 
     return work
 
@@ -188,7 +214,6 @@ def main() -> None:
             "why": {"type": "str", "required": True},
             "error": {"type": "dict", "required": True},
             "record": {"type": "dict", "default": {}},
-            "announce": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )

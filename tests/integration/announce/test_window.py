@@ -18,10 +18,10 @@ import pytest
 
 from tests.integration.plays import ROOT
 from tests.integration.window.conftest import Stack, bring_up
-from tests.integration.window.guarded import write_tasks
+from tests.integration.window.guarded import ask, write_tasks
 from tests.integration.window.receiver import Receiver
 from tests.integration.window.slack import TOKEN, Proxy
-from tests.integration.window.test_interrupted import LONG, is_undone, killed_in_mid_operation, killed_when, let_time_pass, until
+from tests.integration.window.test_interrupted import LONG, is_undone, killed_in_mid_operation, killed_when, let_time_pass, running, until
 
 from .alertmanager import Alertmanager
 from .mailbox import Mailbox
@@ -215,3 +215,60 @@ def test_before_the_stop_as_well_there_is_one_message_whoever_tells(stack: Stack
     assert {reply["thread_ts"] for reply in workspace.channel.replies} == {parent["ts"]}
     told = [each["event"] for each in stack.report()["announcements"] if each["sender"] == "slack #ops"]
     assert told == ["planned", "extended", "failed"]
+
+
+@pytest.mark.slow
+def test_of_a_window_whose_controller_is_killed_in_its_rescue_the_target_tells(
+    stack: Stack, workspace: Proxy, receiver: Receiver, tmp_path: Path
+) -> None:
+    """What brings the service back goes on without its controller, and nobody else would tell people."""
+    begun, goes_on, runs = tmp_path / "begun", tmp_path / "goes-on", tmp_path / "runs"
+    runs.touch()
+    # It is started by the rescue alone, as the operation fails.
+    worker = {
+        "name": "worker",
+        "kind": "command",
+        "status": ["sh", "-c", f"test -e {runs} || exit 3"],
+        "stop": ["rm", str(runs)],
+        "start": ["sh", "-c", f"touch {begun}; until [ -e {goes_on} ]; do sleep 0.05; done; touch {runs}"],
+    }
+    fails = {"name": "Fail", "ansible.builtin.fail": {"msg": "half done"}}
+    with running(
+        stack,
+        dbops_operation="custom",
+        dbops_tasks=write_tasks(tmp_path / "tasks.yml", fails),
+        dbops_announce=[SLACK, *receiver.announce],
+        dbops_services=[worker],
+    ) as controller:
+        until(begun.exists)
+        controller.kill()
+    window = json.loads(stack.journal.read_text(encoding="utf-8"))["id"]
+    goes_on.touch()
+    until(lambda: not stack.journal.exists())
+    assert receiver.events == ["planned", "phase", "starting", "rolled_back"]
+    assert "[step-failed] Task 'Fail': half done The services run again" in receiver.told[-1]["text"]
+    (parent,) = workspace.channel.parents
+    assert {reply["thread_ts"] for reply in workspace.channel.replies} == {parent["ts"]}
+    ended = json.loads((stack.journal.parent / f"windows/{window}.json").read_text(encoding="utf-8"))
+    assert [each["ok"] for each in ended["announcements"] if each["event"] == "rolled_back"] == [True, True]
+    ask(stack, f'DROP DATABASE "{ended["rollback_point"]["failed_database"]}"', "postgres")
+
+
+@pytest.mark.slow
+def test_whom_the_target_does_not_reach_the_controller_tells(stack: Stack, receiver: Receiver, tmp_path: Path) -> None:
+    """As where only the controller has a way out."""
+    fails = {"name": "Fail", "ansible.builtin.fail": {"msg": "half done"}}
+    private = stack.journal.with_name("window.private.json")
+    url = {"name": "Lose", "ansible.builtin.replace": {"path": str(private), "regexp": "127.0.0.1:[0-9]+/ok", "replace": "127.0.0.1:1/ok"}}
+    outcome = stack.play(
+        "maintenance",
+        dbops_operation="custom",
+        dbops_tasks=write_tasks(tmp_path / "tasks.yml", {**url, "no_log": True}, fails),
+        dbops_announce=receiver.announce,
+    )
+    assert outcome.code == 2, outcome.out
+    assert receiver.events == ["planned", "phase", "starting", "rolled_back"]
+    report = stack.report()
+    assert [(each["event"], each["ok"]) for each in report["announcements"]][-2:] == [("rolled_back", False), ("rolled_back", True)]
+    assert {each["event"] for each in report["announcements"]} == set(receiver.events)
+    ask(stack, f'DROP DATABASE "{report["rollback_point"]["failed_database"]}"', "postgres")

@@ -31,9 +31,6 @@ USED = (
     *("stack_services_info", "postgres_door", "health_gate", "announcement"),
 )
 
-# Slugs after which the role leaves the window alone, see roles/maintenance_window/tasks/undo.yml.
-NOT_OURS = ("window-lost", "journal-unreadable")
-
 Step = tuple[str, Callable[[], object]]
 
 
@@ -246,7 +243,7 @@ class Controller:
         except Failed as failed:
             error = failed.args[0]
             print(json.dumps(error), flush=True)
-            if self.journal and error["slug"] not in NOT_OURS:
+            if self.journal:
                 self.undo(error)
             return 2
         return 0

@@ -24,7 +24,7 @@ from tests.integration.plays import ROOT
 from .conftest import Stack
 from .guarded import argv_of_psql, ask, run_sql, write_tasks
 
-LONG = 120  # seconds; a test that waits for so long has failed
+LONG = 240  # seconds; a test that waits for so long has failed
 
 
 def until(is_true: Callable[[], Any]) -> None:
@@ -34,13 +34,24 @@ def until(is_true: Callable[[], Any]) -> None:
         time.sleep(0.1)
 
 
-def killed_when(stack: Stack, is_time: Callable[[], Any], by: signal.Signals = signal.SIGKILL, **variables: Any) -> None:
-    """Begin a window, and end its controller as soon as it is time."""
+@contextmanager
+def running(stack: Stack, **variables: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A window that is under way; its controller, which does not outlive the test."""
     extra = {"demo_name": stack.name, "dbops_report_dir": str(stack.reports), **variables}
     command = ["ansible-playbook", "-i", "inventories/demo", "--limit", stack.kind, "playbooks/maintenance.yml", "-e", json.dumps(extra)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as controller:
+        try:
+            yield controller
+        finally:
+            controller.kill()
+
+
+def killed_when(stack: Stack, is_time: Callable[[], Any], by: signal.Signals = signal.SIGKILL, **variables: Any) -> None:
+    """Begin a window, and end its controller as soon as it is time."""
+    with running(stack, **variables) as controller:
         until(is_time)
         controller.send_signal(by)
+        controller.wait(LONG)
 
 
 @contextmanager
@@ -117,7 +128,8 @@ def test_a_killed_window_is_aborted_and_its_operation_undone(embedded: Stack, tm
     assert report["taken_over"][0]["why"] == "abort.yml"
     lines = said.read_text(encoding="utf-8").splitlines()
     assert [line.partition(" ")[0] for line in lines] == ["planned", "phase", "starting", "extended", "rolled_back"]
-    assert lines[-1].startswith(f"rolled_back Maintenance of {embedded.key} was rolled back. Ended by: abort.yml. The services run again")
+    words = "[window-taken-over] The window was ended by abort.yml. The services run again"
+    assert lines[-1].startswith(f"rolled_back Maintenance of {embedded.key} was rolled back. {words}")
     assert [(each["event"], each["ok"]) for each in report["announcements"]][-3:] == [
         ("extended", True),
         ("rolled_back", False),

@@ -453,6 +453,17 @@ def test_where_clients_cannot_be_let_in_nothing_is_undone_for_it(end: Callable[[
     assert who.next_step == "ansible-playbook playbooks/recover.yml -e dbops_window=w1"
 
 
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        ({}, "[step-failed] It broke. What the window had brought is well."),
+        ({"error": {"state": "Nothing was stopped."}}, "[step-failed] It broke. Nothing was stopped."),
+    ],
+)
+def test_people_are_told_what_failed_and_what_is_true_now(known: dict[str, Any], words: str) -> None:
+    assert _recovery.note({"slug": "step-failed", "message": "It broke."}, known) == words
+
+
 def test_what_nobody_foresaw_fails_the_window_and_not_its_recovery(end: Callable[[World], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(*_: Any) -> None:
         raise TypeError("a string is no number")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _fence, _journal, _private, _script, _window
+from ansible_collections.amanat.dbops.plugins.module_utils import _calls, _clock, _fence, _journal, _private, _script, _window
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._files import make_private_directory, write_json
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Job, Progress
@@ -304,6 +304,7 @@ def test_a_window_that_nobody_can_end_calls_for_a_person_until_one_has_heard(
         people.status = status
         assert switch(stack) == 2
     assert [said["event"] for said in people.said] == ["needs_a_person"] * 3
+    assert (_calls.is_heard(stack, "w1"), _calls.is_heard(stack, "w2")) == (True, False)
     assert "It is not brought to its end: [" in people.said[0]["text"]
     told = _journal.read(stack.journal)["announcements"]
     assert [(each["event"], each["ok"]) for each in told] == [("needs_a_person", False), ("needs_a_person", True)]
@@ -369,6 +370,22 @@ def test_what_answers_in_an_alertmanagers_place_keeps_no_window_open(stack: Stac
     assert (ended["state"], ended["epoch"]) == ("aborted", 2)
     assert any("what answers is no Alertmanager" in warning for warning in ended["warnings"])
     assert [said["event"] for said in people.said] == ["failed"]
+
+
+def test_who_ends_his_own_window_may_be_gone_when_people_are_told(stack: Stack, people: Told) -> None:
+    """A failed step of the controller, which has told people by its own senders so far."""
+    open_window(stack)
+    _private.write(stack, people.private)
+    planned = {"event": "planned", "at": "2026-11-22T17:01:03.000Z", "sender": "webhook", "ok": True, "answer": "taken"}
+    error = {"slug": "backup-failed", "message": "The disk is full.", "state": "", "next": ""}
+    told = {"by": {"user": "mo"}, "why": "a step failed", "error": error, "record": {"announcements": [planned]}, "epoch": 1}
+    ended = subprocess.run([stack.script, "abort", "w1", "--told"], input=json.dumps(told), capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    (said,) = people.said
+    assert said["text"].endswith("before anything was stopped. [backup-failed] The disk is full. Nothing was stopped.")
+    journal = _journal.last(stack)
+    assert [(each["event"], each["ok"]) for each in journal["announcements"]] == [("planned", True), ("failed", True)]
+    assert _window.is_heard(journal, "failed")
 
 
 def test_who_is_called_for_is_forgotten_with_the_window(stack: Stack) -> None:

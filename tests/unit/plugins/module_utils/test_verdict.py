@@ -9,7 +9,6 @@ import itertools
 from pathlib import Path
 
 import pytest
-import yaml
 from ansible_collections.amanat.dbops.plugins.module_utils import _verdict, _window
 
 PHASES = _window.PHASES[1:]
@@ -84,11 +83,6 @@ def test_what_cannot_be_undone_waits_for_a_person(operation: str) -> None:
 def test_whatever_was_written_is_undone_while_clients_are_held_off(operation: str) -> None:
     row = _verdict.row("verified", operation, point=True, written=True, held=True)
     assert (row.verdict, row.unhealthy) == (_verdict.FINISH, _verdict.RETURN)
-
-
-def test_people_are_told_of_every_end() -> None:
-    variables = (Path(__file__).resolve().parents[4] / "roles/maintenance_window/vars/main.yml").read_text(encoding="utf-8")
-    assert set(yaml.safe_load(variables)["__maintenance_window_event_of_end"]) == set(_verdict.ENDS.values())
 
 
 def test_the_table_of_the_docs_is_this_one() -> None:

@@ -83,6 +83,12 @@ def test_a_thread_is_not_forgotten_by_whoever_does_not_know_of_it() -> None:
     assert _window.annotate(journal, {"warnings": []})["messages"] == {"0": {"ts": "1"}, "1": {"ts": "2"}}
 
 
+def test_who_was_told_stands_in_the_order_in_which_it_was_said() -> None:
+    said = [{"event": event, "at": f"2026-11-22T17:0{minute}:00.000Z"} for minute, event in enumerate(("planned", "starting", "failed"))]
+    told = _window.joined(_window.joined({}, {"announcements": [said[0], said[2]]}), {"announcements": said[:2]})
+    assert told["announcements"] == said
+
+
 def test_a_new_window_has_its_preflight_behind_it() -> None:
     journal = _window.new("w1", "production/nickapp", "migrate", BY, 90, "2026-11-22T17:00:59.000Z", NOW, CLOCK, {"services": [1]})
     assert journal == {
@@ -312,6 +318,26 @@ def test_a_failed_window_has_to_be_acknowledged_by_its_id() -> None:
 )
 def test_nobody_is_told_to_wait_for_a_window_that_nobody_ends(over: bool, busy: bool, end: str) -> None:
     assert _window.advice(opened(), over=over, busy=busy).endswith(end)
+
+
+TAKEN = "2026-11-22T17:30:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("told", "heard", "unheard"),
+    [
+        ([], False, False),  # nobody was to be told
+        ([("needs_a_person", "2026-11-22T17:31:00.000Z", False)], False, True),
+        ([("needs_a_person", "2026-11-22T17:31:00.000Z", False), ("needs_a_person", "2026-11-22T17:32:00.000Z", True)], True, False),
+        # Of another end, before somebody tried to bring it to a better one.
+        ([("needs_a_person", "2026-11-22T17:29:00.000Z", True), ("needs_a_person", "2026-11-22T17:31:00.000Z", False)], False, True),
+        ([("starting", "2026-11-22T17:31:00.000Z", True)], False, False),
+    ],
+)
+def test_of_an_end_it_is_known_whether_somebody_has_heard(told: list[tuple[str, str, bool]], heard: bool, unheard: bool) -> None:
+    said = [{"event": event, "at": at, "sender": "webhook", "ok": ok, "answer": ""} for event, at, ok in told]
+    journal = {**ended("failed"), "announcements": said, "taken_over": [{"at": TAKEN}]}
+    assert (_window.is_heard(journal, "needs_a_person"), _window.is_unheard(journal)) == (heard, unheard)
 
 
 def test_a_window_that_ended_meanwhile_is_no_crash() -> None:

@@ -15,6 +15,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._errors import Operat
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 from ansible_collections.amanat.dbops.plugins.modules import window_recovery
 
+ERROR = {"slug": "window-taken-over", "message": "The window was ended by recover.yml.", "state": "", "next": ""}
 NOW = datetime(2026, 11, 22, 17, 1, 2, 0, timezone.utc)
 POINT, NO_POINT, REDIS = {"guarded": True}, {"guarded": False}, {"guarded": False, "redis": {"restores": True}}
 
@@ -25,7 +26,7 @@ def foreseen(tmp_path: Path, state: str, age: float = 0.0, epoch: int = 0, **kno
     clock = _window.Clock(clock.boot, clock.seconds - age)
     with _journal.alone(stack):
         _journal.put(stack, {**_window.new("w1", str(stack), "migrate", {}, 60, "", NOW, clock, {}), **known})
-    return window_recovery._predict(stack, {"window": "w1", "state": state, "epoch": epoch})
+    return window_recovery._predict(stack, {"window": "w1", "state": state, "epoch": epoch, "error": ERROR})
 
 
 @pytest.mark.parametrize(
@@ -60,8 +61,9 @@ def test_a_window_that_has_ended_is_left_as_it_is(tmp_path: Path) -> None:
     stack = Stack.parse("production/shop", str(tmp_path))
     foreseen(tmp_path, "aborted")
     _journal.change(stack, "w1", lambda journal: _window.close(journal, "aborted", NOW, {}))
-    again = window_recovery._predict(stack, {"window": "w1", "state": "recovered", "epoch": 0})
+    again = window_recovery._predict(stack, {"window": "w1", "state": "recovered", "epoch": 0, "error": ERROR})
     assert (again["changed"], again["journal"]["state"], again["path"]) == (False, "aborted", f"{stack.windows}/w1.json")
+    assert (again["event"], again["heard"]) == ("failed", False)
     with pytest.raises(OperationError) as caught:
-        window_recovery._predict(stack, {"window": "w1", "state": "aborted", "epoch": 1})
+        window_recovery._predict(stack, {"window": "w1", "state": "aborted", "epoch": 1, "error": ERROR})
     assert caught.value.slug == "window-lost"
