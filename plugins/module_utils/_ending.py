@@ -29,10 +29,11 @@ LEFT = "It answers, so it was left running."
 
 @dataclass
 class Ending(Interrupted):
-    """say: is told what is done; runs_tasks: see `_recovery.Told`; next_step: what whoever decides types then."""
+    """say: is told what is done; runs_tasks, release: see `_recovery.Told`; next_step: what whoever decides types then."""
 
     say: Say = print
     runs_tasks: bool = False
+    release: Any = ""
     next_step: str = ""
     waiting: str = ""  # who is not let in yet, though the window has come to its end; for people who are told of that
     raised: bool = False  # the last verdict could not be carried out
@@ -44,8 +45,10 @@ class Ending(Interrupted):
         result = self._ended()
         if result == "failed":
             self._keep_down()
-        if result == "failed" and self.journal.get("clients") in (_hook.HELD, _hook.RELEASING):
+        if result == "failed" and self.journal.get("clients") == _hook.HELD:
             self.truth.append("Clients are held off.")
+        elif result == "failed" and self.journal.get("clients") == _hook.RELEASING:
+            self.truth.append("Clients may be held off.")
         return result
 
     def _ended(self) -> str:
@@ -310,7 +313,7 @@ class Ending(Interrupted):
         """What a proxy holds off may come in again, now that somebody answers it."""
         if verdict == _verdict.HOLD or self.journal.get("clients") not in (_hook.HELD, _hook.RELEASING):
             return
-        hook, recover = self.undo["release"]["hook"], f"playbooks/recover.yml -e dbops_window={self.journal['id']}"
+        hook, recover = self.release or self.undo["release"]["hook"], f"playbooks/recover.yml -e dbops_window={self.journal['id']}"
         if isinstance(hook, str):  # a task file, which the controller runs when this has ended
             if not self.runs_tasks:
                 raise OperationError(
@@ -322,7 +325,11 @@ class Ending(Interrupted):
             self.waiting = f"Clients are held off until Ansible has run {hook}. It does so next; where it is gone by now: {recover}"
             return
         self.note(clients=_hook.RELEASING)
-        _hook.call(hook, self.undo["release"]["timeout"])
+        try:
+            _hook.call(hook, self.undo["release"]["timeout"])
+        except OperationError as error:
+            then = f"Then ansible-playbook {recover}: where dbops_release is set, it goes by that."
+            raise OperationError(error.slug, error.what, "The services run.", f"{error.next_step} {then}") from error
         self.note(clients=_hook.RELEASED)
 
     # -- afterwards ----------------------------------------------------------------------------------------------------

@@ -35,5 +35,5 @@ def call(argv: Sequence[str], timeout: float) -> None:
             "hook-failed",
             f"The command {argv[0]}, which holds clients off or lets them in, failed: {answer.reason}.",
             "Whether clients get in is not known.",
-            "Look at the proxy, and correct the command in dbops_hold or dbops_release.",
+            "Look at the proxy, and at the command in dbops_hold or dbops_release.",
         )

@@ -61,6 +61,13 @@ options:
         C(messages), which grow.
     type: dict
     default: {}
+  release:
+    description:
+      - What lets clients in whom the window holds off, in place of what its opening left; a command as a list, or the path of a task file,
+        which is not run by this module.
+      - Empty for what its opening left.
+    type: raw
+    default: ''
 """
 
 EXAMPLES = r"""
@@ -178,7 +185,7 @@ def _prepare(stack: Stack, params: dict[str, Any]) -> Callable[[Progress], dict[
         _script.install(stack)  # of this release, which reads the journals of earlier ones
     verb = _VERBS[params["state"]]
     by = {key: value for key, value in params["by"].items() if value}
-    told = {"by": by, "runs_tasks": True, **{key: params[key] for key in ("why", "error", "record", "epoch")}}
+    told = {"by": by, "runs_tasks": True, **{key: params[key] for key in ("why", "error", "record", "epoch", "release")}}
 
     def work(progress: Progress) -> dict[str, Any]:
         progress.say(f"{verb} window {params['window']}", now=True)
@@ -214,6 +221,7 @@ def main() -> None:
             "why": {"type": "str", "required": True},
             "error": {"type": "dict", "required": True},
             "record": {"type": "dict", "default": {}},
+            "release": {"type": "raw", "default": ""},
         },
         supports_check_mode=True,
     )

@@ -10,12 +10,14 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.integration.faults import servers
 
 from .conftest import Stack
 from .guarded import ask, beside, run_sql, write_tasks
 from .receiver import Receiver
-from .test_interrupted import is_undone, killed_in_mid_operation
+from .test_interrupted import LONG, is_undone, killed_in_mid_operation, running, until
 
 
 def hooks(directory: Path) -> dict[str, Any]:
@@ -110,6 +112,74 @@ def test_where_clients_cannot_be_held_off_nothing_is_stopped(embedded: Stack, tm
     assert "[hook-failed] The command false" in outcome.last_line
     report = embedded.report()
     assert (report["stopping"], report["clients"], report["going"]) == (False, "released", "start_again")
+
+
+@pytest.mark.slow
+def test_a_proxy_that_is_gone_bars_no_window_for_ever(embedded: Stack, tmp_path: Path) -> None:
+    """Who recovers and who acknowledges go by what lets clients in now; where that fails, the one says so, and the other warns."""
+    gone = {**hooks(tmp_path), "dbops_release": ["false"]}
+    for verb in ("recover", "acknowledge"):
+        outcome = embedded.play("maintenance", dbops_operation="none", **gone)
+        assert outcome.code == 2, outcome.out
+        journal = json.loads(embedded.journal.read_text(encoding="utf-8"))
+        assert (journal["state"], journal["clients"], embedded.health()["release"]) == ("failed", "releasing", "1")
+        window = journal["id"]
+        assert "The command false, which holds clients off or lets them in, failed: exit code 1." in outcome.last_line, outcome.last_line
+        following = f"Then ansible-playbook playbooks/recover.yml -e dbops_window={window}: where dbops_release is set, it goes by that."
+        assert following in outcome.last_line
+        again = embedded.play(verb, dbops_window=window, dbops_release=["false"])
+        if verb == "acknowledge":
+            assert again.code == 0, again.out
+            assert "the lock is free. The command false, which holds clients off or lets them in, failed: " in again.last_line
+            assert "So clients may be held off: look at the proxy, and let them in by hand." in again.last_line
+            break
+        assert (again.code, following in again.last_line) == (2, True), again.out
+        other = embedded.play(verb, dbops_window=window, dbops_release=hooks(tmp_path)["dbops_release"])
+        assert other.code == 0, other.out
+        assert f"window {window} ended as closed." in other.last_line
+        assert (embedded.report()["clients"], (tmp_path / "page").exists()) == ("released", False)
+    assert not embedded.journal.exists()
+    assert embedded.report()["id"] == window
+
+
+@pytest.mark.slow
+def test_who_holds_clients_off_after_his_window_has_ended_lets_them_in_again(embedded: Stack, tmp_path: Path) -> None:
+    """A task file goes on after somebody has ended the window: between two of its tasks there is nothing that could be ended for it."""
+    page, begun, goes_on = tmp_path / "page", tmp_path / "begun", tmp_path / "goes-on"
+    put = {"ansible.builtin.file": {"path": str(page), "state": "touch", "mode": "0600"}}
+    begin = {"ansible.builtin.file": {"path": str(begun), "state": "touch", "mode": "0600"}}
+    waits = {"ansible.builtin.debug": {"msg": "on"}, "until": f"'{goes_on}' is file", "retries": LONG, "delay": 1}
+    away = {"ansible.builtin.file": {"path": str(page), "state": "absent"}}
+    files = {
+        "dbops_hold": write_tasks(tmp_path / "hold.yml", begin, waits, put),
+        "dbops_release": write_tasks(tmp_path / "release.yml", away),
+    }
+    with running(embedded, dbops_operation="none", **files) as controller:
+        until(begun.exists)
+        window = json.loads(embedded.journal.read_text(encoding="utf-8"))["id"]
+        outcome = embedded.play("abort", dbops_window=window, **files)
+        assert outcome.code == 0, outcome.out
+        goes_on.touch()
+        until(page.exists)
+        assert controller.wait(LONG) == 2
+    assert not page.exists()
+    assert (embedded.health()["release"], embedded.journal.exists()) == ("1", False)
+
+
+@pytest.mark.slow
+def test_a_task_file_that_holds_nobody_off_in_time_ends_its_window(embedded: Stack, tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    hangs = {"name": "Hang", "ansible.builtin.shell": f"echo $DBOPS_WINDOW > {said}; sleep {LONG}", "changed_when": True}
+    nothing = {"ansible.builtin.debug": {"msg": "in"}}
+    files = {
+        "dbops_hold": write_tasks(tmp_path / "hold.yml", hangs),
+        "dbops_release": write_tasks(tmp_path / "release.yml", nothing),
+    }
+    outcome = embedded.play("maintenance", dbops_operation="none", maintenance_window_hook_timeout=2, **files)
+    assert outcome.code == 2, outcome.out
+    assert f"dbops maintenance {embedded.key} rolled_back: window " in outcome.last_line
+    report = embedded.report()
+    assert (said.read_text(encoding="utf-8").strip(), report["clients"]) == (report["id"], "released")
 
 
 def redis(stack: Stack, **other: Any) -> dict[str, Any]:

@@ -160,10 +160,10 @@ def journal(phase: str, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[World], tuple[str, Any]]:
+def end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[str, Any]]:
     """A function that ends a window in a world: as what, and whoever did it."""
 
-    def ending(world: World) -> tuple[str, Any]:
+    def ending(world: World, **more: Any) -> tuple[str, Any]:
         def change(_stack: Stack, _window: str, how: Callable[[Any], Any], _epoch: int) -> Any:
             world.step("note")
             world.journal = how(world.journal)
@@ -175,7 +175,7 @@ def end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[World], tu
         monkeypatch.setattr(_services_run, "see_images", lambda *_: None)
         monkeypatch.setattr(_fence, "end_operation", lambda _window: world.step("end operation"))
         monkeypatch.setattr(_interrupted, "Gate", lambda **demands: SimpleNamespace(wait=lambda _beneath: world.look(demands)))
-        one = Ending(Stack.parse("production/shop", str(tmp_path)), world.journal, say=lambda _doing: None)
+        one = Ending(Stack.parse("production/shop", str(tmp_path)), world.journal, say=lambda _doing: None, **more)
         monkeypatch.setattr(one, "make_quiet", lambda: None)
         monkeypatch.setattr(one, "_drop_copies", lambda _verdict: None)
         monkeypatch.setattr(one, "point", lambda: world)
@@ -451,6 +451,40 @@ def test_where_clients_cannot_be_let_in_nothing_is_undone_for_it(end: Callable[[
     result, who = end(world)
     assert (result, world.data, world.running, who.truth[-1]) == ("failed", NEW, NEW, "Clients are held off.")
     assert who.next_step == "ansible-playbook playbooks/recover.yml -e dbops_window=w1"
+
+
+def held_off(hook: list[str] | str) -> World:
+    window = journal("verified", mark="7", clients="held")
+    window["undo"]["release"] = {"hook": hook, "timeout": 5.0}
+    return World(window, shut=False, running=NEW)
+
+
+@pytest.mark.parametrize("left", [["gone"], "/another/checkout/let_in.yml"])
+def test_who_ends_a_window_may_know_better_what_lets_clients_in(
+    end: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, left: list[str] | str
+) -> None:
+    called: list[list[str]] = []
+    monkeypatch.setattr(_hook, "call", lambda argv, _timeout: called.append(argv))
+    world = held_off(left)
+    assert end(world, release=["let-in"])[0] == "closed"
+    assert (called, world.journal["clients"]) == ([["let-in"]], "released")
+
+
+def test_people_are_told_who_lets_clients_in_when_the_window_has_ended(end: Callable[..., Any]) -> None:
+    """Ansible may be killed before it does."""
+    world = held_off(["let-in"])
+    result, who = end(world, release="/srv/let_in.yml", runs_tasks=True)
+    assert (result, world.journal["clients"]) == ("closed", "held")
+    assert who.waiting.startswith("Clients are held off until Ansible has run /srv/let_in.yml.")
+    assert who.waiting.endswith("playbooks/recover.yml -e dbops_window=w1")
+
+
+def test_where_what_lets_clients_in_fails_the_services_stay(end: Callable[..., Any]) -> None:
+    world = held_off(["false"])
+    result, who = end(world)
+    assert (result, world.running, world.journal["clients"]) == ("failed", NEW, "releasing")
+    assert who.truth[-1] == "Clients may be held off."
+    assert who.next_step.endswith("playbooks/recover.yml -e dbops_window=w1: where dbops_release is set, it goes by that.")
 
 
 @pytest.mark.parametrize(
