@@ -65,7 +65,7 @@ def _watch(stack: Stack, ending: Ending) -> None:
     if journal["phase"] in ("opened", "backed_up") or _switch.is_armed(stack, journal["id"]):
         return
     try:
-        ending.note(switch=_switch.arm(stack, journal))
+        ending.note(switch=_switch.arm(stack, journal, _switch.AGAIN))
     except (OperationError, OSError) as error:  # who is at it now is better than nobody
         ending.warn(f"The window is brought to its end without its dead man's switch: {error}")
 

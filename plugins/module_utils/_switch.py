@@ -36,7 +36,7 @@ _MANAGED = "/run/systemd/system"  # https://www.freedesktop.org/software/systemd
 _LEAST = 244  # the release of systemd that restarts a oneshot service which failed
 
 _LOOK = 1.0  # seconds between two looks at the journal
-_AGAIN = 30.0  # seconds until it fires again where it could not bring the window to an end
+AGAIN = 30.0  # seconds until it fires again where it could not bring the window to an end
 
 _SERVICE = """\
 # Brings {stack} back when whoever runs its maintenance window is gone. Written when the window stops services, removed at its end.
@@ -119,18 +119,21 @@ def _systemctl(*arguments: str) -> None:
         raise _failed(f"systemctl {arguments[0]}: {answer.reason}", "Correct what systemd says.")
 
 
-def arm(stack: Stack, journal: _window.Journal) -> str:
-    """Fire when the time of the journal's phase is over, unless it says later by then. The kind of switch."""
+def arm(stack: Stack, journal: _window.Journal, patience: float = 0.0) -> str:
+    """Fire when the time of the journal's phase is over, unless it says later by then. The kind of switch.
+
+    patience: seconds that are given at least, where that time is over and whoever arms it is at work.
+    """
     tried = run(_script(stack, "status"), timeout=60)
     if not tried.ok:
         raise _failed(f"{stack.script} does not run: {tried.reason}", "Correct what it says: without it nobody would start them again.")
     if kind() == "systemd":
-        _write_timer(stack, _window.left(journal, _clock.read()))
+        _write_timer(stack, max(patience, _window.left(journal, _clock.read())))
         # On a machine that was started anew the application's units do not start before it is known on what.
         services = (journal.get("undo") or {}).get("services") or []
         units = " ".join(full_name(each.get("unit") or each["name"]) for each in services if each["kind"] == "systemd")
         known = {"python": sys.executable, "script": stack.script, "environment": _environment(os.environ)}
-        service = _SERVICE.format(stack=stack, units=units, again=_AGAIN, **known)
+        service = _SERVICE.format(stack=stack, units=units, again=AGAIN, **known)
         write_text(os.path.join(UNITS, f"{_name(stack)}.service"), service, 0o644)
         _systemctl("daemon-reload")
         _systemctl("enable", "--quiet", f"{_name(stack)}.service")
@@ -138,7 +141,7 @@ def arm(stack: Stack, journal: _window.Journal) -> str:
         return "systemd"
     # A window that failed, and is under way again, has another one: the job of the first has ended.
     name = _job(journal["id"]) + (f"-{journal['epoch']}" if journal["epoch"] > 1 else "")
-    Job(os.path.join(stack.jobs, name)).start(lambda progress: _sleep(stack, journal["id"], progress))
+    Job(os.path.join(stack.jobs, name)).start(lambda progress: _sleep(stack, journal["id"], progress, patience))
     return "process"
 
 
@@ -165,10 +168,10 @@ def again(stack: Stack, seconds: float) -> None:
         _systemctl("restart", f"{_name(stack)}.timer")
 
 
-def _sleep(stack: Stack, window: str, progress: Progress) -> dict[str, bool]:
+def _sleep(stack: Stack, window: str, progress: Progress, patience: float = 0.0) -> dict[str, bool]:
     """What the process does: it has no manager, so it looks at the journal again and again, and ends with its window."""
     progress.say("waiting", now=True)
-    next_try = 0.0
+    next_try = time.monotonic() + patience
     while True:
         try:
             journal = _journal.read(stack.journal)
@@ -178,10 +181,10 @@ def _sleep(stack: Stack, window: str, progress: Progress) -> dict[str, bool]:
         except Exception:  # noqa: BLE001 - a disk, or a hand in the journal: how much time is left is not known, and people have to know
             traceback.print_exc()
             due = True
-            time.sleep(_AGAIN)
+            time.sleep(AGAIN)
         if due and time.monotonic() >= next_try:
             _fire(stack)
-            next_try = time.monotonic() + _AGAIN
+            next_try = time.monotonic() + AGAIN
         time.sleep(_LOOK)
 
 

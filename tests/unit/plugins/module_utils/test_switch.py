@@ -65,7 +65,7 @@ def test_it_fires_until_its_window_has_ended_and_not_without_pause(stack: Stack,
     monkeypatch.setattr(_switch, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: now[0]))
     assert _switch._sleep(stack, "w1", Unheard()) == {"changed": False}
     assert len(fired) == 5
-    assert all(later - sooner >= _switch._AGAIN for sooner, later in zip(fired, fired[1:]))
+    assert all(later - sooner >= _switch.AGAIN for sooner, later in zip(fired, fired[1:]))
     # It is gone as soon as its window is.
     assert now[0] - fired[-1] <= _switch._LOOK
 
