@@ -150,7 +150,7 @@ def test_a_machine_that_is_started_anew_ends_its_window_before_the_unit_runs() -
 def test_the_timer_ends_a_window_whose_controller_is_gone() -> None:
     """It looks too early, winds itself up again from within its own service, and fires when the time of the phase is over."""
     with application("window-systemd-timer") as name:
-        window = stopped_in_a_window(name, minutes=1)
+        window = stopped_in_a_window(name, minutes=2)
         inside("systemctl", "start", "dbops-window-development-x.service", target=name)
         assert inside("systemctl", "is-active", "dbops-window-development-x.timer", target=name) == "active"
         assert inside("sh", "-c", "site status || echo down", target=name) == "down"
