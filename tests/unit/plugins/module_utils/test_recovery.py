@@ -547,7 +547,7 @@ RETURNED = {"name": "shop__old", "state": "returned", "failed_database": "shop__
         pytest.param(World(journal("operated")), "return", id="in the operation"),
         pytest.param(World(journal("operated", written=True), shut=False, running=NEW, written=True), "hold", id="the door was opened"),
         pytest.param(
-            World(journal("operated", going="hold", rollback_point=RETURNED), data=OLD, swapped=True), "return", id="held after a return"
+            World(journal("started", going="hold", rollback_point=RETURNED), data=OLD, swapped=True), "return", id="held after a return"
         ),
         pytest.param(World(journal("started", going="return"), data=OLD, swapped=True), "return", id="cut off in a return"),
         pytest.param(World(journal("started", mark="7"), shut=False, running=NEW), "finish", id="after the start"),
