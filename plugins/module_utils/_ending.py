@@ -93,7 +93,7 @@ class Ending(Interrupted):
         if not self.undo or self.journal["phase"] in ("opened", "backed_up") or self.serves:
             return
         try:
-            held = [service.name for service in self.services if not runs(service) and service.hold()]
+            held = [service.name for service in self.services if runs(service) is False and service.hold()]
         except Exception as error:  # noqa: BLE001 - the window ends without that, too
             self.truth.append(f"A start of the machine may start what is stopped: {why(error)}")
             return

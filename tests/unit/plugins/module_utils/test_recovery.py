@@ -517,10 +517,8 @@ def test_a_window_that_did_not_come_to_its_end_says_what_is_stopped(end: Callabl
 
     looks = {"api": lambda: {"running": False}, "worker": lambda: {"running": True}, "mute": unknown}
     facts = [{"name": name, "running_before": True, "release_before": OLD, "image_before": ""} for name in looks]
-    world = World(
-        journal("operated", services=facts),
-        services=[SimpleNamespace(name=name, look=look, hold=lambda: False) for name, look in looks.items()],
-    )
+    services = [SimpleNamespace(name=name, look=look, hold=lambda: False) for name, look in looks.items()]
+    world = World(journal("operated", services=facts), services=services)
     monkeypatch.setattr(World, "is_shut", gone)
     result, who = end(world)
     assert (result, who.truth) == ("failed", ["Stopped: api.", "It did not come to its end: PostgreSQL does not answer. "])
