@@ -656,13 +656,15 @@ ERROR = {"slug": "backup-failed", "message": "No room.", "state": "Nothing was s
 @pytest.mark.parametrize(
     ("record", "text"),
     [
-        ({}, "Ended by: abort.yml."),
-        ({"error": ERROR}, "[backup-failed] No room. Ended by: abort.yml. Nothing was stopped."),
-        ({"health": {"after": {"ok": True, "flaws": []}}}, "Ended by: abort.yml."),
-        ({"health": {"after": {"flaws": ["a", "b"]}}}, "Ended by: abort.yml. The application is not healthy, as before: a; b."),
-        ({"error": ERROR, "health": {"after": {"flaws": ["a"]}}}, "[backup-failed] No room. Ended by: abort.yml. Nothing was stopped."),
+        ({}, "What the window had brought is well."),
+        ({"error": {**ERROR, "state": "It runs again."}}, "It runs again."),
+        ({"health": {"after": {"ok": True, "flaws": []}}}, "What the window had brought is well."),
+        (
+            {"health": {"after": {"flaws": ["a", "b"]}}},
+            "What the window had brought is well. The application is not healthy, as before: a; b.",
+        ),
+        ({"error": ERROR, "health": {"after": {"flaws": ["a"]}}}, "Nothing was stopped."),
     ],
 )
 def test_people_are_told_what_is_true_now(record: dict[str, Any], text: str) -> None:
-    told = _recovery.Told({"user": "mo"}, "abort.yml", ERROR, {})
-    assert _recovery._note(told, record) == text
+    assert _recovery.note(ERROR, record) == f"[backup-failed] No room. {text}"
