@@ -24,6 +24,7 @@ MOUNT = "/backup"  # where the backup directory stands inside the container
 # The main process of the container does nothing but live until its input closes. That input is a pipe of ours, so
 # whatever ends us ends the container, and with it, at once, all that runs in it.
 _HOLD = ["sh", "-c", "echo ready; exec cat > /dev/null"]
+_PATIENCE = 10.0  # seconds that it is given to be gone by itself
 
 
 class Client:
@@ -73,7 +74,8 @@ class Client:
             if not self._holder.stdout.readline():
                 self._holder.wait()
                 errors.seek(0)
-                self._close()
+                self._holder.stdout.close()
+                self.end()
                 raise OperationError(
                     "engine-failed",
                     f"A container of {self._image} could not be started: {' '.join(errors.read().split())[-300:]}.",
@@ -84,14 +86,21 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         if self._holder:
-            self._place.engine.run("rm", "--force", "--volumes", self._name)
-            self._close()
+            self.end()
+            try:
+                gone = self._holder.wait(timeout=_PATIENCE) == 0  # `run --rm` returns when it is removed
+            except subprocess.TimeoutExpired:
+                gone = False
+            if not gone:
+                self._place.engine.run("rm", "--force", "--volumes", self._name)
+                self._holder.wait()
+            self._holder.stdout.close()
 
-    def _close(self) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            self._holder.stdin.close()
-        self._holder.wait()
-        self._holder.stdout.close()
+    def end(self) -> None:
+        """Nothing is to run in it any more. It goes while something else is done; leaving it waits until it is gone."""
+        if self._holder:
+            with contextlib.suppress(BrokenPipeError):
+                self._holder.stdin.close()
 
     @property
     def place(self) -> Place:

@@ -28,7 +28,7 @@ from ._command import Answer, Command, run, start_tied
 from ._errors import OperationError
 from ._identity import IDENTIFIER
 from ._job import Progress
-from ._new_backup import REMOVED, estimate, free_name, publish, turn
+from ._new_backup import REMOVED, estimate, free_name, publish, require_space, turn
 from ._psql import PSQL, Server
 from ._session import Session
 from ._snapshot import LOCK_TIMEOUT, Snapshot
@@ -120,14 +120,16 @@ class Backup:
         self.name, started, warnings = free_name(plan.directory, plan.series, EXTENSIONS[plan.format])
         partial = _manifest.partial_name(self.name)
         try:
-            with self._client() as client:
+            with self._client() as client, ThreadPoolExecutor(max_workers=1) as pool:
                 facts = self._snapshot(client)
-                files, counts = self._read(client, partial)
-            globals_text = facts.pop("globals_text")
-            if plan.verify:
-                self._require_equal(facts, counts)
-            manifest = self._manifest(started, facts, files, globals_text)
-            publish(plan.directory, manifest, globals_text)
+                self.progress.say("reading the dump through" if plan.verify else "computing digests", now=True)
+                hashing = pool.submit(self._hash, partial)
+                if plan.verify:
+                    self._require_equal(facts, self._count(client, partial))
+                client.end()
+                globals_text = facts.pop("globals_text")
+                manifest = self._manifest(started, facts, hashing.result(), globals_text)
+                publish(plan.directory, manifest, globals_text)
         except BaseException:
             remove(os.path.join(plan.directory, partial))
             raise
@@ -164,6 +166,7 @@ class Backup:
             self.progress.say("taking a snapshot", now=True)
             snapshot.open()
             facts = described(snapshot)
+            require_space(plan.directory, foreseen(plan, facts["database_bytes"]))
             with ThreadPoolExecutor(max_workers=2) as pool:
                 beside = [pool.submit(self._content, snapshot), pool.submit(self._surroundings, client, snapshot.identity)]
                 try:
@@ -246,21 +249,21 @@ class Backup:
 
     # -- the read-through ----------------------------------------------------------------------------------------
 
-    def _read(self, client: Client, partial: str) -> tuple[list[dict[str, Any]], dict[tuple[str, str], int]]:
-        """Every file with its size and digest, flushed to disk, and the rows that are in them where they are to be verified."""
+    def _hash(self, partial: str) -> _read_through.Files:
+        """Every file with its size and digest, flushed to disk."""
         data = os.path.join(self.plan.directory, partial)
         if os.path.isdir(data):
             os.chmod(data, 0o700)
-        if not self.plan.verify:
-            self.progress.say("computing digests", now=True)
-            return _read_through.hash_files(data, flush=True), {}
-        self.progress.say("reading the dump through", now=True)
-        files, rows = _read_through.read_through(client, self.plan.directory, partial, flush=True)
-        if not isinstance(rows, _read_through.Unreadable):
-            return files, rows
-        if rows.cut_off:
-            raise OperationError("backup-failed", f"The reading of the dump was cut off: {rows}.", REMOVED, "Run it again.")
-        raise _not_verified([str(rows)])
+        return _read_through.hash_files(data, flush=True)
+
+    def _count(self, client: Client, partial: str) -> _read_through.Rows:
+        """The rows that are in the files; what one of the two reads, the other finds in memory."""
+        try:
+            return _read_through.count_rows(client, partial)
+        except _read_through.Unreadable as why:
+            if why.cut_off:
+                raise OperationError("backup-failed", f"The reading of the dump was cut off: {why}.", REMOVED, "Run it again.") from None
+            raise _not_verified([str(why)]) from None
 
     def _require_equal(self, facts: dict[str, Any], counts: dict[tuple[str, str], int]) -> None:
         wrong = _pg_dump.compare_counts(_pg_digest.written_rows(facts), counts)

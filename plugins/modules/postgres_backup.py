@@ -161,17 +161,16 @@ def _plan(module: AnsibleModule) -> Plan:
     )
 
 
-def _prepare(module: AnsibleModule) -> tuple[Plan, dict[str, int]]:
-    """Everything that can be found wrong before a byte is written."""
+def _prepare(module: AnsibleModule) -> Plan:
     plan = _plan(module)
-    size = plan.server.value("SELECT pg_database_size(current_database()) AS bytes")
     require_writable(plan.directory)
-    figures = foreseen(plan, int(size))
+    return plan
+
+
+def _predict(plan: Plan) -> dict[str, Any]:
+    """What a backup finds wrong before it writes a byte, this finds as well."""
+    figures = foreseen(plan, int(plan.server.value("SELECT pg_database_size(current_database()) AS bytes")))
     require_space(plan.directory, figures)
-    return plan, figures
-
-
-def _predict(plan: Plan, figures: dict[str, int]) -> dict[str, Any]:
     name = _manifest.backup_name(plan.series, datetime.now(timezone.utc), EXTENSIONS[plan.format])
     return {
         "changed": True,
@@ -189,7 +188,7 @@ def _predict(plan: Plan, figures: dict[str, int]) -> dict[str, Any]:
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
-    return planned_job(module, _prepare, lambda made: _predict(*made), lambda made, progress: Backup(made[0], progress).make())
+    return planned_job(module, _prepare, _predict, lambda plan, progress: Backup(plan, progress).make())
 
 
 def main() -> None:
