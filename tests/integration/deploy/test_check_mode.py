@@ -24,6 +24,7 @@ def told(outcome: Outcome) -> str:
     return outcome.last_line.partition(" · next: ")[0].replace("would change: ", "")
 
 
+@pytest.mark.slow
 def test_the_first_deploy_is_predicted(deployment: Deployment) -> None:
     outcome = deployment.play("--check", "--diff")
     assert outcome.code == 0, outcome.out

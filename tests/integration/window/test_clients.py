@@ -71,6 +71,7 @@ def test_with_clients_held_off_whatever_was_written_is_undone(embedded: Stack, t
     ask(embedded, f'DROP DATABASE "{report["rollback_point"]["failed_database"]}"', "postgres")
 
 
+@pytest.mark.slow
 def test_whoever_ends_a_killed_window_lets_clients_in(embedded: Stack, tmp_path: Path) -> None:
     with killed_in_mid_operation(embedded, tmp_path, **hooks(tmp_path)) as journal:
         assert (journal["clients"], (tmp_path / "page").exists()) == ("held", True)
@@ -81,6 +82,7 @@ def test_whoever_ends_a_killed_window_lets_clients_in(embedded: Stack, tmp_path:
     assert is_undone(embedded)
 
 
+@pytest.mark.slow
 def test_a_task_file_lets_clients_in_when_ansible_ends_the_window(embedded: Stack, tmp_path: Path) -> None:
     page = tmp_path / "page"
     (tmp_path / "hold.yml").write_text(f"- ansible.builtin.file: {{path: {page}, state: touch, mode: '0600'}}\n", encoding="utf-8")
@@ -270,6 +272,7 @@ def test_where_nothing_is_done_in_it_the_database_may_be_down(embedded: Stack) -
     assert any(warning.startswith("No backup is made: ") for warning in report["warnings"])
 
 
+@pytest.mark.slow
 def test_a_new_kind_of_error_in_the_log_ends_in_a_rollback(embedded: Stack, tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("Error: order 1 is late\n", encoding="utf-8")
@@ -298,6 +301,7 @@ def test_a_new_kind_of_error_in_the_log_ends_in_a_rollback(embedded: Stack, tmp_
     assert "```\nError: order 2 is late\nError: breaks, PASSWORD=…\n```" in ticket
 
 
+@pytest.mark.slow
 def test_what_is_well_after_all_is_closed(embedded: Stack, receiver: Receiver, tmp_path: Path) -> None:
     """A step after the operation fails, and the window's rescue finds that what it brought is well."""
     running, unread = tmp_path / "running", tmp_path / "unread"

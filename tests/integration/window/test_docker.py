@@ -168,6 +168,7 @@ def adopted() -> Iterator[dict[str, Any]]:
         subprocess.run([*STACK, "down", "--name", name], cwd=ROOT, check=True)
 
 
+@pytest.mark.slow
 def test_a_stack_that_runs_is_adopted_by_a_few_lines(adopted: dict[str, Any], tmp_path: Path) -> None:
     password = json.loads(Path(adopted["secrets_file"]).read_text(encoding="utf-8"))["postgres_password"]
     project = {key: adopted["compose"][key] for key in ("project_src", "project_name", "files", "env_files", "service")}

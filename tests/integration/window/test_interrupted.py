@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import _journal
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack as Key
 
@@ -100,6 +101,7 @@ def is_undone(stack: Stack) -> bool:
     return (left, tables, roles, stack.health()["release"]) == ([], "0", "0", "1")
 
 
+@pytest.mark.slow
 def test_a_killed_window_is_aborted_and_its_operation_undone(embedded: Stack, tmp_path: Path) -> None:
     said = tmp_path / "said"
     words = "{{ maintenance_window_message.event }} {{ maintenance_window_message.text }} ({{ maintenance_window_sender.password }})"
@@ -167,6 +169,7 @@ def test_the_switch_brings_the_service_back(embedded: Stack, tmp_path: Path) -> 
     assert embedded.report() == ended
 
 
+@pytest.mark.slow
 def test_who_has_lost_a_window_reports_how_somebody_else_ended_it(embedded: Stack, tmp_path: Path) -> None:
     """Its controller is at work while a person at the target's shell ends the window."""
     said = tmp_path / "said"
@@ -186,6 +189,7 @@ def test_who_has_lost_a_window_reports_how_somebody_else_ended_it(embedded: Stac
     assert is_undone(embedded)
 
 
+@pytest.mark.slow
 def test_a_person_at_the_targets_shell_needs_nothing_else(embedded: Stack, tmp_path: Path) -> None:
     script = embedded.journal.parent / "dbops-window"
     with killed_in_mid_operation(embedded, tmp_path, signal.SIGTERM) as journal:

@@ -69,6 +69,7 @@ def held(postgres: dict[str, Any]) -> Iterator[IO[str]]:
         yield session.stdin
 
 
+@pytest.mark.slow
 def test_a_backup_survives_the_loss_of_its_connection(target: Target) -> None:
     with held(target.postgres) as lock:
         play = ["ansible-playbook", "-i", str(target.inventory), "playbooks/backup.yml"]
