@@ -123,10 +123,10 @@ class Door:
         """Nobody is connected to the database afterwards, and only the window's role can connect by TCP."""
         clock = time.monotonic()
         self._make_role(password)
-        changed, ended = self.bar()
+        changed, ended = self.refuse_all()
         return {"changed": changed, "role": self.role, "ended": ended, "seconds": round(time.monotonic() - clock, 3)}
 
-    def bar(self) -> tuple[bool, int]:
+    def refuse_all(self) -> tuple[bool, int]:
         """Nobody can connect, and nobody is connected. Whether that is new, and how many sessions were ended.
 
         It writes nothing in the server, so that `written_since` still tells.

@@ -142,7 +142,7 @@ class Interrupted(Undo):
         """With the services stopped and the door shut, nothing was written."""
         _services_run.stop(self.services)
         if self.guarded:
-            self.door.bar()
+            self.door.refuse_all()
             self.saw_door("shut")
         return not self.written()
 

@@ -156,21 +156,27 @@ def _end(stack: Stack, window: str, told: _recovery.Told, due: Callable[[_window
             break
         if result["job"]["doing"] != said:
             said = result["job"]["doing"]
-            print(said, flush=True)
+            _say(said)
     if result.get("failed"):
         raise OperationError(result["slug"], result["what"], result["state_now"], result["next_step"])
     journal = result["journal"]
-    print(f"window {window} ended as {journal['state']}: {(journal.get('error') or {}).get('state') or 'the operation is done.'}")
+    _say(f"window {window} ended as {journal['state']}: {(journal.get('error') or {}).get('state') or 'the operation is done.'}")
     return FAILED if journal["state"] == "failed" else 0
+
+
+def _say(line: str) -> None:
+    """To whoever has called the script; it is no module, whose output is its result."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _status(stack: Stack) -> int:
     journal = _journal.read(stack.journal)
     if journal:
-        print(f"{_window.describe(journal)}; its time ends {journal['deadline']}\nnext: {_fence.advice(stack, journal)}")
+        _say(f"{_window.describe(journal)}; its time ends {journal['deadline']}\nnext: {_fence.advice(stack, journal)}")
         return 0
     last = _journal.last(stack)
-    print(f"no window is open on {stack}" + (f"; the last one: {_window.describe(last)}" if last else ""))
+    _say(f"no window is open on {stack}" + (f"; the last one: {_window.describe(last)}" if last else ""))
     return 0
 
 
@@ -197,14 +203,14 @@ def main(argv: list[str]) -> int:
         told = _told(options)
         with _calls.if_it_fails(stack):
             if not told.epoch and (ended := _journal.ended(stack, options.window)):
-                print(f"window {options.window} has ended as {ended['state']} already: nothing was changed.")
+                _say(f"window {options.window} has ended as {ended['state']} already: nothing was changed.")
                 return 0
             if options.verb != "recover":
                 return _end(stack, options.window, told)
             require_stale(stack, options.window)
             return _end(stack, options.window, told, _is_over)
     except OperationError as error:
-        print(error.as_result()["msg"], file=sys.stderr)
+        sys.stderr.write(f"{error.as_result()['msg']}\n")
         return FAILED
 
 

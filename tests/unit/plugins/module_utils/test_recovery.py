@@ -95,8 +95,8 @@ class World:
     def is_shut(self) -> bool:
         return self.shut
 
-    def bar(self) -> None:
-        self.step("bar")
+    def refuse_all(self) -> None:
+        self.step("refuse all")
         self.shut = True
 
     def open(self, note: Callable[[str], None]) -> None:
