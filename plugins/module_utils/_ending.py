@@ -127,14 +127,14 @@ class Ending(Interrupted):
         if following == _verdict.HOLD and self.serves:
             if alone:
                 self._do(row.verdict)  # it was stopped for that look
-            self.truth.append(LEFT)
+            self._leave()
             return "failed"
         if self._comes_well(following, "that did not come well"):
             return _verdict.ENDS[following]
         self._keep_logs(following)
         if self.raised and following != _verdict.HOLD:
             if self.serves:
-                self.truth.append(LEFT)
+                self._leave()
             else:
                 self._comes_well(_verdict.HOLD, "nor did that")
         return "failed"
@@ -269,12 +269,19 @@ class Ending(Interrupted):
         else:
             database = "the database is as the operation left it"
         self.truth.append(f"{who} are stopped, and {database}: a person has to decide.")
-        if kept := self._database_of_before():
-            self.truth.append(f"The database of before is kept as {kept}.")
+        self._name_the_database_of_before()
         if keeps_waiting(self.journal) and self.seen.get("redis", {}).get("held", True):
             self.truth.append(f"Writers of Redis wait until {self._held_until}, or until CLIENT UNPAUSE.")
         if self.guarded:
             self.saw_door("shut" if self.door.is_shut() else "open")
+
+    def _leave(self) -> None:
+        self.truth.append(LEFT)
+        self._name_the_database_of_before()
+
+    def _name_the_database_of_before(self) -> None:
+        if kept := self._database_of_before():
+            self.truth.append(f"The database of before is kept as {kept}.")
 
     def _database_of_before(self) -> str:
         """Its name, where it is kept and another one has its place; "" where nobody can be asked."""
