@@ -101,6 +101,10 @@ class Job:
             os.close(lock)
         return False
 
+    def has_result(self) -> bool:
+        """Its work is done; its process may take a moment more to be gone."""
+        return os.path.exists(self._exit)
+
     def start(self, work: Callable[[Progress], dict[str, Any]]) -> None:
         """Run `work` in a process of its own, unless this job was started before."""
         lock = self._claim()

@@ -127,7 +127,7 @@ def _job(stack: Stack, window: str) -> Job:
     with contextlib.suppress(FileNotFoundError):
         for name in sorted(os.listdir(stack.jobs)):
             job = Job(os.path.join(stack.jobs, name))
-            if name.startswith(f"{window}-recovery-") and job.is_alive():
+            if name.startswith(f"{window}-recovery-") and job.is_alive() and not job.has_result():
                 return job
     return Job(os.path.join(stack.jobs, f"{window}-recovery-{secrets.token_hex(6)}"))
 

@@ -234,6 +234,7 @@ def test_redis_killed_that_appends_to_a_file(site: Site, phase: str) -> None:
     with site.keeper.appending():
         site.begin_until(PLACES[phase][0])
         start(site.stack, kill(site.stack, REDIS))
+        until(site.keeper.answers, "Redis has read its file")
         assert not site.writer.lost()
         site.gates.open()
         site.await_controller()

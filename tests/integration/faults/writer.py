@@ -43,6 +43,12 @@ class Keeper:
             text = self._read(answers.readline())
             return answers.read(int(text) + 2)[:-2].decode() if text.isdigit() and words[0] in ("EVAL", "INFO") else text
 
+    def answers(self) -> bool:
+        """And not that it reads its data."""
+        with contextlib.suppress(OSError):
+            return bool(self.ask("DBSIZE"))
+        return False
+
     @contextmanager
     def appending(self) -> Iterator[None]:
         """Each write lies in a file, and on the disk, before it is acknowledged; also when the server is started anew."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import subprocess
@@ -212,6 +213,18 @@ def test_a_recovery_that_died_does_not_bar_the_next(stack: Stack) -> None:
     died.start(lambda _progress: os._exit(9))
     assert died.wait(10)["slug"] == "job-died"
     assert "ended as aborted" in script(stack, "abort", "w1").stdout
+
+
+def test_one_whose_work_is_done_and_that_is_about_to_end_is_not_asked_again(stack: Stack) -> None:
+    """Its answer is that of another try, whatever has become of the window since."""
+    open_window(stack, age=3700)
+    done = Job(f"{stack.jobs}/w1-recovery-1")
+    done.start(lambda _progress: {"failed": True, "slug": "x", "what": "", "state_now": "", "next_step": ""})
+    done.wait(10)
+    lock = os.open(f"{done.directory}/lock", os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)  # as its process holds it while it ends
+    assert "ended as aborted" in script(stack, "abort", "w1").stdout
+    os.close(lock)
 
 
 def test_who_asks_for_the_same_attaches_to_what_is_at_work(stack: Stack, tmp_path: Path) -> None:
