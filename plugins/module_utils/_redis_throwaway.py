@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._client import Client
-from ._errors import OperationError
 from ._place import Place
 from ._redis_cli import Redis
 from ._stack import Stack
@@ -126,12 +125,3 @@ def last_words(log: str) -> str:
     lines = [match[1].strip() if (match := _LOG.match(line)) else line.strip() for line in log.splitlines()]
     telling = [line for line in lines if _TELLING.search(line)]
     return "; ".join((telling or [line for line in lines if line])[-2:])[:400]
-
-
-def not_loaded(name: str, why: NotLoaded) -> OperationError:
-    return OperationError(
-        "throwaway-not-started",
-        f"A throw-away server did not load {name}: {why}.",
-        "It is gone; nothing else was changed.",
-        "Correct what it says; its memory and its settings are options.",
-    )
