@@ -146,7 +146,7 @@ def _size(part: Part) -> Element | None:
     drawn = trend([(time, value) for time, value in points if time], "Size of the database over the last reports")
     sizes, space = _rows(part, "sizes"), mapping(part.get("space"))
     rows = [(row["name"], size(row["bytes"]), _signed(mapping(part.get("growth")).get("bytes")) if row.get("own") else "") for row in sizes]
-    if not rows and not drawn:
+    if not rows and drawn is None:
         return None
     room = None
     if space:

@@ -49,7 +49,7 @@ def wait_for(job: Job, doing: str) -> dict[str, Any]:
     until = time.monotonic() + LONG
     while time.monotonic() < until:
         status = job.wait(0)["job"]
-        if status["doing"] == doing:
+        if status["doing"] == doing and "pid" in status:  # before a job has said anything it is called starting, without a process
             return status
         time.sleep(0.01)
     raise AssertionError(f"the job never came to be {doing}")
