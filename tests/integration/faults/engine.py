@@ -39,7 +39,9 @@ class Engine:
         places = {"config-file": "daemon.json", "data-root": "data", "exec-root": "exec", "pidfile": "pid"}
         flags = [f"--{flag}={self.directory / name}" for flag, name in places.items()]
         # Not `none`: with that it removes docker0, which is the other engine's.
-        flags += [f"--bridge={BRIDGE}", "--iptables=false", "--ip-masq=false", f"--default-address-pool=base={NETWORK},size=24"]
+        flags += [f"--bridge={BRIDGE}", "--iptables=false", "--ip-masq=false"]
+        if not self._daemon:  # the networks keep what they were given; told again, it removes docker0 as well
+            flags += [f"--default-address-pool=base={NETWORK},size=24"]
         with (self.directory / "log").open("ab") as log:
             self._daemon = subprocess.Popen(["dockerd", f"--host={self.socket}", *flags], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         end = time.monotonic() + SECONDS
