@@ -177,6 +177,7 @@ def test_without_its_controller_the_target_goes_on_telling(
     assert TOKEN not in json.dumps(ended)
 
 
+@pytest.mark.slow
 def test_before_the_stop_as_well_there_is_one_message_whoever_tells(stack: Stack, workspace: Proxy, tmp_path: Path) -> None:
     """The backup is being made when the controller is killed: that is where a window is for most of its time."""
     begun, goes_on, backup = tmp_path / "begun", tmp_path / "goes-on", stack.backups

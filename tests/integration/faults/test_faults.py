@@ -198,7 +198,7 @@ def test_postgres_killed(site: Site, phase: str) -> None:
     site.expect_end("closed")
 
 
-@pytest.mark.parametrize("phase", some("operated"))
+@pytest.mark.parametrize("phase", some())
 def test_postgres_gone(site: Site, phase: str) -> None:
     """PostgreSQL killed, and back when the window has given up"""
     site.begin_until(PLACES[phase][0])

@@ -227,6 +227,7 @@ def test_the_gate_asks_for_more_than_a_status(embedded: Stack) -> None:
     assert any(warning.startswith("As before the window: ") for warning in report["warnings"])
 
 
+@pytest.mark.slow
 def test_what_was_down_is_started_and_what_stays_down_is_told(embedded: Stack, receiver: Receiver) -> None:
     backend = embedded.state["backend"]
     commands = {verb: backend[verb] for verb in ("start", "stop", "status", "log")}
@@ -254,6 +255,7 @@ def test_what_was_down_is_started_and_what_stays_down_is_told(embedded: Stack, r
     assert any("backend, mailer did not run. As the application was not healthy" in warning for warning in report["warnings"])
 
 
+@pytest.mark.slow
 def test_where_nothing_is_done_in_it_the_database_may_be_down(embedded: Stack) -> None:
     known = {"dbops_operation": "none", "maintenance_window_preflight_timeout": 1, "maintenance_window_health_timeout": 2}
     gone = servers.kill(embedded, servers.POSTGRES)

@@ -81,6 +81,7 @@ def test_operation_custom_runs_the_users_tasks_while_the_backend_is_down(embedde
     assert embedded.health()["release"] == "1"
 
 
+@pytest.mark.slow
 def test_a_step_of_the_users_that_fails_is_named(embedded: Stack, tmp_path: Path) -> None:
     (tmp_path / "custom.yml").write_text("- ansible.builtin.include_tasks: more/steps.yml\n", encoding="utf-8")
     (tmp_path / "more").mkdir()
@@ -154,6 +155,7 @@ def test_the_failure_of_one_stack_leaves_the_others_window_alone(embedded: Stack
         assert (tmp_path / name / "running").read_text(encoding="utf-8").strip() == "lasts"
 
 
+@pytest.mark.slow
 def test_a_second_window_is_told_who_and_since_when(embedded: Stack, tmp_path: Path) -> None:
     tasks = tmp_path / "wait.yml"
     goes_on = tmp_path / "goes-on"

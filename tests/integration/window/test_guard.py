@@ -27,6 +27,7 @@ def test_an_operation_that_destroys_data_and_fails_is_undone(embedded: Stack, tm
     see_destruction_undone(embedded, tmp_path)
 
 
+@pytest.mark.slow
 def test_after_an_operation_that_went_well_nothing_of_its_guard_is_left(embedded: Stack, tmp_path: Path) -> None:
     made = "CREATE TABLE made_by_window ()"
     tasks = write_tasks(tmp_path / "tasks.yml", run_sql(embedded, made, "{{ maintenance_window_pg_url }}"))

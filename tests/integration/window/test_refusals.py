@@ -54,8 +54,8 @@ def url(stack: Stack, **parts: str) -> str:
     ("slug", "variables"),
     [
         pytest.param("operation-missing", {}, id="no operation"),
-        pytest.param("operation-missing", {"dbops_operation": ""}, id="an empty answer of a survey"),
-        pytest.param("operation-unknown", {"dbops_operation": "vacuum"}, id="an unknown operation"),
+        pytest.param("operation-missing", {"dbops_operation": ""}, id="an empty answer of a survey", marks=pytest.mark.slow),
+        pytest.param("operation-unknown", {"dbops_operation": "vacuum"}, id="an unknown operation", marks=pytest.mark.slow),
         pytest.param("pg-url-missing", {"dbops_operation": "none", "dbops_pg_url": ""}, id="no PG_URL"),
         pytest.param(
             "pg-url-missing",
@@ -69,8 +69,13 @@ def url(stack: Stack, **parts: str) -> str:
             id="a health URL that never answers",
         ),
         pytest.param("services-malformed", {"dbops_operation": "none", "dbops_services": []}, id="no services"),
-        pytest.param("services-malformed", {"dbops_operation": "none", "dbops_services": [NOTHING, NOTHING]}, id="two of one name"),
-        pytest.param("release-unclear", {"dbops_operation": "migrate"}, id="a migration without a release"),
+        pytest.param(
+            "services-malformed",
+            {"dbops_operation": "none", "dbops_services": [NOTHING, NOTHING]},
+            id="two of one name",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("release-unclear", {"dbops_operation": "migrate"}, id="a migration without a release", marks=pytest.mark.slow),
         pytest.param(
             "migrations-missing",
             {"dbops_operation": "migrate", "dbops_release_image": "/nowhere/release"},
@@ -92,6 +97,7 @@ def test_a_release_whose_migrations_nobody_applies_is_refused(embedded: Stack) -
     assert audit(embedded, embedded.key)[-1]["slug"] == "migrations-pending"
 
 
+@pytest.mark.slow
 def test_a_new_release_without_the_folder_of_migrations_is_a_warning(embedded: Stack) -> None:
     """Else a folder that the inventory names wrongly would let it start on a database that lacks its migrations, without a word."""
     release = embedded.release("2")
@@ -113,7 +119,7 @@ def test_what_drizzles_transaction_does_not_bear_is_refused(embedded: Stack, tmp
 @pytest.mark.parametrize(
     "texts",
     [
-        pytest.param({"tasks.yml": "- ansible.builtin.meta: end_play\n"}, id="it ends the play"),
+        pytest.param({"tasks.yml": "- ansible.builtin.meta: end_play\n"}, id="it ends the play", marks=pytest.mark.slow),
         pytest.param({"tasks.yml": "- name: 'unfinished\n"}, id="no YAML", marks=pytest.mark.slow),
         pytest.param({"tasks.yml": "just words\n"}, id="no tasks", marks=pytest.mark.slow),
         pytest.param(
