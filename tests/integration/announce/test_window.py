@@ -129,6 +129,25 @@ def test_all_tasks_of_a_sender_have_its_time_together(stack: Stack, tmp_path: Pa
     assert 1 <= int(given) <= 4, outcome.out
 
 
+@pytest.mark.slow
+def test_a_sender_that_hangs_delays_a_window_by_its_time_and_no_more(stack: Stack, tmp_path: Path) -> None:
+    """It is asked at the beginning and at the end."""
+    hangs = {"name": "Hang", "ansible.builtin.command": "sleep 60", "changed_when": False}
+    quick = {"name": "Be quick", "ansible.builtin.debug": {"msg": "said {{ maintenance_window_message.event }}"}}
+    senders = [
+        {"kind": "custom", "tasks": write_tasks(tmp_path / f"{name}.yml", task)} for name, task in (("hangs", hangs), ("quick", quick))
+    ]
+    outcome = stack.play("maintenance", dbops_operation="none", dbops_announce=senders)
+    assert outcome.code == 0, outcome.out
+    told = {each["sender"]: [] for each in stack.report()["announcements"]}
+    for each in stack.report()["announcements"]:
+        told[each["sender"]].append((each["event"], each["answer"]))
+    assert [event for event, _answer in told["hangs.yml"]] == ["planned", "phase", "starting", "phase", "finished"]
+    assert ["Timed out" in answer for _event, answer in told["hangs.yml"]] == [True, False, False, False, True]
+    assert all("It has had its 5 seconds, and is asked again at the end." in answer for _event, answer in told["hangs.yml"][1:4])
+    assert {answer for _event, answer in told["quick.yml"]} == {"sent"}
+
+
 @pytest.mark.parametrize(
     ("sender", "slug"),
     [
