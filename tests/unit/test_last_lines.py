@@ -1,7 +1,7 @@
 # Copyright (c) 2026, amanat.dbops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a playbook says last is one line: YAML keeps the line break after a line that is indented more than the others."""
+"""What a playbook or a role says last is one line: YAML keeps the line break after a line that is indented more than the others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-PLAYBOOKS = sorted((Path(__file__).parents[2] / "playbooks").glob("*.yml"))
+ROOT = Path(__file__).parents[2]
+FILES = sorted([*(ROOT / "playbooks").glob("*.yml"), *(ROOT / "roles").rglob("tasks/**/*.yml")])
 
 
 def last_lines(found: Any) -> Iterator[str]:
@@ -27,8 +28,8 @@ def last_lines(found: Any) -> Iterator[str]:
             yield from last_lines(each)
 
 
-@pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda path: path.stem)
-def test_the_last_line_is_one(playbook: Path) -> None:
-    for line in last_lines(yaml.safe_load(playbook.read_text(encoding="utf-8"))):
-        said = re.sub(r"\{\{.*?\}\}|\{%.*?%\}", "…", line, flags=re.DOTALL)
+@pytest.mark.parametrize("file", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_last_line_is_one(file: Path) -> None:
+    for line in last_lines(yaml.safe_load(file.read_text(encoding="utf-8"))):
+        said = re.sub(r"\s*\{\{-.*?\}\}|\{\{.*?\}\}|\{%.*?%\}", "…", line, flags=re.DOTALL)
         assert "\n" not in said

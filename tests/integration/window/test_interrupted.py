@@ -184,7 +184,7 @@ def test_who_has_lost_a_window_reports_how_somebody_else_ended_it(embedded: Stac
     assert outcome.code == 2, outcome.out
     report = embedded.report()
     assert (report["state"], report["taken_over"][0]["why"]) == ("rolled_back", "abort on the target")
-    assert " needs_a_person: [window-lost] " in outcome.last_line, outcome.out
+    assert " rolled_back: [window-lost] " in outcome.last_line, outcome.out
     assert f"The window has ended as rolled_back. Its report {embedded.reports / report['id']}.html." in outcome.last_line
     assert is_undone(embedded)
 
