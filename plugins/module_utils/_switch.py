@@ -202,8 +202,12 @@ def is_wanted(journal: _window.Journal) -> bool:
 
 def disarm(stack: Stack) -> None:
     """Nothing of it is left. A process ends by itself when the journal is gone."""
-    if not os.path.exists(os.path.join(UNITS, f"{_name(stack)}.service")):
+    service = f"{_name(stack)}.service"
+    if not os.path.exists(os.path.join(UNITS, service)):
         return
+    # One that waits for its next try would not find itself then, and stay as a unit that has failed. One that is at work may be who asks.
+    if run(Command(["systemctl", "show", "--value", "--property", "SubState", service]), timeout=60).out.strip() == "auto-restart":
+        run(Command(["systemctl", "stop", service]), timeout=60)
     for unit in ("timer", "service"):
         run(Command(["systemctl", "disable", "--quiet", *(["--now"] if unit == "timer" else []), f"{_name(stack)}.{unit}"]), timeout=60)
         with contextlib.suppress(FileNotFoundError):

@@ -161,6 +161,25 @@ def test_the_timer_ends_a_window_whose_controller_is_gone() -> None:
 
 
 @pytest.mark.slow
+def test_a_switch_that_waits_for_its_next_try_goes_with_its_window() -> None:
+    """What it calls has failed, somebody mends that, and is faster."""
+    service = "dbops-window-development-x.service"
+    with application("window-systemd-waits") as name:
+        window = stopped_in_a_window(name)
+        inside("sed", "-i", "s/^RestartSec=.*/RestartSec=600/", f"{UNITS}/{service}", target=name)  # however slow this machine is
+        inside("systemctl", "daemon-reload", target=name)
+        inside("mv", f"{STATE}/dbops-window", f"{STATE}/away", target=name)
+        inside("sh", "-c", f"systemctl start {service} || true", target=name)
+        assert inside("systemctl", "show", "--value", "--property", "SubState", service, target=name) == "auto-restart"
+        inside("mv", f"{STATE}/away", f"{STATE}/dbops-window", target=name)
+        error = {"slug": "window-aborted", "message": "", "state": "", "next": ""}
+        assert module("window_recovery", target=name, state="aborted", window=window, why="by hand", error=error)["changed"]
+        assert ended(name, window)["state"] == "rolled_back"
+        assert inside("systemctl", "list-units", "--all", "--plain", "--no-legend", "dbops-window-*", target=name) == ""
+        require_running(name)
+
+
+@pytest.mark.slow
 def test_what_a_failed_window_has_stopped_does_not_start_with_the_machine() -> None:
     """Nor by anybody's hand, until somebody acknowledges the window, who starts nothing."""
     with application("window-systemd-held") as name:
