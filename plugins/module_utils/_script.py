@@ -24,7 +24,7 @@ import sys
 import zipfile
 from typing import Any, Callable
 
-from . import _calls, _clock, _fence, _held_units, _journal, _recovery, _reserve, _switch, _window
+from . import _calls, _clock, _fence, _held_units, _journal, _private, _recovery, _reserve, _switch, _window
 from ._errors import OperationError
 from ._files import write_bytes
 from ._job import Job, Progress, clean
@@ -197,6 +197,7 @@ def main(argv: list[str]) -> int:
     try:
         if options.verb == "status":
             return _status(stack)
+        _private.lend_proxies(stack)
         if options.verb == "switch":
             with _calls.if_it_fails(stack):
                 return _fire(stack)

@@ -292,6 +292,20 @@ def switch(stack: Stack) -> int:
     return _script.main([stack.script, "switch"])
 
 
+def test_people_are_reached_by_the_proxy_that_led_to_them_when_the_window_was_opened(
+    stack: Stack, people: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manager that starts the switch knows of none."""
+    open_window(stack, age=3700)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{people.server_address[1]}")
+    senders = [{"kind": "webhook", "url": "http://status.invalid/hook"}]
+    _private.write(stack, {"announce": json.dumps({"senders": senders, "timeout": 5})})
+    monkeypatch.delenv("http_proxy")
+    done = script(stack, "switch")
+    assert done.returncode == 0, done.stderr
+    assert [said["event"] for said in people.said] == ["failed"]
+
+
 FAILURES = [
     OperationError("window-stuck", "A step of the window is at work and does not end."),
     OperationError("job-stays", "The job was told to end, and is at work."),
