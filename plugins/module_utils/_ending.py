@@ -16,7 +16,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from . import _fence, _hook, _log_excerpt, _pg_clone, _probe, _services_run, _verdict, _window
+from . import _fence, _hook, _log_excerpt, _pg_clone, _probe, _quiet, _services_run, _verdict, _window
 from ._errors import OperationError, why
 from ._interrupted import Interrupted, runs
 from ._job import Job, Unheard
@@ -29,9 +29,10 @@ LEFT = "It answers, so it was left running."
 
 @dataclass
 class Ending(Interrupted):
-    """say: is told what is done; runs_tasks, release: see `_recovery.Told`; next_step: what whoever decides types then."""
+    """say: is told what is done; tries_again, runs_tasks, release: see `_recovery.Told`; next_step: what whoever decides types then."""
 
     say: Say = lambda _doing: None
+    tries_again: bool = False
     runs_tasks: bool = False
     release: Any = ""
     next_step: str = ""
@@ -58,6 +59,8 @@ class Ending(Interrupted):
             self.make_quiet()
             return self._follow(self._judge())
         except OperationError as error:
+            if self.tries_again and error.slug in _quiet.COMING_UP:
+                raise
             self._say_what_is_stopped()
             self.truth.append(f"It did not come to its end: {error.what} {error.state}")
             self.next_step = error.next_step
@@ -249,13 +252,16 @@ class Ending(Interrupted):
         """Before the operation there is nothing to undo, and after it the application may have written, unless no client was let in."""
         if not self.redis:
             return
-        restores, held = self.undo["redis"]["restores"], self.journal.get("clients") in (_hook.HELD, _hook.RELEASING)
-        if self.journal["phase"] == "operated" or (restores and held):
-            failed, notes = self.redis.go_back()
-            for note in notes:
-                self.warn(note)
-            if failed:
-                self.saw_redis(failed_directory=failed)
+        restores, known = self.undo["redis"]["restores"], self.journal.get("redis") or {}
+        if self.journal["phase"] == "operated" or (restores and (self.redis_returns or self.clients_are_held)):
+            # Once it serves the application writes: it is led back once, and whoever follows knows.
+            if self.redis.leads_back and not known.get("returned"):
+                self.note_redis(returned=False)
+                failed, notes = self.redis.go_back()
+                for note in notes:
+                    self.warn(note)
+                self.note_redis(returned=True, **({"failed_directory": failed} if failed else {}))
+            if failed := (self.journal.get("redis") or {}).get("failed_directory"):
                 self.truth.append(f"Redis has the data of before the operation again; what it had in between is kept beside, as {failed}.")
         elif restores and self.journal["phase"] in ("started", "verified"):
             self.truth.append("Redis keeps the restored data, to which the services have written since.")

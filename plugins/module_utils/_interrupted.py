@@ -49,6 +49,10 @@ class Interrupted(Undo):
     def saw_door(self, state: str) -> None:
         self.seen["door"] = {**(self.journal.get("door") or {}), "state": state}
 
+    def note_redis(self, **known: Any) -> None:
+        self.note(redis={**(self.journal.get("redis") or {}), **known})
+        self.saw_redis(**known)
+
     def saw_redis(self, **known: Any) -> None:
         self.seen["redis"] = {**(self.journal.get("redis") or {}), **self.seen.get("redis", {}), **known}
 
@@ -104,10 +108,11 @@ class Interrupted(Undo):
 
     def foreseen(self) -> _verdict.Row:
         """What decides as far as the journal says, without a look at any server: that the application writes once it is started."""
-        phase, going = self.journal["phase"], self.journal.get("going")
+        phase = self.journal["phase"]
         if not self.undo and phase not in ("opened", "backed_up"):
             return _verdict.UNKNOWN
-        if phase in _verdict.RESUMED.phases.split() and self.leads_back and (self.returned or going == _verdict.RETURN):
+        begun = self.returned or self.journal.get("going") == _verdict.RETURN if self.guarded else self.redis_returns
+        if phase in _verdict.RESUMED.phases.split() and self.leads_back and begun:
             return _verdict.RESUMED
         return self.row(written=bool(self.journal.get("written")) or phase != "operated")
 
@@ -115,12 +120,11 @@ class Interrupted(Undo):
         """The database has returned, or is about to: what the window brought does not fit it, and must not be started again."""
         if not self.leads_back or self.journal["phase"] not in ("operated", "started", "verified"):
             return False
-        going = self.journal.get("going") == _verdict.RETURN
         if not self.guarded:
-            return going
+            return self.redis_returns
         if self.returned:
             return True
-        point = self.point()
+        point, going = self.point(), self.journal.get("going") == _verdict.RETURN
         return point.is_returned or (going and (point.is_untouched or self.door.is_shut()))
 
     def written(self) -> bool:

@@ -27,7 +27,7 @@ _POLL = 0.5
 _END_WAIT = 20.0  # seconds that containers are given to be gone
 
 # What is said of something that is coming up, or that will never.
-_COMING_UP = (
+COMING_UP = (
     "engine-unreachable",
     "container-stopped",
     "postgres-unreachable",
@@ -43,7 +43,7 @@ def wait_for(answers: Callable[[], Any], until: float) -> Any:
         try:
             return answers()
         except OperationError as error:
-            if error.slug not in _COMING_UP or time.monotonic() >= until:
+            if error.slug not in COMING_UP or time.monotonic() >= until:
                 raise
         time.sleep(_POLL)
 

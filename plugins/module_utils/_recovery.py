@@ -30,7 +30,8 @@ class Told(NamedTuple):
 
     why: in words, for the journal; error: what failed (`slug`, `message`, `state`, `next`), as the report shows it; record: what
     else a controller has to say to the journal; epoch: in which it holds the window, 0 for whoever does not; runs_tasks: it is
-    Ansible, which can run a task file of the user's afterwards; release: what lets clients in, in place of what the window's opening
+    Ansible, which can run a task file of the user's afterwards; tries_again: it comes again soon, so that the window stays open where
+    engine or servers only have to come up; release: what lets clients in, in place of what the window's opening
     left: a command, or the path of a task file.
     """
 
@@ -40,13 +41,14 @@ class Told(NamedTuple):
     record: dict[str, Any]
     epoch: int = 0
     runs_tasks: bool = False
+    tries_again: bool = False
     release: Any = ""
 
 
 def carry_out(stack: Stack, window: str, told: Told, say: Say, due: Callable[[Journal], bool] = lambda _journal: True) -> Journal:
     """Take the window over, if it is due, and end it. The journal as it is then: closed, rolled_back, aborted or failed."""
     with _fence.taken_over(stack, window, told.by, told.why, _now(), epoch=told.epoch, due=due) as journal:
-        ending = Ending(stack, journal, say=say, runs_tasks=told.runs_tasks, release=told.release)
+        ending = Ending(stack, journal, say=say, tries_again=told.tries_again, runs_tasks=told.runs_tasks, release=told.release)
         _watch(stack, ending)
         result = ending.result()
         private = _private.find(stack)

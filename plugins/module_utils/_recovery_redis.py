@@ -72,17 +72,20 @@ class RedisEnding:
         if self.undo["restores"]:
             self._put_back()
 
+    @property
+    def leads_back(self) -> bool:
+        """There is something to which it can be led back."""
+        return bool(self.undo["restores"] or (self.undo["writes"] and self.snapshot))
+
     def go_back(self) -> tuple[str, list[str]]:
         """What the operation did to Redis is undone. Where its data of in between lie, "" where it did nothing; and what to tell."""
         if self.undo["restores"]:
             done = self._put_back()
             return done["failed_directory"], done["notes"]
-        if self.undo["writes"] and self.snapshot:
-            restore = self._restore(require_complete(self.undo["backup_dir"], self.snapshot))
-            # Once it serves the application writes, and it holds what it held no more.
-            done = restore.result() if restore.is_swapped() else restore.swap(Unheard())
-            return done["old_directory"], done["notes"]
-        return "", []
+        restore = self._restore(require_complete(self.undo["backup_dir"], self.snapshot))
+        # Once it serves the application writes, and it holds what it held no more.
+        done = restore.result() if restore.is_swapped() else restore.swap(Unheard())
+        return done["old_directory"], done["notes"]
 
     def _put_back(self) -> dict[str, Any]:
         return self._restore({}).put_back(Unheard())

@@ -260,6 +260,7 @@ def _audit(journal: Journal) -> Element | None:
     for each in mappings(journal.get("taken_over")):
         failed = mapping(each.get("error")).get("slug")
         why = f"{line(each.get('why'))}{f'; it had failed with [{line(failed)}]' if failed else ''}"
+        why += f"; tried {line(each['tries'])} times" if each.get("tries") else ""
         rows.append((each.get("at"), "taken over", mapping(each.get("by")), why))
     for key, what, why in (("attended", "began to acknowledge", "nobody leads it back from then on"), ("acknowledged", "acknowledged", "")):
         if known := mapping(journal.get(key)):

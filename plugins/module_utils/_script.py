@@ -235,7 +235,7 @@ def _fire(stack: Stack) -> int:
         return 0
     why = f"the time of phase {journal['phase']} was over, and the dead man's switch fired"
     by = {"user": "dead man's switch", "controller": os.uname().nodename}
-    code = _end(stack, journal["id"], _by_hand(by, why), _is_due)
+    code = _end(stack, journal["id"], _by_hand(by, why)._replace(tries_again=True), _is_due)
     # One that failed waits for a person, who has heard of it; else the switch fires again.
     journal = _journal.read(stack.journal)
     return code if journal and _switch.is_wanted(journal) else 0

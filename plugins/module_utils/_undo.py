@@ -51,6 +51,11 @@ class Undo:
         return dict(point) if point.get("state") == "returned" else {}
 
     @property
+    def redis_returns(self) -> bool:
+        """Redis is led back to its data of before, or was."""
+        return "returned" in (self.journal.get("redis") or {})
+
+    @property
     def leads_back(self) -> bool:
         """There is a rollback point; of Redis it is what a restore has set aside."""
         return self.guarded or bool((self.undo.get("redis") or {}).get("restores"))
@@ -127,7 +132,9 @@ class Undo:
 
     @property
     def clients_are_held(self) -> bool:
-        return bool(self.journal.get("clients") == _hook.HELD)
+        """Of a window that has failed nobody knows what a person did meanwhile: he may have let them in by hand."""
+        failed = "error" in self.journal or any("error" in each for each in self.journal.get("taken_over") or [])
+        return bool(self.journal.get("clients") == _hook.HELD and not failed)
 
     def should_run(self, name: str) -> bool:
         return any(facts["running"] for facts in self.before if facts["name"] == name)

@@ -61,6 +61,8 @@ class World:
     writes: frozenset[int] = frozenset()
     kill: int = -1
     services: list[Any] = field(default_factory=list)  # besides the release
+    redis: Any = None
+    down: OperationError | None = None  # what is not up yet
     steps: int = 0
     total: int = 0
     did: list[str] = field(default_factory=list)
@@ -75,6 +77,10 @@ class World:
         if self.steps - 1 == self.kill:
             raise Killed
         self.did.append(name)
+
+    def make_quiet(self) -> None:
+        if self.down:
+            raise self.down
 
     # -- services --------------------------------------------------------------------------------------------------
 
@@ -155,6 +161,7 @@ def journal(phase: str, **more: Any) -> dict[str, Any]:
         "images": {},
         "health": {},
         "clock": {"boot": "b"},
+        "deadline": "2026-11-22T18:01:02.345Z",
     }
     return {**base, "door": {"state": "shut"}, "migrations": {}, **more}
 
@@ -176,10 +183,10 @@ def end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[
         monkeypatch.setattr(_fence, "end_operation", lambda _window: world.step("end operation"))
         monkeypatch.setattr(_interrupted, "Gate", lambda **demands: SimpleNamespace(wait=lambda _beneath: world.look(demands)))
         one = Ending(Stack.parse("production/shop", str(tmp_path)), world.journal, say=lambda _doing: None, **more)
-        monkeypatch.setattr(one, "make_quiet", lambda: None)
+        monkeypatch.setattr(one, "make_quiet", world.make_quiet)
         monkeypatch.setattr(one, "_drop_copies", lambda _verdict: None)
         monkeypatch.setattr(one, "point", lambda: world)
-        vars(one).update(door=world, services=world.services, redis=None)
+        vars(one).update(door=world, services=world.services, redis=world.redis)
         return one.result(), one
 
     return ending
@@ -276,7 +283,7 @@ def test_where_somebody_opens_the_door_meanwhile_nothing_returns(end: Callable[[
 
 
 def test_a_window_that_is_held_says_who_waits(end: Callable[[World], Any]) -> None:
-    window = journal("operated", deadline="2026-11-22T18:01:02.345Z")
+    window = journal("operated")
     window["undo"]["redis"] = {"restores": False, "writes": False}
     _result, who = end(World(window, shut=False, running=NEW, written=True))
     assert "Writers of Redis wait until 2026-11-22T18:11:02.345Z, or until CLIENT UNPAUSE." in who.truth
@@ -469,6 +476,78 @@ def test_who_ends_a_window_may_know_better_what_lets_clients_in(
     world = held_off(left)
     assert end(world, release=["let-in"])[0] == "closed"
     assert (called, world.journal["clients"]) == ([["let-in"]], "released")
+
+
+def failed(world: World) -> None:
+    """Whoever ends it next has taken over a window that had failed."""
+    world.journal = {**world.journal, "taken_over": [{"at": "", "by": {}, "why": "", "epoch": 3, "error": {"slug": "clients-held"}}]}
+
+
+def test_of_a_window_that_has_failed_nobody_believes_that_clients_are_held_off_still(end: Callable[..., Any]) -> None:
+    """Its services run: whoever was called takes the page away by hand, and clients write for hours."""
+    world = held_off("/srv/let_in.yml")
+    assert end(world)[0] == "failed"
+    assert (world.journal["clients"], world.running, world.shut) == ("held", NEW, False)
+    failed(world)
+    world.written, world.xid, world.healthy = True, world.xid + 9, (OLD,)
+    assert end(world, runs_tasks=True)[0] == "failed"
+    assert (world.data, world.swapped) == (NEW, False)
+
+
+@dataclass
+class FakeRedis:
+    """What a restore brought, or an operation wrote, until it is led back."""
+
+    leads_back: bool = True
+    returns: int = 0
+
+    def go_back(self) -> tuple[str, list[str]]:
+        self.returns += 1
+        return "dbops__failed", []
+
+    def let_go(self, _until: str) -> str:
+        return ""
+
+    def drop_copy(self) -> None:
+        pass
+
+
+def test_a_redis_that_was_put_back_is_never_told_as_restored(end: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_hook, "call", lambda *_: None)
+    world = held_off(["let-in"])
+    world.journal.update(operation="restore")
+    world.journal["undo"].update(guarded=False, redis={"restores": True, "writes": False})
+    world.redis, world.healthy, world.broken = FakeRedis(), (), (OLD,)
+    assert (end(world)[0], world.redis.returns, world.journal["redis"]["returned"]) == ("failed", 1, True)
+    failed(world)
+    world.healthy, world.broken, world.data, world.did = (OLD, NEW), (), OLD, []
+    result, who = end(world)
+    assert (result, world.redis.returns, "start new" in world.did) == ("rolled_back", 1, False)
+    assert any("as dbops__failed" in each for each in who.truth)
+
+
+def test_a_redis_is_led_back_once(end: Callable[..., Any]) -> None:
+    """By the second time the application has written to it, and what it had before may be gone."""
+    world = World(journal("operated", redis={"snapshot": "s"}), redis=FakeRedis(), broken=(OLD,))
+    world.journal["undo"]["redis"] = {"restores": False, "writes": True}
+    assert end(world)[0] == "failed"
+    world.broken = ()
+    assert (end(world)[0], world.redis.returns) == ("rolled_back", 1)
+    assert world.journal["redis"] == {"snapshot": "s", "returned": True, "failed_directory": "dbops__failed"}
+
+
+def test_who_comes_again_waits_for_what_only_has_to_come_up(end: Callable[..., Any]) -> None:
+    """A machine that replays its log for minutes; whoever does not come again leaves it to a person."""
+    world = World(journal("operated"), down=OperationError("postgres-unreachable", "PostgreSQL does not answer.", "", ""))
+    with pytest.raises(OperationError, match="postgres-unreachable"):
+        end(world, tries_again=True)
+    assert world.did == []
+    world.down = None
+    assert end(world, tries_again=True)[0] == "rolled_back"
+    world = World(journal("operated"), down=OperationError("database-in-use", "Sessions do not end.", "", ""))
+    assert end(world, tries_again=True)[0] == "failed"
+    world.down = OperationError("postgres-unreachable", "PostgreSQL does not answer.", "", "")
+    assert end(world)[0] == "failed"
 
 
 def test_people_are_told_who_lets_clients_in_when_the_window_has_ended(end: Callable[..., Any]) -> None:
