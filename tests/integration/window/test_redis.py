@@ -134,9 +134,10 @@ def test_a_redis_that_cannot_take_part_is_found_out_before(docker: Stack, tmp_pa
     both.append({"name": "redis", "kind": "container", "container": container})
     itself = docker.play("maintenance", "--check", **plan, dbops_services=both)
     assert f"refused: [service-redis] dbops_services names {container}, which is Redis itself" in itself.last_line, itself.out
-    # One that the application can do without: where it cannot, its health says so first.
+    # The health gate asks it as well, and says so first.
     idle = engine("create", docker.state["redis"]["image"])
     try:
+        plan["dbops_accept_unhealthy"] = docker.key
         down = docker.play("maintenance", "--check", **{**plan, "dbops_redis_container": idle})
         assert "refused: [container-stopped] " in down.last_line, down.out
         way_out = json.loads(re.search(r"leave Redis alone, .*: -e '(.*)'$", down.last_line)[1])

@@ -79,7 +79,9 @@ def test_a_drill_restores_by_the_digest_of_the_server_that_was_backed_up(docker:
     backup = docker.play("backup")
     assert backup.code == 0, backup.out
     newest = max(docker.backups.glob("*_pg_*.manifest.json"))
-    assert json.loads(newest.read_text(encoding="utf-8"))["image_digest"].startswith(f"{registry}/postgres@sha256:")
+    # Whatever other registries it was pulled from before.
+    digests = json.loads(engine("image", "inspect", "--format", "{{json .RepoDigests}}", name))
+    assert json.loads(newest.read_text(encoding="utf-8"))["image_digest"] in digests
     drilled = docker.play("drill", dbops_report_dir=str(tmp_path))
     assert drilled.code == 0, drilled.out
     assert "was restored and compared" in drilled.last_line
