@@ -19,7 +19,7 @@ from typing import Any, Callable, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import _audit, _clock, _fence, _identity, _journal, _manifest, _redis_stamp, _stamp, _window
+from . import _audit, _clock, _fence, _identity, _journal, _manifest, _owner, _redis_stamp, _stamp, _window
 from ._errors import OperationError
 from ._files import require_absolute
 from ._job import Job, Progress, clean
@@ -93,14 +93,18 @@ def main_of(
     body: Callable[[AnsibleModule], dict[str, Any]],
     *,
     secrets_in_options: bool = True,
+    reads: bool = False,
     learnt: Callable[[dict[str, Any]], dict[str, Any]] = lambda _result: {},
 ) -> None:
     """Run a module's body: its dictionary is the result, an OperationError is the failure.
 
     secrets_in_options: False where no option is a secret, so that a result, however large, is not searched for any.
+    reads: True where nothing is written, so that whoever may read the stack's folder may ask.
     learnt: what the journal shall say of the result, where a phase begins with it.
     """
     try:
+        if not reads:
+            _require_own(module)
         with _guards_recorded(module), _fenced(module):
             _name_the_job(module)
             _begin(module, done=False)
@@ -120,6 +124,16 @@ def main_of(
     module.do_cleanup_files()
     sys.stdout.write(json.dumps({**result, "invocation": {"module_args": module.params}}) + "\n")
     raise SystemExit(0)
+
+
+def _require_own(module: AnsibleModule) -> None:
+    if "state_dir" not in module.params:
+        return
+    try:
+        directory = stack_of(module).directory
+    except OperationError:  # without a name it has no folder; that is for whoever wants one to say
+        return
+    _owner.require(directory)
 
 
 def _is_audited(module: AnsibleModule) -> bool:
@@ -212,7 +226,7 @@ def file_failure(error: OSError) -> OperationError:
         "target-file",
         f"{error.filename or 'A file'}: {error.strerror or error}.",
         "The step ended there.",
-        "Look at that path on the target; where it belongs to root, run with become.",
+        "Look at that path on the target; where its folder belongs to root as well, run with become, else give it to the folder's owner.",
     )
 
 

@@ -24,7 +24,7 @@ import sys
 import zipfile
 from typing import Any, Callable
 
-from . import _calls, _clock, _fence, _held_units, _journal, _private, _recovery, _reserve, _switch, _window
+from . import _calls, _clock, _fence, _held_units, _journal, _owner, _private, _recovery, _reserve, _switch, _window
 from ._errors import OperationError
 from ._files import write_bytes
 from ._job import Job, Progress, clean
@@ -195,6 +195,7 @@ def main(argv: list[str]) -> int:
     state_dir, environment = os.path.split(rest)
     stack = Stack.parse(f"{environment}/{name}", state_dir)
     try:
+        _owner.become(argv)
         if options.verb == "status":
             return _status(stack)
         _private.lend_proxies(stack)

@@ -80,6 +80,7 @@ import stat
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils import _owner
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._files import make_private_directory, write_text
 from ansible_collections.amanat.dbops.plugins.module_utils._module import main_of
@@ -148,7 +149,8 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     paths = {f"{kind}_path": f"{base}.{ending}" for kind, ending in (("json", "json"), ("html", "html"), ("markdown", "md"))}
     wanted = dict(zip(paths.values(), (text, render_html(journal), render_markdown(journal))))
     missing = {name: content for name, content in wanted.items() if not _stands(name, content)}
-    if not module.check_mode:
+    if missing and not module.check_mode:
+        _owner.require(os.path.dirname(path))
         _write(missing)
     return {"changed": bool(missing), **paths, "summary": summary_lines(journal)}
 

@@ -426,7 +426,7 @@ def main() -> None:
         ],
         supports_check_mode=True,
     )
-    main_of(module, body)
+    main_of(module, body, reads=module.params["state"] == "show")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils import _audit
+from ansible_collections.amanat.dbops.plugins.module_utils import _audit, _owner
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._module import main_of, refusals_recorded, run_as_job, stack_of
 
@@ -87,3 +87,14 @@ def test_a_job_records_what_it_refuses_and_whoever_attaches_does_not(tmp_path: P
             main_of(module, lambda module: run_as_job(module, lambda: lambda _progress: refuse("migrations-skipped")))
         time.sleep(0.1)
     assert log(module) == [("refused", "migrations-skipped", "ann")]
+
+
+@pytest.mark.parametrize(("reads", "slug"), [(False, "stack-owner"), (True, "window-lost")])
+def test_root_writes_nothing_where_a_stack_is_somebody_elses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: bool, slug: str
+) -> None:
+    module = a_module(tmp_path)
+    monkeypatch.setattr(_owner, "os", SimpleNamespace(geteuid=lambda: 0, stat=lambda _path: SimpleNamespace(st_uid=4711)))
+    with pytest.raises(Failed, match=slug):
+        main_of(module, lambda _: refuse("window-lost"), reads=reads)
+    assert not Path(stack_of(module).directory).exists()
