@@ -238,6 +238,9 @@ def clean(directory: str, keep: int = 50) -> None:
     """Forget the oldest ended jobs of a stack; a job at work is never touched."""
     ended = []
     with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
-        ended = [(entry.stat().st_mtime, entry.path) for entry in entries if not Job(entry.path).is_alive()]
+        for entry in entries:
+            with contextlib.suppress(PermissionError):  # another user's, of which nobody else can say whether it is at work
+                if not Job(entry.path).is_alive():
+                    ended.append((entry.stat().st_mtime, entry.path))
     for _changed, path in sorted(ended)[:-keep]:
         shutil.rmtree(path, ignore_errors=True)

@@ -241,10 +241,10 @@ def last(stack: Stack) -> dict[str, Any]:
 
 
 def _ended(stack: Stack) -> Iterator[Journal]:
-    """Journals of windows that have ended, the newest first; an old one that somebody has edited bars nothing."""
+    """Journals of windows that have ended, the newest first; an old one that was edited, or is another user's, bars nothing."""
     with contextlib.suppress(FileNotFoundError):
         for name in sorted((name for name in os.listdir(stack.windows) if name.endswith(".json")), reverse=True):
-            with contextlib.suppress(OperationError):
+            with contextlib.suppress(OperationError, OSError):
                 yield read(os.path.join(stack.windows, name))
 
 

@@ -109,3 +109,20 @@ def test_a_module_that_root_runs_reads_and_writes_nothing(stack: Stack) -> None:
     unreported, _ = modules.call("window_report", {"journal": stack.journal, "directory": stack.reports})
     assert unreported["slug"] == "stack-owner"
     assert owners(stack) == {USER}
+
+
+def test_what_somebody_else_has_left_bars_no_job_and_no_window(stack: Stack) -> None:
+    done = Path(stack.jobs, "one")
+    done.mkdir(parents=True)
+    (done / "lock").touch(mode=0o600)
+    old = Path(stack.windows, "w0.json")
+    old.parent.mkdir()
+    old.touch(mode=0o600)
+    for path in (done.parent, old.parent):
+        os.chown(path, pwd.getpwnam(USER).pw_uid, -1)
+
+    def go_on() -> None:
+        _job.clean(stack.jobs)
+        assert _journal.last(stack) == {}
+
+    as_user(go_on)
