@@ -19,7 +19,7 @@ def read() -> Clock:
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
         boot = stream.read().strip()
     begun = ""
-    # Others' processes may be hidden from whoever is not root.
+    # Others' processes may be hidden from whoever is not root: then it is not known.
     with contextlib.suppress(OSError), open("/proc/1/stat", encoding="utf-8", errors="replace") as stream:
         # https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: field 22, counted from behind the name in parentheses.
         begun = stream.read().rpartition(")")[2].split()[19]

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import _clock, _journal, _pg_clone, _quiet, _services_run, _verdict
+from . import _clock, _journal, _pg_clone, _quiet, _services_run, _verdict, _window
 from ._errors import OperationError
 from ._gate import Gate
 from ._place import Engine
@@ -67,7 +67,7 @@ class Interrupted(Undo):
         """Nothing of the window goes on by itself, on the engine or in a server. Before the stop that is no reason to fail for."""
         phase = self.journal["phase"]
         before_the_stop = phase in ("opened", "backed_up")
-        anew = _clock.read().boot != self.journal["clock"]["boot"]
+        anew = _window.started_anew(self.journal, _clock.read())
         until = time.monotonic() + (0.0 if before_the_stop else _quiet.PATIENCE if anew else _quiet.RESTART)
         try:
             if self._has_containers:

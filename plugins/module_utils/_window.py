@@ -162,10 +162,17 @@ def _leave(journal: Journal, now: datetime, result: str, detail: str = "") -> No
         phase["detail"] = detail
 
 
+def started_anew(journal: Journal, clock: Clock) -> bool:
+    """Whether the target was, since the window was opened; a container counts where its first process was seen both times."""
+    machine, _slash, first = journal["clock"]["boot"].partition("/")
+    machine_now, _slash, first_now = clock.boot.partition("/")
+    return machine != machine_now or bool(first and first_now and first != first_now)
+
+
 def rest(journal: Journal, clock: Clock, share: float = 1.0) -> float:
     """Seconds until the deadline, or a share of the way there; negative when it is over, or when the target was started anew since."""
     opened = Clock(**journal["clock"])
-    if opened.boot != clock.boot:
+    if started_anew(journal, clock):
         return -1.0
     return opened.seconds + share * journal["seconds"] - clock.seconds
 

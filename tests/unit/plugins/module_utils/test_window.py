@@ -164,6 +164,26 @@ def test_each_phase_has_its_share(phase: str) -> None:
     assert _window.left(at(phase), _window.Clock("another start", 1000.0)) < 0
 
 
+@pytest.mark.parametrize(
+    ("opened", "now", "anew"),
+    [
+        ("b1/100", "b1/100", False),
+        ("b1/100", "b1/200", True),
+        ("b1/100", "b2/100", True),
+        # Where others' processes are hidden from one of the two.
+        ("b1/", "b1/200", False),
+        ("b1/100", "b1/", False),
+        ("b1/", "b2/", True),
+        # Written by a release that knew no clock.
+        ("", "b1/100", True),
+    ],
+)
+def test_a_target_was_started_anew_where_that_is_seen(opened: str, now: str, anew: bool) -> None:
+    journal = {**at("stopped"), "clock": {"boot": opened, "seconds": 1000.0}}
+    assert _window.started_anew(journal, _window.Clock(now, 1001.0)) == anew
+    assert (_window.rest(journal, _window.Clock(now, 1001.0)) < 0) == anew
+
+
 def test_the_shares_grow() -> None:
     """So that a phase which begins can only put the switch off."""
     shares = [_window.SHARES[phase] for phase in AFTER_PREFLIGHT]
