@@ -93,9 +93,8 @@ def tell(
 
 def tell_by(sender: Sender, said: Message, thread: Thread, timeout: float) -> tuple[dict[str, Any], Thread]:
     """What came of it by one sender, and its thread as it is then. timeout: seconds for all that it takes."""
-    until = time.monotonic() + timeout
     try:
-        answer, thread = _KINDS[sender["kind"]](sender, said, thread, until)
+        answer, thread = _KINDS[sender["kind"]](sender, said, thread, time.monotonic() + timeout)
     except (Unanswered, _Refused) as error:
         return unheard(said, name_of(sender), str(error)), thread
     except Exception as error:  # noqa: BLE001 - the other senders go on; its text may hold a token

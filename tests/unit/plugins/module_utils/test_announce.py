@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import _announce, _window
 
@@ -34,3 +36,11 @@ def test_what_was_not_told_is_a_warning() -> None:
     told = {**_announce.unheard(said, "webhook", ""), "ok": True}
     records = [told, _announce.unheard(said, "slack #ops", "HTTP 500")]
     assert _announce.missed(records) == ["planned was not announced by slack #ops: HTTP 500"]
+
+
+def test_whatever_keeps_a_sender_from_telling_is_an_announcement_that_nobody_heard() -> None:
+    """By such a one whoever watches a window that failed knows that he has to call again."""
+    said = _announce.message("needs_a_person", "", "staging/shop", "none", "w1", "")
+    timeout: Any = "8"  # a text, where only a number can be waited for
+    records, threads = _announce.tell([{"kind": "webhook", "url": "http://127.0.0.1:9"}], said, {}, timeout)
+    assert (records, threads) == ([_announce.unheard(said, "webhook", "an unforeseen TypeError")], {})
