@@ -145,7 +145,8 @@ def test_a_proxy_that_is_gone_bars_no_window_for_ever(embedded: Stack, tmp_path:
 
 
 @pytest.mark.slow
-def test_who_holds_clients_off_after_his_window_has_ended_lets_them_in_again(embedded: Stack, tmp_path: Path) -> None:
+@pytest.mark.parametrize("release", ["file", "command"])
+def test_who_holds_clients_off_after_his_window_has_ended_lets_them_in_again(embedded: Stack, tmp_path: Path, release: str) -> None:
     """A task file goes on after somebody has ended the window: between two of its tasks there is nothing that could be ended for it."""
     page, begun, goes_on = tmp_path / "page", tmp_path / "begun", tmp_path / "goes-on"
     put = {"ansible.builtin.file": {"path": str(page), "state": "touch", "mode": "0600"}}
@@ -154,7 +155,7 @@ def test_who_holds_clients_off_after_his_window_has_ended_lets_them_in_again(emb
     away = {"ansible.builtin.file": {"path": str(page), "state": "absent"}}
     files = {
         "dbops_hold": write_tasks(tmp_path / "hold.yml", begin, waits, put),
-        "dbops_release": write_tasks(tmp_path / "release.yml", away),
+        "dbops_release": write_tasks(tmp_path / "release.yml", away) if release == "file" else ["rm", "-f", str(page)],
     }
     with running(embedded, dbops_operation="none", **files) as controller:
         until(begun.exists)
