@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils import _journal
 
 from tests.integration.faults import servers
 
@@ -167,6 +168,39 @@ def test_who_holds_clients_off_after_his_window_has_ended_lets_them_in_again(emb
         assert controller.wait(LONG) == 2
     assert not page.exists()
     assert (embedded.health()["release"], embedded.journal.exists()) == ("1", False)
+
+
+@pytest.mark.slow
+def test_clients_whom_a_killed_run_left_out_are_told_of(embedded: Stack, tmp_path: Path) -> None:
+    """The window had ended by then, and the run was to let them in."""
+    page = tmp_path / "page"
+    away = {"ansible.builtin.file": {"path": str(page), "state": "absent"}}
+    files = {
+        "dbops_hold": write_tasks(tmp_path / "hold.yml", {"ansible.builtin.debug": {"msg": "out"}}),
+        "dbops_release": write_tasks(tmp_path / "release.yml", away),
+    }
+    assert embedded.play("maintenance", dbops_operation="none", **files).code == 0
+    window = embedded.report()["id"]
+    archived = embedded.journal.parent / "windows" / f"{window}.json"
+    journal = _journal.read(str(archived))
+    _journal.write(str(archived), {**journal, "clients": "held"})
+    page.touch()
+    lets_in = f"recover.yml -e dbops_window={window}"
+    assert embedded.play("status").last_line.endswith(f"next: {lets_in}")
+    assert f"Warning: Clients may be held off since window {window}" in embedded.play("maintenance", "--check", dbops_operation="none").out
+
+    another = {**journal, "id": f"{window}2", "state": "open", "phase": "stopped", "clients": "held"}
+    _journal.write(str(embedded.journal), another)
+    try:
+        refused = embedded.play("recover", dbops_window=window, **files)
+    finally:
+        embedded.journal.unlink()
+    assert refused.last_line.startswith(f"dbops recover {embedded.key} refused: [clients-of-another] Window {window}2 is open"), refused.out
+    assert page.exists()
+
+    outcome = embedded.play("recover", dbops_window=window, **files)
+    assert (outcome.code, page.exists()) == (0, False), outcome.out
+    assert embedded.play("status").last_line.endswith(f"window is open, the last one, {window}, ended as closed · next: nothing")
 
 
 @pytest.mark.slow

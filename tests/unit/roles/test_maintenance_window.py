@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
@@ -24,8 +26,43 @@ def resolved(template: Any, **variables: Any) -> Any:
     return Templar(DataLoader(), variables={**read("defaults/main.yml"), **read("vars/main.yml"), **variables}).template(template)
 
 
+def task(file: str, name: str) -> dict[str, Any]:
+    """The task of a file that has this name, however deep it lies in blocks."""
+
+    def found(tasks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for each in tasks:
+            yield each
+            for part in ("block", "rescue", "always"):
+                yield from found(each.get(part, []))
+
+    return next(each for each in found(read(file)) if each["name"] == name)
+
+
 def test_the_target_is_left_a_time_and_no_text() -> None:
-    (opening,) = [task for task in read("tasks/open.yml") if task["name"] == "Open the window"]
-    announce = opening["amanat.dbops.window_state"]["private"]["announce"]
+    announce = task("tasks/open.yml", "Open the window")["amanat.dbops.window_state"]["private"]["announce"]
     left = json.loads(resolved(announce, dbops_announce=[], maintenance_window_sender_timeout="8"))
     assert left == {"senders": [], "timeout": 8.0}
+
+
+@pytest.mark.parametrize(
+    ("last", "line"),
+    [
+        ({}, "ok: no window is open, and there was none yet · next: nothing"),
+        ({"clients": "released", "state": "closed"}, "ok: no window is open, the last one, w1, ended as closed · next: nothing"),
+        # What of these is still held off, `failed` and acknowledged, a person has been told of.
+        ({"clients": "releasing", "state": "failed"}, "ok: no window is open, the last one, w1, ended as failed · next: nothing"),
+        (
+            {"clients": "held", "state": "rolled_back"},
+            (
+                "needs_a_person: no window is open, the last one, w1, ended as rolled_back, "
+                "and clients may be held off, as its run was cut off · next: recover.yml -e dbops_window=w1"
+            ),
+        ),
+    ],
+)
+def test_status_tells_of_clients_who_were_never_let_in(last: dict[str, Any], line: str) -> None:
+    said = task("tasks/status.yml", "Say that none is open")
+    history = {"journal": {}, "last": {"id": "w1", **last} if last else {}}
+    known = {"__maintenance_window_history": history, "__maintenance_window_unreported": False, **said["vars"]}
+    stack = {"dbops_environment": "staging", "dbops_name": "shop"}
+    assert resolved(said["ansible.builtin.debug"]["msg"], **known, **stack) == f"dbops status staging/shop {line}"
