@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
+from ansible.template import Templar, trust_as_template
 
 ROLE = Path(__file__).parents[3] / "roles/maintenance_window"
 
@@ -23,7 +23,8 @@ def read(file: str) -> Any:
 
 def resolved(template: Any, **variables: Any) -> Any:
     """In the role; variables are stronger than its own."""
-    return Templar(DataLoader(), variables={**read("defaults/main.yml"), **read("vars/main.yml"), **variables}).template(template)
+    known = {**read("defaults/main.yml"), **read("vars/main.yml"), **variables}
+    return Templar(DataLoader(), variables=known).template(trust_as_template(template) if isinstance(template, str) else template)
 
 
 def task(file: str, name: str) -> dict[str, Any]:
@@ -66,3 +67,14 @@ def test_status_tells_of_clients_who_were_never_let_in(last: dict[str, Any], lin
     known = {"__maintenance_window_history": history, "__maintenance_window_unreported": False, **said["vars"]}
     stack = {"dbops_environment": "staging", "dbops_name": "shop"}
     assert resolved(said["ansible.builtin.debug"]["msg"], **known, **stack) == f"dbops status staging/shop {line}"
+
+
+@pytest.mark.parametrize("given", [["users", "app.payments"], "users, app.payments"])
+def test_a_list_is_one_also_where_it_is_typed_as_text(given: Any) -> None:
+    """The target reads it in the journal, and would take a text for its characters."""
+    names = ("maintenance_window_health_tables", "maintenance_window_health_ignore", "maintenance_window_cache_patterns")
+    known = {"dbops_health_url": "http://127.0.0.1/", "maintenance_window_health_status": "200,204", **dict.fromkeys(names, given)}
+    gate = resolved("{{ __maintenance_window_gate }}", **known)
+    assert gate["tables"] == gate["ignore"] == ["users", "app.payments"]
+    assert gate["status"] == [200, 204]
+    assert resolved(task("tasks/settle.yml", "Flush it")["loop"], **known) == ["users", "app.payments"]
