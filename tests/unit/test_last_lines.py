@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import take_apart
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted([*(ROOT / "playbooks").glob("*.yml"), *(ROOT / "roles").rglob("tasks/**/*.yml")])
@@ -33,3 +36,24 @@ def test_the_last_line_is_one(file: Path) -> None:
     for line in last_lines(yaml.safe_load(file.read_text(encoding="utf-8"))):
         said = re.sub(r"\s*\{\{-.*?\}\}|\{\{.*?\}\}|\{%.*?%\}", "…", line, flags=re.DOTALL)
         assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("[no-slack] It is gone. State: Nothing was changed. Next: Look.", "refused: [no-slack] It is gone."),
+        ("Out of luck", "failed: [step-failed] Task 'End it': Out of luck "),
+        ("dbops recover staging/shop needs_a_person: window w1 · next: Look.", "needs_a_person: window w1 · next: Look."),
+        ("Task failed: dbops recover staging/shop needs_a_person: w1 · next: Look.", "needs_a_person: w1 · next: Look."),
+        ("dbops maintenance staging/shop refused: w1", "failed: [step-failed] Task 'End it': dbops maintenance staging/shop refused: w1 "),
+    ],
+)
+def test_what_has_a_word_of_its_own_says_the_last_line_by_itself(said: str, line: str) -> None:
+    loader = DataLoader()
+    (why,) = loader.load_from_file(str(ROOT / "playbooks/tasks/say_why.yml"), trusted_as_template=True)
+    words = next(each for each in why["block"] if each["name"] == "Put it into words")
+    known = {"dbops_verb": "recover", "dbops_environment": "staging", "dbops_name": "shop", "ansible_failed_result": {"msg": said}}
+    known |= {**why["vars"], **words["vars"], "dbops_reason": take_apart(said, "End it")}
+    put = Templar(loader, variables=known).template(words["ansible.builtin.set_fact"]["dbops_last_line"])
+    assert put.startswith(f"dbops recover staging/shop {line}")
+    assert put.count(" · next: ") == 1

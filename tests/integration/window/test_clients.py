@@ -137,6 +137,7 @@ def test_a_proxy_that_is_gone_bars_no_window_for_ever(embedded: Stack, tmp_path:
             assert "So clients may be held off: look at the proxy, and let them in by hand." in again.last_line
             break
         assert (again.code, following in again.last_line) == (2, True), again.out
+        assert again.last_line.startswith(f"dbops recover {embedded.key} needs_a_person: window {window}, ")
         other = embedded.play(verb, dbops_window=window, dbops_release=hooks(tmp_path)["dbops_release"])
         assert other.code == 0, other.out
         assert f"window {window} ended as closed." in other.last_line
