@@ -1,7 +1,7 @@
 # Copyright (c) 2026, amanat.dbops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A role's defaults and its argument specs say the same, and every entry point that anyone uses has a spec."""
+"""A role's defaults and its argument specs say the same, every entry point that anyone uses has a spec, and no name means two things."""
 
 from __future__ import annotations
 
@@ -87,3 +87,21 @@ def test_what_a_role_reads_of_the_inventory_is_in_a_spec(role: Path) -> None:
     described = {name for spec in specs(role).values() for name in spec.get("options", {})}
     files = [*role.glob("tasks/**/*.yml"), *role.glob("vars/*.yml")]
     assert {name for file in files for name in re.findall(r"\bdbops_[a-z]\w*", file.read_text(encoding="utf-8"))} <= described | MENTIONED
+
+
+def parts(data: Any) -> Iterator[dict[str, Any]]:
+    """Every task and block, and whatever else of a piece of YAML has keys."""
+    if isinstance(data, dict):
+        yield data
+    for value in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
+        yield from parts(value)
+
+
+def test_no_fact_has_the_name_of_a_variable_of_a_task(role: Path) -> None:
+    """It is the stronger one, in whatever runs after it."""
+    facts, variables = set(), set(read(role / "vars/main.yml"))
+    for file in role.glob("tasks/**/*.yml"):
+        for part in parts(read(file)):
+            facts |= {*part.get("ansible.builtin.set_fact", ()), *filter(None, [part.get("register")])}
+            variables |= set(part.get("vars", ())) if "name" in part else set()
+    assert facts & variables == set()
