@@ -97,11 +97,22 @@ def parts(data: Any) -> Iterator[dict[str, Any]]:
         yield from parts(value)
 
 
+def facts(tasks: Any) -> set[str]:
+    """What tasks leave behind for whatever the play runs on the same host after them."""
+    return {name for part in parts(tasks) for name in (*part.get("ansible.builtin.set_fact", ()), part.get("register")) if name}
+
+
 def test_no_fact_has_the_name_of_a_variable_of_a_task(role: Path) -> None:
     """It is the stronger one, in whatever runs after it."""
-    facts, variables = set(), set(read(role / "vars/main.yml"))
-    for file in role.glob("tasks/**/*.yml"):
-        for part in parts(read(file)):
-            facts |= {*part.get("ansible.builtin.set_fact", ()), *filter(None, [part.get("register")])}
-            variables |= set(part.get("vars", ())) if "name" in part else set()
-    assert facts & variables == set()
+    files = [read(file) for file in role.glob("tasks/**/*.yml")]
+    variables = {name for file in files for part in parts(file) if "name" in part for name in part.get("vars", ())}
+    assert facts(files) & {*variables, *read(role / "vars/main.yml")} == set()
+
+
+def test_a_window_knows_nothing_of_the_one_before_it_in_the_same_play() -> None:
+    """What the role asks with `default` or `is defined` may not have been set yet; where it was, then perhaps by that one."""
+    role = ROOT / "roles/maintenance_window"
+    files = [*role.glob("tasks/**/*.yml"), role / "vars/main.yml"]
+    asked = [re.findall(r"\b\w+(?= ?\| ?default\b| is (?:not )?defined)", file.read_text(encoding="utf-8")) for file in files]
+    forgotten = read(role / "tasks/preflight.yml")[0]["ansible.builtin.set_fact"]
+    assert {name for names in asked for name in names} & facts([read(file) for file in files]) <= set(forgotten)
