@@ -146,6 +146,7 @@ import contextlib
 import filecmp
 import os
 import secrets
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any, Callable
 
@@ -199,7 +200,13 @@ def _open(module: AnsibleModule, stack: Stack, now: datetime) -> dict[str, Any]:
             _create(stack, journal, params["private"])
         # Alerts, too: none of it holds anybody up who finds the journal meanwhile.
         silence = _notice.silence(journal, params["private"], now)
-        journal = _journal.change(stack, identity, lambda before: _window.annotate(before, silence))
+        try:
+            with _journal.alone(stack), _wholly(stack):
+                journal = _window.annotate(_journal.held(stack, identity), silence)
+                _journal.put(stack, journal)
+        except OSError:
+            _notice.end_silence(journal, params["private"])
+            raise
     return {"changed": True, "journal": journal, "path": stack.journal}
 
 
@@ -209,10 +216,17 @@ def _create(stack: Stack, journal: Journal, private: dict[str, Any]) -> None:
         raise _window.refusal(held, _fence.advice(stack, held))
     make_private_directory(stack.windows)
     _script.install(stack)
-    try:
+    with _wholly(stack):
         _reserve.keep(stack)
         _journal.create(stack, journal)
         _private.write(stack, private)
+
+
+@contextlib.contextmanager
+def _wholly(stack: Stack) -> Iterator[None]:
+    """Where a window cannot be opened it is not: nobody would hold what stands there."""
+    try:
+        yield
     except OSError:
         _journal.destroy(stack)
         raise

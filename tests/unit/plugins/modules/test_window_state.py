@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils import _fence, _journal
+from ansible_collections.amanat.dbops.plugins.module_utils import _fence, _journal, _notice
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 from ansible_collections.amanat.dbops.plugins.module_utils._window import PHASES
@@ -142,6 +143,21 @@ def test_a_disk_that_is_full_leaves_no_lock_that_nobody_can_free(target: Target)
     assert not target.journal.exists()
     assert not (target.stack / "window.private.json").exists()
     (target.stack / "dbops-window").rmdir()
+    assert "failed" not in target.open(), "the lock is free"
+
+
+def test_a_disk_that_is_full_once_the_journal_stands_leaves_none(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever opens it is refused, and holds nothing; so nobody would end it, nor the silence that it has begun."""
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_journal, "put", full)
+        patch.setattr(_notice, "end_silence", lambda journal, _private: (target.root / "ended").write_text(journal["id"]))
+        assert target.open(window="w1")["slug"] == "target-file"
+    assert sorted(target.files()) == ["production/nickapp/dbops-window"]
+    assert (target.root / "ended").read_text() == "w1"
     assert "failed" not in target.open(), "the lock is free"
 
 
