@@ -179,6 +179,8 @@ def _predict(stack: Stack, params: dict[str, Any]) -> dict[str, Any]:
 def _prepare(stack: Stack, params: dict[str, Any]) -> Callable[[Progress], dict[str, Any]]:
     if ended := _ended(stack, params):
         return lambda _progress: ended
+    if params["state"] == "recovered":
+        _script.require_stale(stack, params["window"])  # one that is under way keeps its room
     _journal.held(stack, params["window"], params["epoch"])
     _reserve.give(stack)
     if not os.path.exists(stack.script):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _journal, _window
+from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _journal, _reserve, _window
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 from ansible_collections.amanat.dbops.plugins.modules import window_recovery
@@ -49,6 +49,17 @@ def test_a_window_that_is_under_way_is_not_recovered(tmp_path: Path) -> None:
         foreseen(tmp_path, "recovered", phase="operated", undo=POINT)
     assert caught.value.slug == "window-alive"
     assert foreseen(tmp_path, "recovered", age=3700, phase="operated", undo=POINT)["verdict"]["end"] == "rolled_back"
+
+
+def test_a_window_that_is_under_way_keeps_the_room_for_its_end(tmp_path: Path) -> None:
+    foreseen(tmp_path, "aborted", phase="operated", undo=POINT)
+    stack = Stack.parse("production/shop", str(tmp_path))
+    _reserve.keep(stack)
+    told = {"by": {}, "why": "", "error": ERROR, "record": {}, "release": ""}
+    with pytest.raises(OperationError) as caught:
+        window_recovery._prepare(stack, {"window": "w1", "state": "recovered", "epoch": 0, **told})
+    assert caught.value.slug == "window-alive"
+    assert (Path(stack.directory) / "window.reserve").exists()
 
 
 def test_a_window_of_somebody_else_is_none_of_ours(tmp_path: Path) -> None:
