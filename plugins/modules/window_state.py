@@ -87,8 +87,9 @@ options:
   private:
     description:
       - What the dead man's switch and C(dbops-window) log in with when the controller is gone, C(pg_url), C(login_user) and
-        C(login_password), and C(health_login), the C(user:password) of the health URL. It is kept in a file of its own (0600) while the
-        window is open, and never in the journal.
+        C(login_password), where Redis is part of the window C(redis_url) and C(redis_password), each of which may be empty, and
+        C(health_login), the C(user:password) of the health URL. It is kept in a file of its own (0600) while the window is open, and
+        never in the journal.
       - Besides, as JSON in a text, C(announce), the C(senders) that the target tells people by and their C(timeout) in seconds, and
         C(alertmanager), its C(url) and the C(matchers) of the alerts that are silent until ten minutes after the deadline. The
         target's own words are C(extended), and how a window ended without its controller.
