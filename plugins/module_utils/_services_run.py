@@ -8,11 +8,28 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from ._errors import OperationError
 from ._recreate import brings_back
 from ._services import ContainerService, Facts, Service
 
 UNKNOWN = "service-unknown"  # what is raised for one that does not say whether it runs
+
+
+@contextlib.contextmanager
+def _of(service: Service) -> Iterator[None]:
+    """What cannot be written for a service, as on a disk that is full, is a failure of that one, and of no other."""
+    try:
+        yield
+    except OSError as error:
+        raise OperationError(
+            "service-failed",
+            f"Service {service.name!r}: {error.filename or 'a file'}: {error.strerror or error}.",
+            "Whether it runs is not known.",
+            "Look at that path on the target; where it belongs to root, run with become.",
+        ) from None
 
 
 def stop(services: list[Service], *, check_mode: bool = False) -> list[str]:
@@ -25,8 +42,9 @@ def stop(services: list[Service], *, check_mode: bool = False) -> list[str]:
     failures: list[OperationError] = []
     for service in services:
         try:
-            if _stop(service, check_mode=check_mode):
-                stopped.append(service.name)
+            with _of(service):
+                if _stop(service, check_mode=check_mode):
+                    stopped.append(service.name)
         except OperationError as error:
             failures.append(error)
     if failures:
@@ -84,7 +102,8 @@ def start(
         if not facts["running"] and (images is None or not facts.get("wanted")):
             continue
         try:
-            started.update(_start(service, facts, images, check_mode=check_mode))
+            with _of(service):
+                started.update(_start(service, facts, images, check_mode=check_mode))
         except OperationError as error:
             if facts["running"]:
                 failures.append(error)
@@ -117,10 +136,11 @@ def keep(services: list[Service], before: list[Facts], *, check_mode: bool = Fal
     for service in services:
         wanted = policies.get(service.name, "")
         try:
-            if brings_back(wanted) and service.look()["restart_policy"] != wanted:
-                if not check_mode:
-                    service.keep(wanted)
-                kept.append(service.name)
+            with _of(service):
+                if brings_back(wanted) and service.look()["restart_policy"] != wanted:
+                    if not check_mode:
+                        service.keep(wanted)
+                    kept.append(service.name)
         except OperationError as error:
             failed.append(f"The restart policy of {service.name}, {wanted}, could not be put back: {error.what}")
     return kept, failed

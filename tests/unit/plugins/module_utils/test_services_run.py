@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -94,6 +95,31 @@ def test_one_that_cannot_be_started_keeps_no_other_down(tmp_path: Path) -> None:
         _services_run.start(services, before, None)
     assert "'api'" in caught.value.what
     assert services[0].look()["running"]
+
+
+def test_a_disk_that_is_full_for_one_keeps_no_other_running_or_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def one(name: str) -> Service:
+        runs = tmp_path / name
+        status = ["sh", "-c", f"[ -e {runs} ] || exit 3"]
+        spec = {"name": name, "kind": "command", "image": "", "status": status, "stop": ["rm", str(runs)], "start": ["touch", str(runs)]}
+        return service_of(spec, Context(Engine(), str(tmp_path)))
+
+    def full(*_: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/var/lib/dbops/compose/api.yml")
+
+    services, words = [one("web"), one("api"), one("job")], "Service 'api': /var/lib/dbops/compose/api.yml: No space left on device."
+    before = [{"name": each.name, "running": True, "release": "", "image_id": "", "restart_policy": ""} for each in services]
+    for step in ("start", "stop"):
+        monkeypatch.setattr(services[1], step, full)
+    with pytest.raises(OperationError) as caught:
+        _services_run.start(services, before, None)
+    assert (caught.value.slug, caught.value.what) == ("service-failed", words)
+    assert [each.look()["running"] for each in services] == [True, False, True]
+    (tmp_path / "api").touch()
+    with pytest.raises(OperationError) as caught:
+        _services_run.stop(services)
+    assert (caught.value.slug, caught.value.what) == ("service-failed", words)
+    assert [each.look()["running"] for each in services] == [False, True, False]
 
 
 def test_one_that_was_down_is_started_where_it_is_wanted_and_what_ran_before_is_not_given_up_for_it(tmp_path: Path) -> None:
