@@ -72,14 +72,16 @@ def test_a_rollback_point_that_cannot_be_dropped_is_a_warning(embedded: Stack, t
 def test_a_failed_return_leaves_the_door_shut_until_a_person_acknowledges(embedded: Stack, tmp_path: Path, receiver: Receiver) -> None:
     """Whoever takes the rollback point away leaves data of which nobody can say what they are."""
     gone = "SELECT format('DROP DATABASE %I', datname) FROM pg_database WHERE datname ~ '__old_' \\gexec"
-    fail = {"name": "Fail", "ansible.builtin.fail": {"msg": "half done"}}
+    fail = {"name": "Fail", "ansible.builtin.fail": {"msg": "half done"}, "no_log": True}
     tasks = write_tasks(tmp_path / "tasks.yml", feed_sql(embedded, gone), fail)
     outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks=tasks, dbops_announce=receiver.announce)
     assert outcome.code == 2, outcome.out
     assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} needs_a_person: window ")
     assert "There is no database" in outcome.last_line
     assert receiver.events == ["planned", "phase", "starting", "needs_a_person"]
-    assert "needs a person NOW. [step-failed] " in receiver.told[-1]["text"]
+    told = receiver.told[-1]["text"]
+    assert "needs a person NOW. [step-failed] Task 'Fail': It has failed, and its words are kept back (no_log). " in told
+    assert "half done" not in json.dumps([json.loads(embedded.journal.read_text(encoding="utf-8")), receiver.told, embedded.report()])
     with pytest.raises(subprocess.CalledProcessError):
         ask(embedded, "SELECT 1")
     window = json.loads(embedded.journal.read_text(encoding="utf-8"))["id"]

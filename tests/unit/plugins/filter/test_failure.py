@@ -50,3 +50,16 @@ def test_a_foreign_failure_names_its_task() -> None:
     failure = FilterModule().filters()["failure"]
     assert failure({"msg": "Status code was 200"}, "Ask the backend")["message"] == "Task 'Ask the backend': Status code was 200"
     assert failure({"msg": ERROR.message}, "Back up") == PARTS
+
+
+def test_a_task_with_no_log_is_told_by_its_name_alone() -> None:
+    """What comes of it goes to journals, reports and announcements."""
+    failure = FilterModule().filters()["failure"]
+    said = {"msg": "https://mo:s3cret@example.org does not answer"}
+    assert failure(said, {"name": "Ask", "no_log": False}) == failure(said, "Ask")
+    assert failure({"msg": ERROR.message}, {"name": "Ask", "no_log": None}) == PARTS
+    for no_log in (True, "{{ hidden }}"):
+        for result in (said, {"msg": f"[backup-no-space] {said['msg']}"}, {"msg": "", "results": [{"failed": True, **said}]}):
+            parts = failure(result, {"name": "Ask", "no_log": no_log})
+            assert (parts["slug"], parts["message"]) == ("step-failed", "Task 'Ask': It has failed, and its words are kept back (no_log).")
+            assert "s3cret" not in str(parts)
