@@ -22,13 +22,15 @@ from typing import IO, Any
 
 @dataclass(frozen=True)
 class Command:
-    """A command line and the variables it needs. Secrets travel in `env`, never in `argv`."""
+    """A command line, the variables it needs, and those of ours that it is not to have. Secrets travel in `env`, never in `argv`."""
 
     argv: list[str]
     env: dict[str, str] = field(default_factory=dict, repr=False)
+    without: tuple[str, ...] = ()
 
     def environ(self) -> dict[str, str]:
-        return {**os.environ, **self.env}
+        ours = {name: value for name, value in os.environ.items() if name not in self.without}
+        return {**ours, **self.env}
 
 
 # PostgreSQL quotes rows, and statements that may hold some, in lines of their own and the lines that follow them.

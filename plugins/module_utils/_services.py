@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from . import _held_units
+from . import _fence, _held_units
 from ._command import Command, first_lines, run
 from ._errors import OperationError
 from ._files import make_private_directory, write_json
@@ -371,7 +371,8 @@ class CommandService(Service):
 
     def start(self, release: str, _restart_policy: str) -> None:
         env = {"DBOPS_IMAGE": release} if release else {}
-        self._run(Command(list(self.spec["start"]), env), "start")
+        # A task file of a window has these, by which whoever takes the window over finds what to end. A service is to stay.
+        self._run(Command(list(self.spec["start"]), env, without=(_fence.MARK, "PGAPPNAME")), "start")
 
 
 _CLASSES: dict[str, type[Service]] = {

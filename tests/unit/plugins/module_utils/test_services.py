@@ -46,6 +46,20 @@ def test_a_command_service_starts_and_stops(command: Service) -> None:
     assert command.look()["release"] == "/srv/release-2"
 
 
+def test_what_a_task_file_starts_by_a_command_is_not_taken_for_its_own_work(
+    command: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever takes the window over, or opens its door, would end the service as well."""
+    for name in ("DBOPS_WINDOW", "PGAPPNAME", "HOME"):
+        monkeypatch.setenv(name, "of a window")
+    command.spec["start"] = sh(f"env > {tmp_path}/running")
+    command.start("", "")
+    given = command.look()["release"]
+    assert "HOME=of a window" in given
+    assert "DBOPS_WINDOW" not in given
+    assert "PGAPPNAME" not in given
+
+
 def test_a_command_that_fails_says_which_and_why(command: Service) -> None:
     with pytest.raises(OperationError) as caught:
         command.stop()
