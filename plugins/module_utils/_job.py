@@ -136,12 +136,14 @@ class Job:
         parent, name = os.path.split(self.directory)
         make_private_directory(parent)
         beside = tempfile.mkdtemp(prefix=f".{name}.", dir=parent)
-        lock = os.open(os.path.join(beside, "lock"), os.O_WRONLY | os.O_CREAT, 0o600)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock = -1
         try:
+            lock = os.open(os.path.join(beside, "lock"), os.O_WRONLY | os.O_CREAT, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX)
             os.rename(beside, self.directory)  # fails where a job has the name, since its directory is not empty
         except OSError:
-            os.close(lock)
+            if lock >= 0:
+                os.close(lock)
             shutil.rmtree(beside)
             if not self.exists():
                 raise

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
@@ -221,6 +222,22 @@ def test_a_second_start_attaches(job: Job, tmp_path: Path) -> None:
     assert job.wait(LONG) == {"changed": True}
     assert (tmp_path / "runs").read_text() == "x"
     assert [path.name for path in (tmp_path / "jobs").iterdir()] == ["backup-1"], "what was made beside it stays"
+
+
+def test_one_that_a_full_disk_keeps_from_starting_leaves_nothing(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dead man's switch tries every half minute."""
+    really = os.open
+
+    def full(path: str, flags: int, *arguments: Any, **more: Any) -> int:
+        if path.endswith("/lock"):
+            raise OSError(errno.ENOSPC, "No space left on device", path)
+        return really(path, flags, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(OSError, match="No space left"):
+        job.start(lambda _progress: {"changed": True})
+    monkeypatch.undo()
+    assert list((tmp_path / "jobs").iterdir()) == []
 
 
 def test_one_of_many_starts_wins(job: Job, tmp_path: Path) -> None:
