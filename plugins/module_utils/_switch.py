@@ -76,11 +76,20 @@ _ENGINE = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY"
 _VARIABLES = ("PATH", "HOME", *_ENGINE)
 
 
-def _environment(variables: Mapping[str, str]) -> str:
-    """Lines of a unit by which it has them, quoted as systemd.syntax(7) wants it; `%` would begin a specifier."""
+def _quoted(text: str) -> str:
+    """As systemd.syntax(7) wants it between quotation marks; `%` would begin a specifier."""
     quoted = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "%": "%%"}
-    known = {name: "".join(quoted.get(each, each) for each in variables[name]) for name in _VARIABLES if variables.get(name)}
-    return "".join(f'Environment="{name}={value}"\n' for name, value in known.items())
+    return "".join(quoted.get(each, each) for each in text)
+
+
+def _argument(text: str) -> str:
+    """Of a command, where `$` would begin a variable."""
+    return _quoted(text).replace("$", "$$")
+
+
+def _environment(variables: Mapping[str, str]) -> str:
+    """Lines of a unit by which it has them."""
+    return "".join(f'Environment="{name}={_quoted(variables[name])}"\n' for name in _VARIABLES if variables.get(name))
 
 
 def kind() -> str:
@@ -132,8 +141,8 @@ def arm(stack: Stack, journal: _window.Journal, patience: float = 0.0) -> str:
         # On a machine that was started anew the application's units do not start before it is known on what.
         services = (journal.get("undo") or {}).get("services") or []
         units = " ".join(full_name(each.get("unit") or each["name"]) for each in services if each["kind"] == "systemd")
-        known = {"python": sys.executable, "script": stack.script, "environment": _environment(os.environ)}
-        service = _SERVICE.format(stack=stack, units=units, again=AGAIN, **known)
+        command = {"python": _argument(sys.executable), "script": _argument(stack.script)}
+        service = _SERVICE.format(stack=stack, units=units, again=AGAIN, environment=_environment(os.environ), **command)
         write_text(os.path.join(UNITS, f"{_name(stack)}.service"), service, 0o644)
         _systemctl("daemon-reload")
         _systemctl("enable", "--quiet", f"{_name(stack)}.service")

@@ -117,6 +117,18 @@ def test_its_unit_finds_what_was_found_when_it_was_armed() -> None:
     assert _switch._environment(variables) == lines
 
 
+def test_its_unit_finds_the_script_whatever_its_folder_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody would see that it does not: when it is armed, the script is tried without the unit."""
+    stack = Stack.parse("production/shop", str(tmp_path / "of 100% $HOME"))
+    monkeypatch.setattr(_switch, "kind", lambda: "systemd")
+    monkeypatch.setattr(_switch, "UNITS", str(tmp_path))
+    monkeypatch.setattr(_switch, "run", lambda *_, **__: Answer(0, "", ""))
+    now = _clock.read()
+    _switch.arm(stack, _window.new("w1", str(stack), "none", {}, 60, "", NOW, now, {}))
+    unit = (tmp_path / "dbops-window-production-shop.service").read_text(encoding="utf-8")
+    assert f'"{tmp_path}/of 100%% $$HOME/production/shop/dbops-window" switch\n' in unit
+
+
 def test_the_script_need_not_be_executable(stack: Stack) -> None:
     Path(stack.script).chmod(0o600)
     kind = _switch.arm(stack, _journal.read(stack.journal)) if _switch.kind() == "process" else "process"
