@@ -160,8 +160,17 @@ def _end(stack: Stack, window: str, told: _recovery.Told, due: Callable[[_window
     if result.get("failed"):
         raise OperationError(result["slug"], result["what"], result["state_now"], result["next_step"])
     journal = result["journal"]
-    _say(f"window {window} ended as {journal['state']}: {(journal.get('error') or {}).get('state') or 'the operation is done.'}")
+    _say(f"{_end_of(window)} {journal['state']}: {(journal.get('error') or {}).get('state') or 'the operation is done.'}")
     return FAILED if journal["state"] == "failed" else 0
+
+
+def _end_of(window: str) -> str:
+    return f"window {window} ended as"
+
+
+def has_ended(said: str, window: str) -> bool:
+    """Whether that is what the script said of a window, be it well or not; else it has refused to, or was cut off."""
+    return any(line.startswith(_end_of(window)) for line in said.splitlines())
 
 
 def _say(line: str) -> None:

@@ -117,6 +117,7 @@ reports:
 
 import json
 import os
+import re
 import sys
 from typing import Any, Callable
 
@@ -176,6 +177,12 @@ def _predict(stack: Stack, params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _refusal(said: str) -> str:
+    """Why the script refuses, without what its interpreter may have to say before."""
+    found = re.search(r"^\[.*", said, re.DOTALL | re.MULTILINE)
+    return (found[0] if found else said).strip()
+
+
 def _prepare(stack: Stack, params: dict[str, Any]) -> Callable[[Progress], dict[str, Any]]:
     if ended := _ended(stack, params):
         return lambda _progress: ended
@@ -196,9 +203,9 @@ def _prepare(stack: Stack, params: dict[str, Any]) -> Callable[[Progress], dict[
         ended = os.path.join(stack.windows, f"{params['window']}.json")
         path = ended if os.path.exists(ended) else stack.journal
         journal = _journal.read(path)
-        # Where it refuses it says why; the journal may be that of a window that had failed before.
-        if not answer.ok and (journal.get("state") != "failed" or answer.err.startswith("[")):
-            return {"failed": True, "msg": answer.err.strip() or answer.reason, "heard": _calls.is_heard(stack, params["window"])}
+        # Where it refuses, or breaks off, the journal may be that of a window that had failed before.
+        if not answer.ok and not _script.has_ended(answer.out, params["window"]):
+            return {"failed": True, "msg": _refusal(answer.err) or answer.reason, "heard": _calls.is_heard(stack, params["window"])}
         return {"changed": True, **_how(stack, journal, params["error"])}
 
     return work

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _journal, _reserve, _window
+from ansible_collections.amanat.dbops.plugins.module_utils._command import Answer
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._job import Unheard
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 from ansible_collections.amanat.dbops.plugins.modules import window_recovery
 
@@ -78,3 +80,30 @@ def test_a_window_that_has_ended_is_left_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(OperationError) as caught:
         window_recovery._predict(stack, {"window": "w1", "state": "aborted", "epoch": 1, "error": ERROR})
     assert caught.value.slug == "window-lost"
+
+
+WARNING = "python3.9: warning: this release is not looked after any more [it is old]\n"
+REFUSED = "[window-busy] It is being brought to its end by somebody else. State: This run changed nothing."
+
+
+@pytest.mark.parametrize(
+    ("out", "err", "msg"),
+    [
+        ("returning\nwindow w1 ended as failed: It cannot be reached.\n", WARNING, None),
+        ("", f"{REFUSED}\n", REFUSED),
+        ("", f"{WARNING}{REFUSED}\n", REFUSED),
+        ("returning\n", "Traceback (most recent call last):\nMemoryError\n", "Traceback (most recent call last):\nMemoryError"),
+    ],
+    ids=["ended", "refused", "refused-with-a-warning", "broken-off"],
+)
+def test_of_a_window_that_had_failed_before_a_refusal_is_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, err: str, msg: str | None
+) -> None:
+    stack = Stack.parse("production/shop", str(tmp_path))
+    foreseen(tmp_path, "aborted", phase="stopped")
+    error = {"slug": "health-gate", "message": "", "state": "", "next": ""}
+    _journal.change(stack, "w1", lambda journal: _window.close(journal, "failed", NOW, {"error": error}))
+    monkeypatch.setattr(window_recovery, "run", lambda *_, **__: Answer(2, out, err))
+    params = {"window": "w1", "state": "aborted", "epoch": 0, "error": ERROR, "why": "", "by": {}, "record": {}, "release": ""}
+    told = window_recovery._prepare(stack, params)(Unheard())
+    assert (told.get("msg"), told.get("changed", False)) == (msg, msg is None)
