@@ -74,7 +74,8 @@ def test_a_failed_return_leaves_the_door_shut_until_a_person_acknowledges(embedd
     gone = "SELECT format('DROP DATABASE %I', datname) FROM pg_database WHERE datname ~ '__old_' \\gexec"
     fail = {"name": "Fail", "ansible.builtin.fail": {"msg": "half done"}, "no_log": True}
     tasks = write_tasks(tmp_path / "tasks.yml", feed_sql(embedded, gone), fail)
-    outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks=tasks, dbops_announce=receiver.announce)
+    hooks = {"dbops_hold": ["true"], "dbops_release": ["true"]}
+    outcome = embedded.play("maintenance", dbops_operation="custom", dbops_tasks=tasks, dbops_announce=receiver.announce, **hooks)
     assert outcome.code == 2, outcome.out
     assert outcome.last_line.startswith(f"dbops maintenance {embedded.key} needs_a_person: window ")
     assert "There is no database" in outcome.last_line
@@ -96,6 +97,7 @@ def test_a_failed_return_leaves_the_door_shut_until_a_person_acknowledges(embedd
     assert embedded.play("acknowledge", dbops_window=window).code == 0
     assert ask(embedded, "SELECT 1") == "1"
     report = embedded.report()
+    assert (report["door"]["state"], report["clients"]) == ("open", "released")
     assert report["attended"]["by"] == report["acknowledged"]["by"] == report["opened_by"]
     assert f"acknowledged | {report['opened_by']['user']}" in (embedded.reports / f"{window}.md").read_text(encoding="utf-8")
     start = embedded.state["backend"]["start"]

@@ -78,3 +78,26 @@ def test_a_list_is_one_also_where_it_is_typed_as_text(given: Any) -> None:
     assert gate["tables"] == gate["ignore"] == ["users", "app.payments"]
     assert gate["status"] == [200, 204]
     assert resolved(task("tasks/settle.yml", "Flush it")["loop"], **known) == ["users", "app.payments"]
+
+
+@pytest.mark.parametrize(
+    ("left", "facts", "record"),
+    [
+        (
+            {"door": {"state": "shut", "seconds": 1}, "redis": {"held": True, "moment": "m"}},
+            {"let_in": {"role": "r"}, "redis_held": False, "clients": "released"},
+            {"door": {"state": "open", "seconds": 1}, "redis": {"held": False, "moment": "m"}, "clients": "released"},
+        ),
+        (
+            {"door": {"state": "shut"}, "redis": {"held": True}},
+            {"let_in": {"failed": True}, "redis_held": True, "clients": "held"},
+            {"door": {"state": "shut"}, "redis": {"held": True}, "clients": "held"},
+        ),
+        ({}, {"let_in": {"role": "r"}, "redis_held": False, "clients": ""}, {"door": {}, "redis": {}, "clients": ""}),
+    ],
+)
+def test_whom_a_person_lets_in_the_journal_does_not_keep_out(left: dict[str, Any], facts: dict[str, Any], record: dict[str, Any]) -> None:
+    known = {"warnings": [], "kept": {}, "": {"journal": left}, **facts}
+    end = {f"__maintenance_window_{name}".rstrip("_"): value for name, value in known.items()}
+    said = task("tasks/attend.yml", "Free the lock of the failed window")["amanat.dbops.window_state"]["record"]
+    assert resolved(said, **task("tasks/attend.yml", "The end")["vars"], **end) == {**record, "warnings": []}
