@@ -101,3 +101,15 @@ def test_whom_a_person_lets_in_the_journal_does_not_keep_out(left: dict[str, Any
     end = {f"__maintenance_window_{name}".rstrip("_"): value for name, value in known.items()}
     said = task("tasks/attend.yml", "Free the lock of the failed window")["amanat.dbops.window_state"]["record"]
     assert resolved(said, **task("tasks/attend.yml", "The end")["vars"], **end) == {**record, "warnings": []}
+
+
+def test_downtime_is_measured_by_what_counts_as_healthy() -> None:
+    known = {
+        "dbops_health_url": "http://127.0.0.1/",
+        "maintenance_window_health_status": "204",
+        "maintenance_window_health_request_timeout": 9,
+    }
+    measure = task("tasks/open.yml", "Measure what clients see")["amanat.dbops.availability_probe"]
+    probe = resolved(measure, __maintenance_window={"journal": {"id": "w1"}}, **known)
+    gate = resolved("{{ __maintenance_window_gate }}", **known)
+    assert {key: value for key, value in probe.items() if key in gate} == {key: gate[key] for key in ("url", "status", "request_timeout")}
