@@ -15,6 +15,7 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import take_apart
+from jinja2 import Environment
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted([*(ROOT / "playbooks").glob("*.yml"), *(ROOT / "roles").rglob("tasks/**/*.yml")])
@@ -36,6 +37,20 @@ def test_the_last_line_is_one(file: Path) -> None:
     for line in last_lines(yaml.safe_load(file.read_text(encoding="utf-8"))):
         said = re.sub(r"\s*\{\{-.*?\}\}|\{\{.*?\}\}|\{%.*?%\}", "…", line, flags=re.DOTALL)
         assert "\n" not in said
+
+
+def texts(found: Any) -> Iterator[str]:
+    if isinstance(found, str):
+        yield found
+    for each in found.values() if isinstance(found, dict) else found if isinstance(found, list) else ():
+        yield from texts(each)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_words_in_an_expression_are_broken(file: Path) -> None:
+    """What is said in quotes keeps the break, and the blanks before its next line."""
+    for text in texts(yaml.safe_load(file.read_text(encoding="utf-8"))):
+        assert [word for _line, kind, word in Environment(autoescape=True).lex(text) if kind == "string" and "\n" in word] == []
 
 
 @pytest.mark.parametrize(
