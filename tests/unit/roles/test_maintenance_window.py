@@ -113,3 +113,12 @@ def test_downtime_is_measured_by_what_counts_as_healthy() -> None:
     probe = resolved(measure, __maintenance_window={"journal": {"id": "w1"}}, **known)
     gate = resolved("{{ __maintenance_window_gate }}", **known)
     assert {key: value for key, value in probe.items() if key in gate} == {key: gate[key] for key in ("url", "status", "request_timeout")}
+
+
+@pytest.mark.parametrize(("still", "warned"), [([], []), (["mailer does not run"], ["As before the window: mailer does not run."])])
+def test_a_service_that_could_not_be_started_is_told_also_where_it_runs_by_now(still: list[str], warned: list[str]) -> None:
+    warn = task("tasks/verify.yml", "Warn of what is not well, as it was not before")
+    assert "when" not in warn
+    known = {"__maintenance_window_warnings": [], "__maintenance_window_started": {"missed": ["mailer was down before"]}}
+    told = resolved(warn["ansible.builtin.set_fact"], __maintenance_window_still=still, **known)
+    assert told["__maintenance_window_warnings"] == ["mailer was down before", *warned]
