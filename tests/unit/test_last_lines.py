@@ -57,6 +57,9 @@ def test_no_words_in_an_expression_are_broken(file: Path) -> None:
     ("said", "line"),
     [
         ("[no-slack] It is gone. State: Nothing was changed. Next: Look.", "refused: [no-slack] It is gone."),
+        ("[no-slack] It is not. State: The journal was not changed. Next: Look.", "refused: [no-slack] It is not."),
+        ("[no-slack] It is another's. State: This run changed nothing. Next: Look.", "refused: [no-slack] It is another's."),
+        ("[no-slack] It ended. State: This command changed nothing. Next: Look.", "failed: [no-slack] It ended."),
         ("Out of luck", "failed: [step-failed] Task 'End it': Out of luck "),
         ("dbops recover staging/shop needs_a_person: window w1 · next: Look.", "needs_a_person: window w1 · next: Look."),
         ("Task failed: dbops recover staging/shop needs_a_person: w1 · next: Look.", "needs_a_person: w1 · next: Look."),
