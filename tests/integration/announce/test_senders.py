@@ -17,6 +17,8 @@ from ansible_collections.amanat.dbops.plugins.module_utils._outbox import Outbox
 
 from tests.integration.machine import free_port
 from tests.integration.modules import call
+from tests.integration.plays import play
+from tests.integration.window.guarded import write_tasks
 from tests.integration.window.receiver import Receiver
 from tests.integration.window.slack import TOKEN, Proxy
 
@@ -198,3 +200,19 @@ def test_check_mode_tells_nobody(receiver: Receiver, tmp_path: Path) -> None:
     result = announce(tmp_path, "planned", senders, last=True, _ansible_check_mode=True)
     assert (result["text"], result["announcements"]) == ("Maintenance of staging/shop is planned: migrate.", [])
     assert (receiver.told, list(tmp_path.iterdir())) == ([], [])
+
+
+def test_a_task_of_a_sender_that_reaches_nobody_does_not_end_the_play(tmp_path: Path) -> None:
+    """No rescue would see it: the host would be given up in the middle of its window."""
+    far = {"name": "Tell", "ansible.builtin.command": "true", "delegate_to": "far", "changed_when": False}
+    sender = {"kind": "custom", "tasks": write_tasks(tmp_path / "tell.yml", far)}
+    tell = {"name": "amanat.dbops.maintenance_window", "tasks_from": "announce"}
+    told = {"maintenance_window_event": "planned", "dbops_announce": [sender], "dbops_report_dir": str(tmp_path)}
+    over = {"ansible.builtin.debug": {"msg": "dbops announce staging/shop ok: {{ __maintenance_window_told_here | length }}"}}
+    known = {"dbops_environment": "staging", "dbops_name": "shop", "ansible_connection": "local"}
+    tasks = [{"ansible.builtin.include_role": tell, "vars": told}, over]
+    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "shop", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
+    hosts = {"shop": known, "far": {"ansible_host": "127.0.0.1", "ansible_port": free_port(), "ansible_connection": "ssh"}}
+    (tmp_path / "hosts.yml").write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
+    outcome = play(str(tmp_path / "play.yml"), "-i", str(tmp_path / "hosts.yml"))
+    assert (outcome.code, outcome.last_line) == (0, "dbops announce staging/shop ok: 1"), outcome.out
