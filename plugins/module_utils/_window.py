@@ -21,11 +21,10 @@ PHASES = ("preflight", "opened", "backed_up", "stopped", "operated", "started", 
 
 OPERATIONS = ("none", "migrate", "restore", "custom")
 
-# Which end is legal while a phase is being worked on. Until the services are stopped there is nothing to roll
-# back; from then on there is, until everything is verified and closed. `failed` is always legal: it is the
-# truth when nothing better can be said, and keeps the lock until a person has acknowledged it.
+# Which end is legal while a phase is being worked on; in preflight there is no window yet. Until the services are stopped there is
+# nothing to roll back; from then on there is, until everything is verified and closed. `failed` is always legal: it is the truth when
+# nothing better can be said, and keeps the lock until a person has acknowledged it.
 LEGAL_ENDS: dict[str, frozenset[str]] = {
-    "preflight": frozenset({"aborted", "failed"}),
     "opened": frozenset({"aborted", "failed"}),
     "backed_up": frozenset({"aborted", "failed"}),
     "stopped": frozenset({"rolled_back", "failed"}),

@@ -28,10 +28,9 @@ options:
     description:
       - V(stopped) stops those that run.
       - V(started) starts those that ran before, and those that O(before) calls C(wanted), each with its C(image) where one is named.
-      - V(restored) starts those that ran before, each with exactly the image that it ran.
       - V(kept) starts none, and puts back the restart policies that a stop has set aside. What cannot be is a warning.
     type: str
-    choices: [stopped, started, restored, kept]
+    choices: [stopped, started, kept]
     required: true
   before:
     description:
@@ -43,7 +42,7 @@ options:
   images:
     description:
       - The identity of each image that services of kind V(compose) and V(container) name, as it was looked up beforehand.
-        With O(state=started) that one is started, even where the tag has moved since.
+        That one is started, even where the tag has moved since.
     type: dict
     default: {}
 """
@@ -109,8 +108,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
             _journal.change(stack_of(module), window, lambda journal: _window.annotate(journal, {"stopping": True}))
         touched = stop(services, check_mode=module.check_mode)
     else:
-        images = params["images"] if params["state"] == "started" else None
-        started, missed = start(services, params["before"], images, check_mode=module.check_mode)
+        started, missed = start(services, params["before"], params["images"], check_mode=module.check_mode)
         touched = list(started)
     looked = [service.look() for service in services]
     if not module.check_mode:
@@ -130,11 +128,11 @@ def main() -> None:
         argument_spec={
             **TARGET_OPTIONS,
             **SERVICES_OPTIONS,
-            "state": {"type": "str", "required": True, "choices": ["stopped", "started", "restored", "kept"]},
+            "state": {"type": "str", "required": True, "choices": ["stopped", "started", "kept"]},
             "before": {"type": "list", "elements": "dict", "default": []},
             "images": {"type": "dict", "default": {}},
         },
-        required_if=[("state", state, ("before",)) for state in ("started", "restored", "kept")],
+        required_if=[("state", state, ("before",)) for state in ("started", "kept")],
         supports_check_mode=True,
     )
     main_of(module, body)
