@@ -13,9 +13,12 @@ import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _journal, _reserve, _window
 from ansible_collections.amanat.dbops.plugins.module_utils._command import Answer
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._files import make_private_directory, write_json
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Unheard
 from ansible_collections.amanat.dbops.plugins.module_utils._stack import Stack
 from ansible_collections.amanat.dbops.plugins.modules import window_recovery
+
+from tests.integration.modules import call
 
 ERROR = {"slug": "window-taken-over", "message": "The window was ended by recover.yml.", "state": "", "next": ""}
 NOW = datetime(2026, 11, 22, 17, 1, 2, 0, timezone.utc)
@@ -62,6 +65,31 @@ def test_a_window_that_is_under_way_keeps_the_room_for_its_end(tmp_path: Path) -
         window_recovery._prepare(stack, {"window": "w1", "state": "recovered", "epoch": 0, **told})
     assert caught.value.slug == "window-alive"
     assert (Path(stack.directory) / "window.reserve").exists()
+
+
+def of_the_first_release(stack: Stack, phase: str) -> None:
+    """A journal as that release wrote it, no clock, no undo and no seal, on a target where it left no script."""
+    make_private_directory(stack.directory)
+    journal = _window.new("w1", str(stack), "none", {"user": "mo"}, 60, "", NOW, _clock.read(), {})
+    services = [{"name": "backend", "kind": "compose", "running_before": True, "release_before": "nickapp:1", "image_before": "sha256:1f"}]
+    known = {key: value for key, value in journal.items() if key not in ("clock", "seconds")}
+    write_json(stack.journal, {**known, "version": 1, "phase": phase, "services": services})
+
+
+@pytest.mark.parametrize(("phase", "state"), [("backed_up", "aborted"), ("stopped", "failed")])
+def test_a_window_of_the_first_release_is_ended_by_the_script_of_this_one(tmp_path: Path, phase: str, state: str) -> None:
+    stack = Stack.parse("production/shop", str(tmp_path))
+    of_the_first_release(stack, phase)
+    told = {"stack": str(stack), "state_dir": str(tmp_path), "by": {"user": "ann"}}
+    ended, _text = call("window_recovery", {**told, "state": "recovered", "window": "w1", "why": "recover.yml", "error": ERROR, "wait": 60})
+    journal = ended["journal"]
+    assert (journal["state"], journal["version"]) == (state, 2)
+    assert [each["by"] for each in journal["taken_over"]] == [{"user": "ann"}]
+    if state == "failed":
+        assert "Before its stop backend ran nickapp:1 (sha256:1f)" in journal["error"]["state"]
+        attended, _text = call("window_state", {**told, "state": "attend", "window": "w1"})
+        call("window_state", {**told, "state": "acknowledge", "window": attended["journal"]["id"]})
+    assert (_journal.read(stack.journal), _journal.last(stack)["state"]) == ({}, state)
 
 
 def test_a_window_of_somebody_else_is_none_of_ours(tmp_path: Path) -> None:
