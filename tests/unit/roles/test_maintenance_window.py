@@ -23,7 +23,8 @@ def read(file: str) -> Any:
 
 def resolved(template: Any, **variables: Any) -> Any:
     """In the role; variables are stronger than its own."""
-    known = {**read("defaults/main.yml"), **read("vars/main.yml"), **variables}
+    stack = {"dbops_environment": "staging", "dbops_name": "shop"}
+    known = {**read("defaults/main.yml"), **read("vars/main.yml"), **stack, **variables}
     return Templar(DataLoader(), variables=known).template(trust_as_template(template) if isinstance(template, str) else template)
 
 
@@ -65,8 +66,7 @@ def test_status_tells_of_clients_who_were_never_let_in(last: dict[str, Any], lin
     said = task("tasks/status.yml", "Say that none is open")
     history = {"journal": {}, "last": {"id": "w1", **last} if last else {}}
     known = {"__maintenance_window_history": history, "__maintenance_window_unreported": False, **said["vars"]}
-    stack = {"dbops_environment": "staging", "dbops_name": "shop"}
-    assert resolved(said["ansible.builtin.debug"]["msg"], **known, **stack) == f"dbops status staging/shop {line}"
+    assert resolved(said["ansible.builtin.debug"]["msg"], **known) == f"dbops status staging/shop {line}"
 
 
 @pytest.mark.parametrize("given", [["users", "app.payments"], "users, app.payments"])
@@ -122,3 +122,13 @@ def test_a_service_that_could_not_be_started_is_told_also_where_it_runs_by_now(s
     known = {"__maintenance_window_warnings": [], "__maintenance_window_started": {"missed": ["mailer was down before"]}}
     told = resolved(warn["ansible.builtin.set_fact"], __maintenance_window_still=still, **known)
     assert told["__maintenance_window_warnings"] == ["mailer was down before", *warned]
+
+
+def test_of_a_window_whose_clients_are_held_off_it_is_said_why_it_was_rolled_back() -> None:
+    say = task("tasks/conclude.yml", "Say that clients are held off")
+    error = {"slug": "health-gate", "message": "It is not healthy."}
+    held = {"__maintenance_window_held_off": "No proxy.", "__maintenance_window_report_words": "report", "dbops_release": ["true"]}
+    known = {"__maintenance_window_error": error, **held, **say["vars"]}
+    for state, cause in (("rolled_back", " Before that, [health-gate] It is not healthy. State: "), ("closed", "  State: ")):
+        told = resolved(say["ansible.builtin.fail"]["msg"], __maintenance_window={"journal": {"id": "w1", "state": state}}, **known)
+        assert f" ended as {state}, and clients are held off: No proxy.{cause}" in told
