@@ -30,6 +30,9 @@ _ERRORS = "SELECT string_agg('line ' || line_number || ': ' || error, '; ') AS e
 # Sessions that were let in under the rules of before and have not told their database yet (seen from PostgreSQL 18 on).
 _AUTHENTICATING = "backend_type = 'client backend' AND datname IS NULL AND backend_start < pg_conf_load_time()"
 
+# Sessions and what the server itself has at work for them. Whatever else is in a database an extension has put there.
+_OF_SESSIONS = "backend_type IN ('client backend', 'parallel worker', 'autovacuum worker', 'walsender')"
+
 
 def _impossible(why: str, next_step: str) -> OperationError:
     return OperationError("door-impossible", f"The database's door cannot be shut: {why}.", "Nothing was changed.", next_step)
@@ -98,6 +101,12 @@ class Door:
             raise _impossible(f"{path} has an error, {facts['errors']}", "Correct it, or the server will not load it.")
         if self._on_file("digest", path).strip() != facts["digest"]:
             raise _impossible(f"{path} is another file than the server's", "Set dbops_postgres_container, or run it on the server's host.")
+
+    def workers(self) -> list[str]:
+        """Kinds of background workers in the database. No rule keeps them out, as they log in nowhere: those that are ended come back."""
+        others = f"datname = {quote_literal(self.database)} AND NOT {_OF_SESSIONS}"
+        found = self.server.rows(f"SELECT DISTINCT backend_type AS kind FROM pg_stat_activity WHERE {others} ORDER BY kind")
+        return [row["kind"] for row in found]
 
     def _path(self) -> str:
         return str(self.server.value("SELECT current_setting('hba_file') AS path"))

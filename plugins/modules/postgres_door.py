@@ -75,6 +75,11 @@ seconds:
   description: How long it took.
   returned: when O(state=shut), except in check mode
   type: float
+workers:
+  description: Kinds of background workers in the database, as extensions start them. No rule keeps them out.
+  returned: when O(state=shut), in check mode
+  type: list
+  elements: str
 """
 
 from typing import Any, Callable
@@ -96,7 +101,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
 def _predict(door: Door, wanted: str) -> dict[str, Any]:
     if wanted == "shut":
         door.require_possible()
-        return {"changed": not door.is_shut(), "role": door.role}
+        return {"changed": not door.is_shut(), "role": door.role, "workers": door.workers()}
     return {"changed": not door.is_open(), "role": door.role}
 
 

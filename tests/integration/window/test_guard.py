@@ -8,11 +8,15 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.integration.modules import call
 
 from .conftest import Stack
 from .guarded import argv_of_psql, ask, beside, run_sql, see_database_replaced, see_destruction_undone, url, write_tasks
@@ -181,6 +185,27 @@ def test_no_service_is_started_on_a_database_that_lost_a_migration(embedded: Sta
     (failed,) = beside(embedded)
     assert ask(embedded, count, failed) == str(int(applied) - 1)
     ask(embedded, f'DROP DATABASE "{failed}"', "postgres")
+
+
+@pytest.mark.slow
+def test_what_works_in_the_database_without_logging_in_is_named(embedded: Stack, tmp_path: Path) -> None:
+    """One that the server has itself, in place of an extension's: it waits for a publisher that never answers."""
+    target = {"stack": embedded.key, "state_dir": str(tmp_path), "postgres_bin_dir": embedded.state["postgres"]["bin"]}
+    door = {**target, "pg_url": url(embedded), "state": "shut", "password": "not-used", "_ansible_check_mode": True}
+    assert call("postgres_door", door)[0]["workers"] == []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        publisher = f"host=127.0.0.1 port={silent.getsockname()[1]} user=x password=x dbname=x"
+        ask(embedded, f"CREATE SUBSCRIPTION waits CONNECTION '{publisher}' PUBLICATION p WITH (connect = false)")
+        try:
+            ask(embedded, "ALTER SUBSCRIPTION waits ENABLE")
+            end = time.monotonic() + 30
+            while not (workers := call("postgres_door", door)[0]["workers"]) and time.monotonic() < end:
+                time.sleep(0.2)
+            assert workers == ["logical replication apply worker"]
+        finally:
+            ask(embedded, "ALTER SUBSCRIPTION waits DISABLE")
+            ask(embedded, "ALTER SUBSCRIPTION waits SET (slot_name = NONE)")
+            ask(embedded, "DROP SUBSCRIPTION waits")
 
 
 @pytest.mark.slow
