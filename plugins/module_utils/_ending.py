@@ -95,11 +95,13 @@ class Ending(Interrupted):
         """What was stopped is started by nobody but who ends the window, or acknowledges it."""
         if not self.undo or self.journal["phase"] in ("opened", "backed_up") or self.serves:
             return
-        try:
-            held = [service.name for service in self.services if runs(service) is False and service.hold()]
-        except Exception as error:  # noqa: BLE001 - the window ends without that, too
-            self.truth.append(f"A start of the machine may start what is stopped: {why(error)}")
-            return
+        held = []
+        for service in self.services:
+            try:
+                if runs(service) is False and service.hold():
+                    held.append(service.name)
+            except Exception as error:  # noqa: BLE001 - the window ends without that, too
+                self.truth.append(f"A start of the machine may start {service.name}: {why(error)}")
         if held:
             until = "until the window is recovered or acknowledged"
             self.truth.append(f"systemd does not start {', '.join(held)}, nor does a start of the machine, {until}.")

@@ -396,7 +396,10 @@ def test_what_is_left_down_is_held_and_what_answers_is_not(end: Callable[[World]
     left_down = World(journal("operated", written=True), shut=False, services=services)
     assert "systemd does not start web, nor does a start of the machine" in end(left_down)[1].truth[-1]
     services[0].hold = lambda: 1 / 0
-    assert "ZeroDivisionError" in end(World(journal("operated", written=True), shut=False, services=services))[1].truth[-1]
+    services.append(service("mailer", running=False))
+    who = end(World(journal("operated", written=True), shut=False, services=services))[1]
+    assert "start web: an unforeseen ZeroDivisionError" in who.truth[-2]
+    assert "systemd does not start mailer" in who.truth[-1], "one that cannot be held keeps no other from it"
     rolled_back = World(journal("operated"), services=services)
     assert end(rolled_back)[0] == "rolled_back"
 
