@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils._report import render_html, render_markdown
 from markdown_it import MarkdownIt
 
-JOURNALS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (Path(__file__).parent / "journals").glob("*.json")}
+from .samples import JOURNALS, replaced
+
 HOSTILE = (
     "# not a heading",
     "x | y",
@@ -29,7 +28,7 @@ HOSTILE = (
     "=== ",
     "a\n\n    b\n> c",
 )
-KEPT = {"state", "result", "operation", "opened", "ended", "started", "deadline", "from", "to", "at", "when", "name"}
+SHAPES = ("when", "name")  # and these shape the words
 
 
 def tokens(journal: dict[str, Any]) -> list[Any]:
@@ -45,19 +44,11 @@ def shape(journal: dict[str, Any]) -> list[str]:
     return found
 
 
-def replaced(value: Any, by: str) -> Any:
-    if isinstance(value, dict):
-        return {key: item if key in KEPT and isinstance(item, str) else replaced(item, by) for key, item in value.items()}
-    if isinstance(value, list):
-        return [replaced(item, by) for item in value]
-    return by if isinstance(value, str) else value
-
-
 @pytest.mark.parametrize("name", JOURNALS)
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_no_text_becomes_markup(name: str, hostile: str) -> None:
     journal = {**JOURNALS[name], "error": {}}  # the number of its lines shapes the page
-    plain, attacked = shape(replaced(journal, "x")), shape(replaced(journal, hostile))
+    plain, attacked = shape(replaced(journal, "x", *SHAPES)), shape(replaced(journal, hostile, *SHAPES))
     code = {"code_inline"}  # what cannot stand as code is plain words
     assert [each for each in attacked if each not in code] == [each for each in plain if each not in code]
 

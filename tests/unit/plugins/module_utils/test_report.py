@@ -5,11 +5,9 @@
 from __future__ import annotations
 
 import copy
-import json
 import re
 import unicodedata
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +17,8 @@ from ansible_collections.amanat.dbops.plugins.module_utils._report_values import
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-JOURNALS = Path(__file__).parents[3] / "integration" / "report" / "journals"
-SAMPLES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(JOURNALS.glob("*.json"))}
+from tests.integration.report.samples import JOURNALS as SAMPLES
+from tests.integration.report.samples import replaced
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -240,16 +238,6 @@ def test_any_key_may_be_missing_or_of_another_type() -> None:
     for journal in broken(whole):
         render_html(journal)
         assert summary_lines(journal)
-
-
-def replaced(value: Any, by: str) -> Any:
-    """The journal with every text replaced that shapes neither time, result nor kind."""
-    kept = {"state", "result", "operation", "opened", "ended", "started", "deadline", "from", "to", "at"}
-    if isinstance(value, dict):
-        return {key: item if key in kept and isinstance(item, str) else replaced(item, by) for key, item in value.items()}
-    if isinstance(value, list):
-        return [replaced(item, by) for item in value]
-    return by if isinstance(value, str) else value
 
 
 @pytest.mark.parametrize("name", SAMPLES)
