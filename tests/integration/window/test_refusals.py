@@ -68,6 +68,12 @@ def url(stack: Stack, **parts: str) -> str:
             {"dbops_operation": "none", "dbops_health_url": NOBODY_LISTENS, "maintenance_window_preflight_timeout": 1},
             id="a health URL that never answers",
         ),
+        pytest.param(
+            "health-malformed",
+            {"dbops_operation": "none", "maintenance_window_health_json": "path=status equals=ok"},
+            id="what the target could not read in the journal",
+            marks=pytest.mark.slow,
+        ),
         pytest.param("services-malformed", {"dbops_operation": "none", "dbops_services": []}, id="no services"),
         pytest.param(
             "services-malformed",
