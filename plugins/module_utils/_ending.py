@@ -21,6 +21,7 @@ from ._errors import OperationError, why
 from ._interrupted import Interrupted, runs
 from ._job import Job, Unheard
 from ._redis_hold import keeps_waiting
+from ._services import Service
 
 Say = Callable[[str], None]
 
@@ -95,16 +96,21 @@ class Ending(Interrupted):
         """What was stopped is started by nobody but who ends the window, or acknowledges it."""
         if not self.undo or self.journal["phase"] in ("opened", "backed_up") or self.serves:
             return
-        held = []
-        for service in self.services:
-            try:
-                if runs(service) is False and service.hold():
-                    held.append(service.name)
-            except Exception as error:  # noqa: BLE001 - the window ends without that, too
-                self.truth.append(f"A start of the machine may start {service.name}: {why(error)}")
+        try:
+            held = [service.name for service in self.services if self._is_held(service)]
+        except Exception as error:  # noqa: BLE001 - the window ends without that, too
+            self.truth.append(f"A start of the machine may start what is stopped: {why(error)}")
+            return
         if held:
             until = "until the window is recovered or acknowledged"
             self.truth.append(f"systemd does not start {', '.join(held)}, nor does a start of the machine, {until}.")
+
+    def _is_held(self, service: Service) -> bool:
+        try:
+            return runs(service) is False and service.hold()
+        except Exception as error:  # noqa: BLE001 - the others are held without it
+            self.truth.append(f"A start of the machine may start {service.name}: {why(error)}")
+            return False
 
     def _judge(self) -> _verdict.Row:
         if self.return_has_begun():
