@@ -127,7 +127,7 @@ def main_of(
 
 
 def _require_own(module: AnsibleModule) -> None:
-    if "state_dir" not in module.params:
+    if not {"stack", "state_dir"} <= module.params.keys():
         return
     try:
         directory = stack_of(module).directory
