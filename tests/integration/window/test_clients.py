@@ -398,8 +398,8 @@ def modules_between(stack: Stack, steps: Path, verb: str, **variables: Any) -> l
     return [action.rpartition(".")[2] for action, _name in between if action.rpartition(".")[2] not in CONTROLLER]
 
 
-def test_clients_wait_for_six_tasks_at_most(embedded: Stack, tmp_path: Path) -> None:
-    """The last test of this stack: afterwards it runs release 2."""
+@pytest.mark.slow
+def test_clients_wait_for_six_tasks_at_most_when_data_are_restored(embedded: Stack, tmp_path: Path) -> None:
     assert embedded.play("backup").code == 0
     restore = {"dbops_swap": True, "dbops_backup": "newest", "dbops_confirm": embedded.key}
     ran = modules_between(embedded, tmp_path / "restore", "restore", **restore)
@@ -408,6 +408,8 @@ def test_clients_wait_for_six_tasks_at_most(embedded: Stack, tmp_path: Path) -> 
     (replaced,) = beside(embedded)
     ask(embedded, f'DROP DATABASE "{replaced}"', "postgres")
 
+
+def test_clients_wait_for_six_tasks_at_most(embedded: Stack, tmp_path: Path) -> None:
     told = tmp_path / "told.json"
     see = {"ansible.builtin.command": {"argv": ["cp", str(embedded.journal), str(told)]}, "changed_when": True}
     custom = {"dbops_operation": "custom", "dbops_tasks": write_tasks(tmp_path / "tasks.yml", see)}
@@ -418,6 +420,10 @@ def test_clients_wait_for_six_tasks_at_most(embedded: Stack, tmp_path: Path) -> 
     assert journal["redis"]["snapshot"].endswith(".rdb")
     assert (journal["rollback_point"]["state"], journal["rollback_point"]["seconds"] > 0) == ("kept", True)
 
+
+@pytest.mark.slow
+def test_clients_wait_for_six_tasks_at_most_when_migrations_are_applied(embedded: Stack, tmp_path: Path) -> None:
+    """The last test of this stack: afterwards it runs release 2."""
     migrate = {"dbops_operation": "migrate", "dbops_release_image": embedded.release("2")}
     ran = modules_between(embedded, tmp_path / "migrate", "maintenance", **migrate)
     assert ran == ["postgres_door", "redis_backup", "rollback_point", "drizzle_migrate", "postgres_door"]

@@ -235,6 +235,7 @@ def test_a_door_that_cannot_be_shut_is_a_warning_unless_data_would_be_destroyed(
     assert (rules.stat().st_uid, rules.stat().st_mode) == (owner.st_uid, owner.st_mode)
 
 
+@pytest.mark.slow
 def test_a_restore_replaces_the_database_by_the_backup_that_was_chosen(embedded: Stack) -> None:
     see_database_replaced(embedded)
 
