@@ -9,6 +9,9 @@ SECOND := .venv-second
 PY := $(VENV)/bin/python
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
+# Where it is set every start of Ansible compiles it anew, which takes longer than most of what is tested.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Written when a set of requirements is installed, so that a warm run does not ask pip.
 FOR_DEMO := $(VENV)/.requirements-demo
 FOR_UNITS := $(VENV)/.requirements-units
