@@ -19,16 +19,13 @@ from typing import Any, Callable, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import _audit, _clock, _fence, _identity, _journal, _manifest, _owner, _redis_stamp, _stamp, _window
+from . import _audit, _clock, _fence, _identity, _journal, _manifest, _owner, _window
 from ._errors import OperationError
 from ._files import require_absolute
 from ._job import Job, Progress, clean
 from ._pg_url import PgUrl
 from ._place import Engine, Place, cores
 from ._psql import Server, server_at
-from ._redis_cli import Redis
-from ._redis_login import in_force
-from ._redis_session import Session
 from ._stack import Stack
 
 Planned = TypeVar("Planned")
@@ -64,15 +61,6 @@ POSTGRES_OPTIONS: dict[str, Any] = {
 AUDIT_OPTIONS: dict[str, Any] = {
     "by": {"type": "dict", "default": {}, "options": {name: {"type": "str"} for name in ("user", "controller", "job_id", "revision")}},
     "audited": {"type": "bool"},
-}
-
-# Options of the doc fragment `_redis`.
-REDIS_OPTIONS: dict[str, Any] = {
-    "redis_container": {"type": "str", "default": ""},
-    "redis_bin_dir": {"type": "str", "default": ""},
-    "redis_url": {"type": "str", "default": "", "no_log": True},
-    "redis_user": {"type": "str", "default": ""},
-    "redis_password": {"type": "str", "default": "", "no_log": True},
 }
 
 # Options of the doc fragment `_job`.
@@ -278,44 +266,13 @@ def backup_dir_of(module: AnsibleModule, option: str = "backup_dir") -> str:
     return path
 
 
-def redis_place_of(module: AnsibleModule) -> Place:
-    return Place(engine_of(module), module.params["redis_container"], module.params["redis_bin_dir"])
-
-
-def redis_of(module: AnsibleModule, *, runs: bool = True) -> Redis:
-    """The server as the operator reaches it: inside its container, which has to run unless `runs` is False, else by its URL's host."""
-    params, place, known = module.params, redis_place_of(module), None
-    if place.container:
-        container = place.engine.container(place.container) if runs else place.engine.inspect("container", place.container)
-        known = in_force(stack_of(module), container or {})
-    user, password = known or (params["redis_user"], params["redis_password"])
-    if password:
-        module.no_log_values.add(password)
-    return Redis.of(place, params["redis_url"], password, user)
-
-
-def require_redis_stamp(module: AnsibleModule, redis: Redis, session: Session) -> str:
-    """Redis is the stack's own, by its stamp or, where it has none, by that of the database. Returns its stamp, "" for none."""
-    return _redis_stamp.check(session, stack_of(module), redis.database, lambda: _stamp.read(server_of(module)))
-
-
-def require_whole_redis(module: AnsibleModule, redis: Redis, session: Session, state: str, **facts: Any) -> None:
-    """No database of the server is another stack's; a refusal is recorded as one of `state`. facts: to be remembered with it."""
-    with refusals_recorded(module, service="redis", state=state, **facts):
-        _redis_stamp.require_whole(session, stack_of(module), redis.database)
-
-
-def redis_series_of(module: AnsibleModule) -> str:
-    """The series that is meant: by default that of the stack, since a Redis has no name of its own."""
-    return _series(module.params["series"] or f"{stack_of(module).name}_redis")
-
-
 def series_of(module: AnsibleModule) -> str:
     """The series that is meant: by default that of the database in the URL, whether the server answers or not."""
-    return _series(module.params["series"] or f"{_manifest.safe_series(url_of(module).database)}_pg")
+    return require_series(module.params["series"] or f"{_manifest.safe_series(url_of(module).database)}_pg")
 
 
-def _series(series: str) -> str:
+def require_series(series: str) -> str:
+    """The name of a series, which it has to be."""
     if not _manifest.SERIES.fullmatch(series):
         raise OperationError(
             "series-malformed",

@@ -12,7 +12,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ._module import REDIS_OPTIONS, engine_of, redis_of, require_redis_stamp, server_of, stack_of, url_of
+from ._module import engine_of, server_of, stack_of, url_of
+from ._redis_module import REDIS_OPTIONS, redis_of, require_redis_stamp
 from ._seed import ALLOWED, find
 from ._seed_guard import Verdict
 from ._seed_program import Program, program_of

@@ -118,15 +118,14 @@ from ansible_collections.amanat.dbops.plugins.module_utils import _audit, _ident
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
     POSTGRES_OPTIONS,
-    REDIS_OPTIONS,
     TARGET_OPTIONS,
     main_of,
-    redis_of,
     refusals_recorded,
     server_of,
     stack_of,
     url_of,
 )
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_module import REDIS_OPTIONS, redis_of
 
 
 def _result(found: _stamp.Found, recorded: str, **known: Any) -> dict[str, Any]:

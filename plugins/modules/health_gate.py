@@ -185,15 +185,14 @@ from ansible_collections.amanat.dbops.plugins.module_utils._gate import Gate
 from ansible_collections.amanat.dbops.plugins.module_utils._gate_beneath import Beneath, Flaw, secrets_of
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     POSTGRES_OPTIONS,
-    REDIS_OPTIONS,
     TARGET_OPTIONS,
     engine_of,
     main_of,
-    redis_of,
     server_of,
     stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_cli import Redis, password_from
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_module import REDIS_OPTIONS, redis_of
 from ansible_collections.amanat.dbops.plugins.module_utils._services import SERVICES_OPTIONS, Context, services_of
 
 _GATE_OPTIONS: dict[str, Any] = {

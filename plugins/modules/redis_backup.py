@@ -129,13 +129,10 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
     BACKUPS_OPTIONS,
     JOB_OPTIONS,
-    REDIS_OPTIONS,
     TARGET_OPTIONS,
     backup_dir_of,
     main_of,
     planned_job,
-    redis_of,
-    redis_series_of,
     refusals_recorded,
     stack_of,
 )
@@ -144,6 +141,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._redis_backup import 
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_files import layout_of, require_reach
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_hold import release
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_info import info, keys
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_module import REDIS_OPTIONS, redis_of, redis_series_of
 
 
 def _prepare(module: AnsibleModule) -> tuple[Plan, dict[str, int]]:

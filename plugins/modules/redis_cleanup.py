@@ -80,19 +80,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _leftovers
-from ansible_collections.amanat.dbops.plugins.module_utils._module import (
-    AUDIT_OPTIONS,
-    REDIS_OPTIONS,
-    TARGET_OPTIONS,
-    main_of,
-    redis_of,
-    removal_recorded,
-    require_whole_redis,
-    stack_of,
-)
+from ansible_collections.amanat.dbops.plugins.module_utils._module import AUDIT_OPTIONS, TARGET_OPTIONS, main_of, removal_recorded, stack_of
 from ansible_collections.amanat.dbops.plugins.module_utils._named_by_windows import named_by_windows
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_files import beside_server, layout_of, require_reach
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_info import info
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_module import REDIS_OPTIONS, redis_of, require_whole_redis
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_swap import PARTIAL, STAMP, Leftover, Swap
 
 

@@ -127,16 +127,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
-from ansible_collections.amanat.dbops.plugins.module_utils._module import (
-    AUDIT_OPTIONS,
-    REDIS_OPTIONS,
-    TARGET_OPTIONS,
-    main_of,
-    redis_of,
-    require_whole_redis,
-    stack_of,
-)
+from ansible_collections.amanat.dbops.plugins.module_utils._module import AUDIT_OPTIONS, TARGET_OPTIONS, main_of, stack_of
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_config import ManagedFile, OwnFile, configure, require_read
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_module import REDIS_OPTIONS, redis_of, require_whole_redis
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_settings import SECRET, wishes
 
 

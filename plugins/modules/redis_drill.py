@@ -111,17 +111,15 @@ from ansible_collections.amanat.dbops.plugins.module_utils._manifest import REDI
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     BACKUPS_OPTIONS,
     JOB_OPTIONS,
-    REDIS_OPTIONS,
     TARGET_OPTIONS,
     backup_dir_of,
     main_of,
     planned_job,
-    redis_place_of,
-    redis_series_of,
     stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_drill import Drill
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_image import image_for
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_module import REDIS_OPTIONS, redis_place_of, redis_series_of
 from ansible_collections.amanat.dbops.plugins.module_utils._throwaway import THROWAWAY_OPTIONS, limits_of
 
 

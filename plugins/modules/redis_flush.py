@@ -189,18 +189,16 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
     JOB_OPTIONS,
     POSTGRES_OPTIONS,
-    REDIS_OPTIONS,
     TARGET_OPTIONS,
     main_of,
-    redis_of,
     refusals_recorded,
     removal_recorded,
-    require_redis_stamp,
     run_as_job,
     stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_flush import Counted, Emptying, Flush, emptying, require_few, typed
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_hold import release
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_module import REDIS_OPTIONS, redis_of, require_redis_stamp
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_session import Session
 
 PREFIXES = 100  # that are returned

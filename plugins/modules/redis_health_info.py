@@ -116,11 +116,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _health_files
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._findings import judge, with_thresholds, worst_of
-from ansible_collections.amanat.dbops.plugins.module_utils._module import REDIS_OPTIONS, TARGET_OPTIONS, main_of, redis_of, stack_of
+from ansible_collections.amanat.dbops.plugins.module_utils._module import TARGET_OPTIONS, main_of, stack_of
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_health import UNREACHABLE, ask, notes
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_health_readings import Measured
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_health_rules import RULES
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_info import product
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_module import REDIS_OPTIONS, redis_of
 
 TREND = 60  # earlier reports whose memory is drawn
 

@@ -81,16 +81,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _clock, _journal
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Unheard
-from ansible_collections.amanat.dbops.plugins.module_utils._module import (
-    AUDIT_OPTIONS,
-    REDIS_OPTIONS,
-    TARGET_OPTIONS,
-    main_of,
-    redis_of,
-    require_whole_redis,
-    stack_of,
-    window_of,
-)
+from ansible_collections.amanat.dbops.plugins.module_utils._module import AUDIT_OPTIONS, TARGET_OPTIONS, main_of, stack_of, window_of
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_hold import (
     DOWN,
     LONGEST,
@@ -100,6 +91,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._redis_hold import (
     release,
     too_long,
 )
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_module import REDIS_OPTIONS, redis_of, require_whole_redis
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_session import LOADING
 
 

@@ -113,15 +113,9 @@ from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
-from ansible_collections.amanat.dbops.plugins.module_utils._module import (
-    JOB_OPTIONS,
-    REDIS_OPTIONS,
-    TARGET_OPTIONS,
-    main_of,
-    redis_of,
-    run_as_job,
-)
+from ansible_collections.amanat.dbops.plugins.module_utils._module import JOB_OPTIONS, TARGET_OPTIONS, main_of, run_as_job
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_keyspace import audit
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_module import REDIS_OPTIONS, redis_of
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:

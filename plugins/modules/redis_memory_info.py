@@ -83,8 +83,9 @@ findings:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils._module import REDIS_OPTIONS, TARGET_OPTIONS, main_of, redis_of, stack_of
+from ansible_collections.amanat.dbops.plugins.module_utils._module import TARGET_OPTIONS, main_of, stack_of
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_memory import exposed, memory, warnings
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_module import REDIS_OPTIONS, redis_of
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:

@@ -101,16 +101,14 @@ from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
     JOB_OPTIONS,
-    REDIS_OPTIONS,
     TARGET_OPTIONS,
     main_of,
-    redis_of,
-    require_whole_redis,
     run_as_job,
     stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_config import ManagedFile, OwnFile, require_read
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_info import configuration
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_module import REDIS_OPTIONS, redis_of, require_whole_redis
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_persistence import Standing, Switch
 
 

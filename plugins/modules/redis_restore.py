@@ -166,18 +166,16 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
     BACKUPS_OPTIONS,
     JOB_OPTIONS,
-    REDIS_OPTIONS,
     TARGET_OPTIONS,
     backup_dir_of,
     main_of,
-    redis_of,
-    redis_series_of,
     refusals_recorded,
     run_as_job,
     stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_image import product_of, require_major
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_info import keys, product
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_module import REDIS_OPTIONS, redis_of, redis_series_of
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_restore import Plan, Restore, known_of, require_form, require_own
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_target import service_for
 

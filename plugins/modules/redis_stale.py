@@ -101,16 +101,14 @@ from ansible_collections.amanat.dbops.plugins.module_utils._errors import Operat
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
     POSTGRES_OPTIONS,
-    REDIS_OPTIONS,
     TARGET_OPTIONS,
     main_of,
-    redis_of,
     refusals_recorded,
     removal_recorded,
-    require_redis_stamp,
     server_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._psql import Server
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_module import REDIS_OPTIONS, redis_of, require_redis_stamp
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_session import Session
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_stale import Entry, find, remove
 

@@ -89,17 +89,15 @@ from ansible_collections.amanat.dbops.plugins.module_utils._manifest import REDI
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     BACKUPS_OPTIONS,
     JOB_OPTIONS,
-    REDIS_OPTIONS,
     TARGET_OPTIONS,
     backup_dir_of,
     main_of,
     planned_job,
-    redis_place_of,
-    redis_series_of,
     stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._reading import Plan
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_image import image_for
+from ansible_collections.amanat.dbops.plugins.module_utils._redis_module import REDIS_OPTIONS, redis_place_of, redis_series_of
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_verify import Verification
 
 
