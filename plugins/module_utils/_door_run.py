@@ -79,12 +79,13 @@ class Door:
         return self._on_file("show", self._path()) == self._rules
 
     def is_open(self) -> bool:
-        return not self._on_file("show", self._path()) and not any(self._left().values())
+        return not any(self._left().values())
 
     def _left(self) -> dict[str, bool]:
-        """What a window may have left but the rules: its role, and a database that takes no sessions, see `_pg_clone`."""
+        """What a window may have left: rules, its role, and a database that takes no sessions, see `_pg_clone`."""
         query = (
-            f"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = {quote_literal(self.role)}) AS role,"
+            f"SELECT {_door.has_lines(self.stack)} AS rules,"
+            f" EXISTS (SELECT FROM pg_roles WHERE rolname = {quote_literal(self.role)}) AS role,"
             f" EXISTS (SELECT FROM pg_database WHERE datname = {quote_literal(self.database)} AND NOT datallowconn) AS barred"
         )
         return self.server.rows(query)[0]
@@ -130,8 +131,12 @@ class Door:
 
     def shut(self, password: str) -> dict[str, Any]:
         """Nobody is connected to the database afterwards, and only the window's role can connect by TCP."""
+        self.make_role(password)
+        return self.keep_out()
+
+    def keep_out(self) -> dict[str, Any]:
+        """The same where the window's role is there already."""
         clock = time.monotonic()
-        self._make_role(password)
         changed, ended = self.refuse_all()
         return {"changed": changed, "role": self.role, "ended": ended, "seconds": round(time.monotonic() - clock, 3)}
 
@@ -154,7 +159,7 @@ class Door:
         """Whether anybody may have written in any database of the server; autovacuum counts, so that it is never falsely denied."""
         return self.mark() != mark
 
-    def _make_role(self, password: str) -> None:
+    def make_role(self, password: str) -> None:
         """A role that works as the application's: what it makes belongs to that one, and the same settings apply."""
         role, application = quote_identifier(self.role), quote_identifier(self.application)
         settings = self.server.rows(
@@ -204,7 +209,7 @@ class Door:
             return "it reads another file"
         # A new session is a child of the server's main process, and knows when that one has last loaded its files.
         until = time.monotonic() + PATIENCE
-        while self.server.value("SELECT pg_conf_load_time()::text AS loaded") == loaded_before:
+        while self.server.anew().value("SELECT pg_conf_load_time()::text AS loaded") == loaded_before:
             if time.monotonic() >= until:
                 return f"nothing happened within {PATIENCE:g} s"
             time.sleep(_POLL)
@@ -218,16 +223,15 @@ class Door:
         The file says nothing of what the server has loaded: it loads it again even where nothing is in it.
         note: told the mark of the moment before anybody can write again; by then all writes of our own are done.
         """
-        was_shut = bool(self._on_file("show", self._path()))
         left = self._left()
         if left["role"]:
             self._remove_role()
         if left["barred"]:
             self.server.execute(allow(self.database))
-        if was_shut and note:
+        if left["rules"] and note:
             note(self.mark())
         self._write("")
-        return {"changed": was_shut or any(left.values()), "role": self.role}
+        return {"changed": any(left.values()), "role": self.role}
 
     def lock_out(self) -> None:
         """The window's role can log in no more: what it still has at work, wherever, comes back no more when its sessions are ended.

@@ -51,6 +51,11 @@ class Folder:
     migrations: tuple[Migration, ...]
 
 
+def known(layout: str, migrations: list[dict[str, Any]]) -> Folder:
+    """A folder that was read before, as far as a comparison wants it: `name`, `when` and `sha256` of each migration."""
+    return Folder(layout, tuple(Migration(each["name"], "", each["when"], each["sha256"], "") for each in migrations))
+
+
 # Where drizzle cuts a migration into what it sends one by one (drizzle-orm/src/migrator.ts), comment or not.
 BREAKPOINT = "--> statement-breakpoint"
 

@@ -21,7 +21,8 @@ from typing import Any
 from . import _drizzle
 from ._drizzle_config import addressed_by
 from ._drizzle_env import environment
-from ._drizzle_run import REHEARSAL_VERSION, Cause, cause, compare, look, outcome, rehearsal_path
+from ._drizzle_look import compare, look
+from ._drizzle_run import REHEARSAL_VERSION, Cause, cause, outcome, rehearsal_path
 from ._errors import OperationError
 from ._files import make_private_directory, write_json
 from ._job import Progress

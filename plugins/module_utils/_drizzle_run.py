@@ -20,6 +20,7 @@ from . import _drizzle
 from ._command import Answer, run, without_rows
 from ._drizzle_config import addressed_by
 from ._drizzle_env import environment, timeouts
+from ._drizzle_look import compare, look
 from ._errors import OperationError
 from ._files import read_json
 from ._job import Progress
@@ -43,26 +44,6 @@ TABLES_IN_PUBLIC = (
     "SELECT count(*) AS tables FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     " WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
 )
-
-
-def applied_rows(server: Server) -> list[dict[str, Any]]:
-    """The rows of drizzle's table, none where it does not exist yet. Only that of 1.x has names."""
-    if server.value("SELECT to_regclass('drizzle.__drizzle_migrations') IS NULL AS missing"):
-        return []
-    return server.rows(
-        "SELECT hash, created_at, to_jsonb(m)->>'name' AS name, to_jsonb(m) ? 'name' AS versioned"
-        " FROM drizzle.__drizzle_migrations m ORDER BY created_at, id"
-    )
-
-
-def look(release: Release, path: str, server: Server) -> tuple[_drizzle.Folder, dict[str, Any]]:
-    """The migrations of a release, and what a run of them would do."""
-    folder = _drizzle.read(release.folder(path))
-    return folder, compare(folder, server)
-
-
-def compare(folder: _drizzle.Folder, server: Server) -> dict[str, Any]:
-    return _drizzle.compare(folder, applied_rows(server), int(time.time() * 1000))
 
 
 REHEARSAL_VERSION = 1

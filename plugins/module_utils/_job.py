@@ -30,7 +30,7 @@ from . import _processes
 from ._errors import OperationError
 from ._files import make_private_directory, read_json, write_json
 
-POLL = 0.05  # seconds between two looks at a job that may end at any moment
+POLL = 0.02  # seconds between two looks at a job that may end at any moment
 GRACE = 5.0  # seconds that a job which is told to end has to remove what it had begun
 END_WAIT = 10.0  # seconds that an ended job's process is given to be gone
 PROGRESS_INTERVAL = 0.5  # seconds; more often nobody reads it

@@ -19,7 +19,7 @@ from typing import Any, Callable, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import _audit, _clock, _fence, _identity, _journal, _manifest, _owner, _window
+from . import _audit, _clock, _fence, _identity, _journal, _manifest, _owner, _pg_clone, _window
 from ._errors import OperationError
 from ._files import require_absolute
 from ._job import Job, Progress, clean
@@ -82,12 +82,14 @@ def main_of(
     *,
     secrets_in_options: bool = True,
     reads: bool = False,
+    begins_itself: bool = False,
     learnt: Callable[[dict[str, Any]], dict[str, Any]] = lambda _result: {},
 ) -> None:
     """Run a module's body: its dictionary is the result, an OperationError is the failure.
 
     secrets_in_options: False where no option is a secret, so that a result, however large, is not searched for any.
     reads: True where nothing is written, so that whoever may read the stack's folder may ask.
+    begins_itself: True where the body says by `begin` when its phase begins, as it has something to look at first.
     learnt: what the journal shall say of the result, where a phase begins with it.
     """
     try:
@@ -95,10 +97,11 @@ def main_of(
             _require_own(module)
         with _guards_recorded(module), _fenced(module):
             _name_the_job(module)
-            _begin(module, done=False)
+            if not begins_itself:
+                begin(module)
             result = body(module)
             if not result.get("failed") and not (result.get("job") or {}).get("running"):
-                _begin(module, done=True, learnt=learnt(result))
+                begin(module, done=True, learnt=learnt(result))
     except OperationError as error:
         result = {"failed": True, **error.as_result()}
     except OSError as error:
@@ -184,6 +187,26 @@ def window_of(module: AnsibleModule) -> str:
     return str(module.params.get("fence", "")).rpartition("/")[0]
 
 
+def moment_of(module: AnsibleModule) -> datetime:
+    """The time after which a window's databases are named."""
+    try:
+        return datetime.strptime(module.params["moment"], _pg_clone.STAMP).replace(tzinfo=timezone.utc)
+    except ValueError:
+        module.fail_json(msg=f"moment: {module.params['moment']!r} is no time as in 20261122T170102Z")
+
+
+def marks_opening(module: AnsibleModule) -> Callable[[str], None] | None:
+    """In a window the journal says from when on the application can write again."""
+    window = window_of(module)
+    if not window:
+        return None
+
+    def note(mark: str) -> None:
+        _journal.change(stack_of(module), window, lambda held: {**held, "mark": mark})
+
+    return note
+
+
 def _name_the_job(module: AnsibleModule) -> None:
     """The job of a step is its window's, whatever role it belongs to: whoever takes the window over ends it, too."""
     window, job = window_of(module), module.params.get("job")
@@ -191,7 +214,7 @@ def _name_the_job(module: AnsibleModule) -> None:
         module.params["job"] = f"{window}-{job}"
 
 
-def _begin(module: AnsibleModule, *, done: bool, learnt: dict[str, Any] | None = None) -> None:
+def begin(module: AnsibleModule, *, done: bool = False, learnt: dict[str, Any] | None = None) -> None:
     """The step is the first of a phase, or the last before it.
 
     While clients wait, a task of its own that only says so would cost them its start.

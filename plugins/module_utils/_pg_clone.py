@@ -78,16 +78,22 @@ def is_beside(name: str, database: str) -> bool:
     return parsed is not None and beside(database, parsed.kind, parsed.moment) == name
 
 
+def _elsewhere(server: Server) -> list[Server]:
+    return [server.to(database).patient() for database in _MAINTENANCE if database != server.database]
+
+
+def await_maintenance(server: Server) -> None:
+    """It is going to be asked for, see `Server.awaited`."""
+    _elsewhere(server)[0].awaited()
+
+
 def maintenance(server: Server) -> Server:
     """The same server from a database that is not the one that is renamed, copied or dropped, however long that takes."""
-    for database in _MAINTENANCE:
-        if database == server.database:
-            continue
-        elsewhere = server.to(database).patient()
+    for elsewhere in _elsewhere(server):
         answer = elsewhere.ask("SELECT 1;")
         if answer.ok:
             return elsewhere
-        error = failure(answer, database)
+        error = failure(answer, elsewhere.database)
         if error.slug != "database-missing":
             raise error
     raise OperationError(

@@ -16,7 +16,7 @@ from ._errors import OperationError
 from ._psql import Server, quote_literal
 
 PATIENCE = 10.0  # seconds that sessions are given to end once they were told to
-_POLL = 0.1
+_POLL = 0.02
 
 
 def _of(databases: Collection[str], also: str = "false") -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from ._command import Answer, Command, run
 from ._errors import OperationError
+from ._kept import Kept
 from ._pg_url import PgUrl
 from ._place import Place
 
@@ -58,6 +59,7 @@ class Server:
     env: libpq's variables (user, password, database); with a container no host, so that its socket is used.
     search_path: where names without a schema are looked up; "" leaves it to the role, for the SQL of users. We are a superuser in
     databases of others, and whoever may create functions there could give one the name of the server's own (CVE-2018-1058).
+    kept: where psql stays from one statement to the next. Its session stays, too: never in a database that others want for themselves.
     """
 
     place: Place
@@ -65,6 +67,7 @@ class Server:
     timeout: float = 60
     options: dict[str, str] = field(default_factory=dict)
     search_path: str = "pg_catalog"
+    kept: Kept | None = field(default=None, repr=False)
 
     @property
     def database(self) -> str:
@@ -90,7 +93,19 @@ class Server:
         return self.place.short([*PSQL, *arguments], self.environ())
 
     def ask(self, sql: str) -> Answer:
+        if self.kept:
+            return self.kept.ask(self.command(), sql, self.timeout)
         return run(self.command(), stdin=sql, timeout=self.timeout)
+
+    def awaited(self) -> Server:
+        """The same server, whose psql starts now: it is going to be asked soon."""
+        if self.kept:
+            self.kept.start(self.command())
+        return self
+
+    def anew(self) -> Server:
+        """The same server, each statement in a session of its own."""
+        return replace(self, kept=None)
 
     def execute(self, sql: str) -> str:
         """Run statements, each in its own transaction unless the text opens one."""

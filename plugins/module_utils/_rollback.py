@@ -186,8 +186,8 @@ class Point:
 
     def take(self, progress: Progress) -> dict[str, Any]:
         clock = time.monotonic()
-        space = self._space()
-        progress.say("copying the database", now=True, mib=space["bytes"] >> 20)
+        size = int(self.facts["bytes"])
+        progress.say("copying the database", now=True, mib=size >> 20)
         taken = self.is_taken
         properties = _pg_properties.read_from(self.server, self.database)
         if not taken:
@@ -195,7 +195,7 @@ class Point:
         # Even where the copy is there: whoever made it may have been killed before it had them.
         statements = [*_pg_properties.statements(self.clone, properties), _pg_clone.allow(self.database)]
         self.server.execute("\n".join(["BEGIN;", *statements, "COMMIT;"]))
-        return self._result(not taken, clock, **space)
+        return self._result(not taken, clock, bytes=size)
 
     def swap(self, progress: Progress) -> dict[str, Any]:
         """The restored database is the database; what it replaces is kept, as it was, for a return."""
@@ -231,6 +231,11 @@ class Point:
 
     def _result(self, changed: bool, clock: float, **more: Any) -> dict[str, Any]:
         return {"changed": changed, "name": self.clone, "seconds": round(time.monotonic() - clock, 3), **more}
+
+
+def kept(taken: dict[str, Any]) -> dict[str, Any]:
+    """What a journal says of a point that was just taken."""
+    return {**{key: taken[key] for key in ("name", "bytes", "seconds")}, "state": "kept"}
 
 
 def _advice(failed: dict[str, int]) -> str:

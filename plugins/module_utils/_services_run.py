@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 from ._errors import OperationError
 from ._recreate import brings_back
@@ -112,6 +113,18 @@ def start(
     if failures:
         raise failures[0]
     return started, missed
+
+
+def bring_up(services: list[Service], before: list[Facts], images: dict[str, str], *, check_mode: bool = False) -> dict[str, Any]:
+    """`start`, and what stands there afterwards, as the result of a module."""
+    started, missed = start(services, before, images, check_mode=check_mode)
+    looked = [service.look() for service in services]
+    if not check_mode:
+        see_images(services, looked, started)
+    # One that had to be started by its identity is still known by the name that was asked for.
+    names = {identity: name for name, identity in images.items()}
+    told = [{**facts, "release": names.get(facts["release"], facts["release"])} for facts in looked]
+    return {"changed": bool(started), "touched": list(started), "services": told, "missed": missed}
 
 
 def _start(service: Service, facts: Facts, images: dict[str, str] | None, *, check_mode: bool) -> dict[str, str]:

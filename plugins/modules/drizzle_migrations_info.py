@@ -78,9 +78,24 @@ layout:
   returned: success
   type: str
 release:
-  description: What was read, an image, a container or a directory.
+  description: What was read, an image, a container or a directory; empty where that is not known.
   returned: success
   type: str
+migrations:
+  description: The release's migrations, for O(amanat.dbops.window_resume#module:releases).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the migration.
+      type: str
+    when:
+      description: The time that drizzle knows it by, in milliseconds since 1970.
+      type: int
+    sha256:
+      description: The SHA-256 of its file.
+      type: str
 applied:
   description: Migrations that the database has seen.
   returned: success
@@ -182,7 +197,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _drizzle, _pg_functions
-from ansible_collections.amanat.dbops.plugins.module_utils._drizzle_run import look
+from ansible_collections.amanat.dbops.plugins.module_utils._drizzle_look import look
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
@@ -226,6 +241,7 @@ def _release(module: AnsibleModule) -> Release:
 
 def body(module: AnsibleModule) -> dict[str, Any]:
     server = server_of(module)
+    release = Release("", engine_of(module))
     try:
         release = _release(module)
         folder, verdict = look(release, module.params["migrations_path"], server)
@@ -233,7 +249,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         if error.slug != MISSING or not module.params["missing_ok"]:
             raise
         folder = _drizzle.Folder("none", ())
-        verdict, release = _drizzle.compare(folder, [], 0), Release("", engine_of(module))
+        verdict = _drizzle.compare(folder, [], 0)
     pending = [
         {"name": migration.name, "file": migration.file, "sql": migration.sql}
         for migration in folder.migrations
@@ -246,8 +262,9 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         "postgres_major": major,
         "harmless": _pg_functions.harmless(server, [migration["sql"] for migration in pending]),
     }
+    brought = [{"name": each.name, "when": each.when, "sha256": each.sha256} for each in folder.migrations]
     digests = _drizzle.digests(folder, verdict)
-    return {"changed": False, "release": release.name, **verdict, "pending_sha256": digests, "to_judge": to_judge}
+    return {"changed": False, "release": release.name, "migrations": brought, **verdict, "pending_sha256": digests, "to_judge": to_judge}
 
 
 def main() -> None:

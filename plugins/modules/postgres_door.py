@@ -82,19 +82,18 @@ workers:
   elements: str
 """
 
-from typing import Any, Callable
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _journal
 from ansible_collections.amanat.dbops.plugins.module_utils._door_run import Door
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
     main_of,
+    marks_opening,
     server_of,
     stack_of,
     url_of,
-    window_of,
 )
 
 
@@ -105,18 +104,6 @@ def _predict(door: Door, wanted: str) -> dict[str, Any]:
     return {"changed": not door.is_open(), "role": door.role}
 
 
-def _note(module: AnsibleModule) -> Callable[[str], None] | None:
-    """In a window the journal says from when on the application can write again."""
-    window = window_of(module)
-    if not window:
-        return None
-
-    def note(mark: str) -> None:
-        _journal.change(stack_of(module), window, lambda held: {**held, "mark": mark})
-
-    return note
-
-
 def body(module: AnsibleModule) -> dict[str, Any]:
     wanted = module.params["state"]
     door = Door.of(stack_of(module), server_of(module), url_of(module).user)
@@ -125,7 +112,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     elif wanted == "shut":
         result = door.shut(module.params["password"])
     else:
-        result = door.open(_note(module))
+        result = door.open(marks_opening(module))
     moved = {"shut": "open", "open": "shut"}[wanted] if result["changed"] else wanted
     return {**result, "diff": {"before": f"{moved}\n", "after": f"{wanted}\n"}}
 

@@ -91,11 +91,11 @@ bytes:
   type: int
 free:
   description: Bytes free where the database's files are, before the copy.
-  returned: when O(state=prepared) or O(state=taken)
+  returned: when O(state=prepared), in check mode also when O(state=taken)
   type: int
 path:
   description: Where the database's files are, as the server sees it.
-  returned: when O(state=prepared) or O(state=taken)
+  returned: when O(state=prepared), in check mode also when O(state=taken)
   type: str
 lost:
   description: Whether there is no database at all that would be replaced.
@@ -111,11 +111,9 @@ seconds:
   type: float
 """
 
-from datetime import datetime, timezone
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _pg_clone
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     AUDIT_OPTIONS,
@@ -123,19 +121,16 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
     main_of,
+    moment_of,
     run_as_job,
     server_of,
     stack_of,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._rollback import Point
+from ansible_collections.amanat.dbops.plugins.module_utils._rollback import Point, kept
 
 
 def _point(module: AnsibleModule) -> Point:
-    try:
-        moment = datetime.strptime(module.params["moment"], _pg_clone.STAMP).replace(tzinfo=timezone.utc)
-    except ValueError:
-        module.fail_json(msg=f"moment: {module.params['moment']!r} is no time as in 20261122T170102Z")
-    return Point.of(stack_of(module), server_of(module), moment, end_others=not module.check_mode)
+    return Point.of(stack_of(module), server_of(module), moment_of(module), end_others=not module.check_mode)
 
 
 def _works_behind_the_door(point: Point, state: str) -> bool:
@@ -196,7 +191,7 @@ def _learnt(module: AnsibleModule, result: dict[str, Any]) -> dict[str, Any]:
     """What the journal says of a point by which an operation begins."""
     if module.params["state"] != "taken":
         return {}
-    return {"rollback_point": {**{key: result[key] for key in ("name", "bytes", "seconds")}, "state": "kept"}}
+    return {"rollback_point": kept(result)}
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:

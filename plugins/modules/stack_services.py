@@ -83,16 +83,14 @@ missed:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _journal, _window
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     TARGET_OPTIONS,
     engine_of,
     main_of,
     stack_of,
-    window_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._services import SERVICES_OPTIONS, Context, services_of
-from ansible_collections.amanat.dbops.plugins.module_utils._services_run import keep, see_images, start, stop
+from ansible_collections.amanat.dbops.plugins.module_utils._services_run import bring_up, keep, stop
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
@@ -101,26 +99,10 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     if params["state"] == "kept":
         kept, missed = keep(services, params["before"], check_mode=module.check_mode)
         return {"changed": bool(kept), "touched": kept, "missed": missed}
-    started: dict[str, str] = {}
-    missed: list[str] = []
-    if params["state"] == "stopped":
-        if (window := window_of(module)) and not module.check_mode:
-            _journal.change(stack_of(module), window, lambda journal: _window.annotate(journal, {"stopping": True}))
-        touched = stop(services, check_mode=module.check_mode)
-    else:
-        started, missed = start(services, params["before"], params["images"], check_mode=module.check_mode)
-        touched = list(started)
-    looked = [service.look() for service in services]
-    if not module.check_mode:
-        see_images(services, looked, started)
-    # One that had to be started by its identity is still known by the name that was asked for.
-    names = {identity: name for name, identity in params["images"].items()}
-    return {
-        "changed": bool(touched),
-        "touched": touched,
-        "services": [{**facts, "release": names.get(facts["release"], facts["release"])} for facts in looked],
-        "missed": missed,
-    }
+    if params["state"] == "started":
+        return bring_up(services, params["before"], params["images"], check_mode=module.check_mode)
+    touched = stop(services, check_mode=module.check_mode)
+    return {"changed": bool(touched), "touched": touched, "services": [service.look() for service in services], "missed": []}
 
 
 def main() -> None:

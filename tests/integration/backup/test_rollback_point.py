@@ -297,7 +297,7 @@ def test_what_a_copy_would_break_is_refused_with_its_reason(replicating: Caller)
 
 
 @pytest.mark.faults
-def test_without_room_it_is_refused_until_a_failed_database_is_named(replicating: Caller) -> None:
+def test_without_room_it_is_refused_until_a_failed_database_is_named(replicating: Caller, tmp_path: Path) -> None:
     postgres = replicating.server
     engine("exec", postgres.container, "chown", "postgres", "/small")
     postgres.sql("postgres", "CREATE TABLESPACE small LOCATION '/small'")
@@ -316,6 +316,10 @@ def test_without_room_it_is_refused_until_a_failed_database_is_named(replicating
     assert "are free in /small" in message
     assert f"dbops_drop_failed: {failed}" in message
     assert "Free space there" in refused(replicating, "shop", "rollback-no-space", "prepared", drop_failed="postgres", **later)
+    running = {"name": "worker", "kind": "command", "status": ["true"], "start": ["true"], "stop": ["touch", str(tmp_path / "stopped")]}
+    before_the_stop = {"backup_dir": None, "services": [running], "password": WINDOW_PASSWORD, "wait": 60.0, **later}
+    replicating.refused("window_quiesce", "shop", "rollback-no-space", **before_the_stop)
+    assert not (tmp_path / "stopped").exists()
     assert "kept" in postgres.sql(failed, "SELECT relname FROM pg_class WHERE relname = 'kept'")
 
     assert point(replicating, "shop", "prepared", check=True, drop_failed=failed, **later)["dropped"] == failed

@@ -88,7 +88,16 @@ class ContainerSite(Site):
 
     @property
     def target(self) -> dict[str, str]:
-        return {**super().target, "engine_socket": self.stack.state["engine_socket"]}
+        return {**super().target, "engine_socket": self.stack.state["engine_socket"], "engine": self._engine()}
+
+    def _engine(self) -> str:
+        """A client of the engine by which the start of containers can be made to wait."""
+        path = self.directory / "engine"
+        if not path.exists():
+            gate = " ".join(self.gates.command("start the backend", "docker"))
+            path.write_text(f'#!/bin/sh\ncase " $* " in *" start "*) exec {gate} "$@" ;; *) exec docker "$@" ;; esac\n', encoding="utf-8")
+            path.chmod(0o755)
+        return str(path)
 
     @property
     def services(self) -> list[dict[str, Any]]:

@@ -27,8 +27,8 @@ from tests.integration.faults.gates import pass_by
 from tests.integration.modules import MODULES
 
 USED = (
-    *("window_state", "window_recovery", "availability_probe", "postgres_backup", "rollback_point", "redis_hold", "stack_services"),
-    *("stack_services_info", "postgres_door", "health_gate", "announcement"),
+    *("window_state", "window_recovery", "availability_probe", "postgres_backup", "rollback_point", "redis_hold"),
+    *("stack_services_info", "window_quiesce", "window_resume", "health_gate", "announcement"),
 )
 
 Step = tuple[str, Callable[[], object]]
@@ -118,14 +118,11 @@ class Controller:
         yield "Make room and a checkpoint for the rollback point", lambda: self.rollback("prepared", "prepare")
         yield "Begin to stop", self.begin_to_stop
         yield "Hold back who would write to Redis", lambda: self.hold("held")
-        yield "Stop the services", lambda: self.services("stopped")
-        yield "Shut the door", self.shut
+        yield "Stop the services, and shut the door behind them", self.quiesce
         yield "Take the rollback point", self.take
         yield "Begin to operate", self.begin_to_operate
         yield "Operate", self.operate
-        yield "Begin to start", lambda: self.advance("started")
-        yield "Open the door", self.let_in
-        yield "Start the services", lambda: self.services("started", before=self.before)
+        yield "Open the door, and start the services", self.resume
         yield "Let go who would write to Redis", lambda: self.hold("released")
         yield "Begin to verify", lambda: self.advance("verified")
         yield "Wait until the application is healthy", self.see_health
@@ -190,15 +187,13 @@ class Controller:
     def hold(self, state: str) -> None:
         call("redis_hold", {**self.fenced(self.redis), "state": state})
 
-    def services(self, state: str, **more: Any) -> None:
-        call("stack_services", {**self.fenced(self.target), "services": self.settings["services"], "state": state, **more})
-
-    def shut(self) -> None:
+    def quiesce(self) -> None:
         """By a password that the test knows, too, so that it sees where else it is."""
         known = Path(self.settings["password_file"])
         known.touch(mode=0o600)
         known.write_text(self.password, encoding="utf-8")
-        self.door = call("postgres_door", {**self.fenced(self.postgres), "state": "shut", "password": self.password})
+        options = {**self.fenced(self.postgres), "services": self.settings["services"], "password": self.password}
+        self.door = call("window_quiesce", options)["door"]
 
     def take(self) -> None:
         self.point = self.rollback("taken", "point")
@@ -218,8 +213,9 @@ class Controller:
         if done.returncode:
             raise Failed({"slug": "step-failed", "message": done.stderr, "state": "", "next": "Read it."})
 
-    def let_in(self) -> None:
-        call("postgres_door", {**self.fenced(self.postgres), "state": "open"})
+    def resume(self) -> None:
+        options = {**self.fenced(self.postgres), "services": self.settings["services"], "password": self.password}
+        call("window_resume", {**options, "before": self.before, "begins": {"phase": "started"}})
 
     def see_health(self) -> None:
         beneath = {**self.fenced(self.postgres), **self.settings["redis"], "services": self.settings["services"]}

@@ -309,7 +309,7 @@ def test_killed_while_a_release_migrates(site: Site) -> None:
     """ansible-playbook ended by a signal when a release's migrations are applied (operation migrate): SIGKILL"""
     release = site.stack.release("2")
     brings = {"dbops_operation": "migrate", "dbops_release_image": release, "dbops_services": [{**site.services[0], "image": release}]}
-    site.play_until("Open the door", dbops_expected_tables=33, **brings)  # and the writer's own is one of them
+    site.play_until("Open the door, and start the services", dbops_expected_tables=33, **brings)  # and the writer's own is one of them
     site.signal(signal.SIGKILL)
     site.end_by("switch")
     journal = site.expect_end("rolled_back")
@@ -322,7 +322,7 @@ def test_killed_while_a_backup_takes_the_place_of_the_database(site: Site) -> No
     """ansible-playbook ended by a signal when a backup has taken the place of the database (operation restore): SIGKILL"""
     assert site.stack.play("backup").code == 0
     swap = {"dbops_operation": "restore", "dbops_backup": "newest", "dbops_confirm": site.stack.key}
-    site.play_until("Open the door", **swap)
+    site.play_until("Open the door, and start the services", **swap)
     site.signal(signal.SIGKILL)
     site.end_by("switch")
     journal = site.expect_end("rolled_back")

@@ -19,6 +19,7 @@ from tests.integration.plays import ROOT, engine
 from tests.integration.systemd import machine
 
 from .cable import Cable
+from .gates import Gates
 from .site import Site, until
 from .test_faults import BEFORE, PLACES
 
@@ -30,12 +31,11 @@ WITHOUT_REDIS = {"dbops_redis_url": ""}
 FAR = "faults-ssh"
 BOOTED = "faults-systemd"
 
-# Where a step waits that is no job: one that is a job awaits its connection again for some minutes.
+# Where a window waits in every phase. There is no Redis in it, so that one task leads from the stop to the rollback point.
 STEPS = {
     **{phase: place for phase, (place, _end) in (BEFORE | PLACES).items()},
     "backed_up": "Begin to stop",
-    "stopped": "Shut the door",
-    "started": "Start the services",
+    "stopped": "Stop the services, and shut the door behind them",
     "closed": "Stop measuring",
 }
 
@@ -49,12 +49,13 @@ def reaches(site: Site) -> list[str]:
     return ["--network", "host", *(part for path in sorted(paths) for part in ("--volume", f"{path}:{path}"))]
 
 
-def worker(directory: Path) -> dict[str, Any]:
+def worker(directory: Path, gates: Gates) -> dict[str, Any]:
     """A service that is a file. The backend, which is none of this machine, is kept out by the door."""
     running = directory / "worker"
     running.write_text("1", encoding="utf-8")
     verbs = {"status": f"cat {running} 2>/dev/null || exit 3", "start": f"echo 1 > {running}", "stop": f"rm {running}"}
-    return {"name": "worker", "kind": "command", **{verb: ["sh", "-c", text] for verb, text in verbs.items()}}
+    commands = {verb: ["sh", "-c", text] for verb, text in verbs.items()}
+    return {"name": "worker", "kind": "command", **commands, "start": gates.command("start the backend", *commands["start"])}
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def cable(place: Site, tmp_path: Path) -> Iterator[Cable]:
     port = free_port()
     with ssh.target(FAR, tmp_path, *reaches(place), port=port) as reached, closing(Cable(port)) as cable:
         place.shell = ["docker", "exec", FAR]
-        place.host = {**reached, **WITHOUT_REDIS, "ansible_port": cable.port, "dbops_services": [worker(place.directory)]}
+        place.host = {**reached, **WITHOUT_REDIS, "ansible_port": cable.port, "dbops_services": [worker(place.directory, place.gates)]}
         yield cable
 
 
@@ -72,8 +73,14 @@ def test_cut_off(site: Site, cable: Cable, phase: str) -> None:
     site.play_until(STEPS[phase])
     cable.cut()
     site.gates.open()
-    assert "unreachable=1" in site.await_controller()
-    if phase in PLACES:
+    if phase == "stopped":  # a job is attached to again, and by then the window is somebody else's
+        until(lambda: "trying to attach again" in Path(site.log).read_text(encoding="utf-8"), "the controller knows of it")
+        site.end_by("abort")
+        cable.mend()
+        assert "[window-lost]" in site.await_controller()
+    else:
+        assert "unreachable=1" in site.await_controller()
+    if phase in PLACES and phase != "stopped":
         site.end_by("switch" if phase in LEFT_ALONE else "abort")
     site.expect_end((BEFORE | PLACES)[phase][1])
     assert (site.directory / "worker").exists(), "the service of that machine runs"
@@ -91,13 +98,17 @@ def test_cut_off_for_a_moment(site: Site, cable: Cable) -> None:
     site.expect_end("closed")
 
 
-UNIT = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
+def unit(gates: Gates) -> str:
+    """A service whose start and stop can be made to wait."""
+    waits = {verb: " ".join(f'"{part}"' for part in gates.command(f"{verb} the backend")) for verb in ("start", "stop")}
+    commands = f"ExecStartPre=/usr/bin/env {waits['start']}\nExecStart=/bin/sleep infinity\nExecStop=/usr/bin/env {waits['stop']}\n"
+    return f"[Service]\n{commands}[Install]\nWantedBy=multi-user.target\n"
 
 
 @pytest.fixture
 def booted(place: Site) -> Iterator[str]:
     with machine(BOOTED, *reaches(place)) as name:
-        engine("exec", "-i", name, "sh", "-c", "cat > /etc/systemd/system/worker.service", stdin=UNIT)
+        engine("exec", "-i", name, "sh", "-c", "cat > /etc/systemd/system/worker.service", stdin=unit(place.gates))
         engine("exec", name, "systemctl", "enable", "--now", "worker.service")
         place.shell = ["docker", "exec", name]
         place.host = {
@@ -113,7 +124,7 @@ def booted(place: Site) -> Iterator[str]:
 @pytest.mark.parametrize("phase", ["stopped", "operated", "started", "verified", "closed"])
 def test_target_started_anew(site: Site, booted: str, phase: str) -> None:
     """The target started anew"""
-    site.play_until(STEPS[phase] if phase != "operated" else "operating")
+    site.play_until("stop the backend" if phase == "stopped" else STEPS[phase])
     assert site.journal["switch"] == "systemd"
     site.signal(signal.SIGKILL)
     engine("restart", "--time", "1", booted)

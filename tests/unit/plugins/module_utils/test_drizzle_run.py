@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.amanat.dbops.plugins.module_utils import _drizzle_run
+from ansible_collections.amanat.dbops.plugins.module_utils import _drizzle_look, _drizzle_run
 from ansible_collections.amanat.dbops.plugins.module_utils._drizzle import Folder, Migration
 from ansible_collections.amanat.dbops.plugins.module_utils._drizzle_run import Run
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
@@ -46,7 +46,7 @@ class Committing:
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(_drizzle_run, "ServerLog", lambda _server: None)
-    monkeypatch.setattr(_drizzle_run, "applied_rows", lambda server: server.applied)
+    monkeypatch.setattr(_drizzle_look, "applied_rows", lambda server: server.applied)
     monkeypatch.setattr(_drizzle_run, "cause", lambda *_: _drizzle_run.Cause("No cause."))
     return
 

@@ -1,0 +1,118 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""psql that stays, for the seconds in which clients wait: to start one in a container takes longer than most of what it is asked."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import select
+import subprocess
+import tempfile
+import time
+from typing import Any
+
+from ._command import Answer, Command, start_tied
+
+_CHUNK = 1 << 16  # bytes
+
+
+class Kept:
+    """One psql for each command line and environment that is asked for; it ends with this object, or with the thread that asked first.
+
+    What a statement sets for its session the next one still has. One that fails ends its psql, and the next one gets another.
+    """
+
+    def __init__(self) -> None:
+        self._programs: dict[tuple[object, ...], _Program] = {}
+
+    def __enter__(self) -> Kept:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for program in self._programs.values():
+            program.let_go()  # all of them, so that they end at the same time
+        for program in self._programs.values():
+            program.end()
+        self._programs.clear()
+
+    def start(self, command: Command) -> None:
+        """So that it is there when it is asked. What is wrong with it is told then."""
+        with contextlib.suppress(OSError):
+            self._programs.setdefault(_key(command), _Program(command))
+
+    def ask(self, command: Command, sql: str, timeout: float) -> Answer:
+        """As `_command.run` would answer. sql: whole statements, as a psql that stays waits for the end of the last one."""
+        key = _key(command)
+        if key not in self._programs:
+            try:
+                self._programs[key] = _Program(command)
+            except OSError as error:
+                return Answer(127, "", f"{command.argv[0]}: {error.strerror}")
+        answer = self._programs[key].ask(sql, timeout)
+        if not answer.ok:
+            self._programs.pop(key).end()
+        return answer
+
+
+def _key(command: Command) -> tuple[object, ...]:
+    return (*command.argv, *sorted(command.env.items()))
+
+
+class _Program:
+    def __init__(self, command: Command) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
+        self._process = start_tied(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors)
+        # Both are pipes, as asked for above.
+        self._input: Any = self._process.stdin
+        self._output: Any = self._process.stdout
+        self._at_work = False
+
+    def ask(self, sql: str, timeout: float) -> Answer:
+        self._at_work = True
+        mark = secrets.token_hex(16)
+        begun = self._errors.seek(0, os.SEEK_END)
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and says why
+            self._input.write(f"{sql}\n\\echo {mark}\n".encode())
+            self._input.flush()
+        out, ended = self._read(f"{mark}\n".encode(), time.monotonic() + timeout)
+        if out is None:
+            return Answer(124, "", f"no answer within {timeout:g} s")
+        self._at_work = False
+        code = self._process.wait() if ended else 0
+        self._errors.seek(begun)
+        return Answer(code, out.decode("utf-8", "replace"), self._errors.read().decode("utf-8", "replace"))
+
+    def _read(self, mark: bytes, until: float) -> tuple[bytes | None, bool]:
+        """What it says before the mark, and whether it has ended before that; None where it takes too long."""
+        said = b""
+        while not said.endswith(mark):
+            if not select.select([self._output], [], [], max(0.0, until - time.monotonic()))[0]:
+                return None, False
+            chunk = os.read(self._output.fileno(), _CHUNK)
+            if not chunk:
+                return said, True
+            said += chunk
+        return said.removesuffix(mark), False
+
+    def let_go(self) -> None:
+        """The end of its input ends it. One that is still at work is not waited for."""
+        if self._at_work:
+            self._process.terminate()
+        with contextlib.suppress(BrokenPipeError):
+            self._input.close()
+
+    def end(self) -> None:
+        self.let_go()
+        try:
+            self._process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._output.close()
+        self._errors.close()

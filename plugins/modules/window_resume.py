@@ -1,0 +1,246 @@
+# Copyright (c) 2026, amanat.dbops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: window_resume
+short_description: Open the door of a database and start the services of its stack
+version_added: 0.1.0
+description:
+  - What a window does between its operation and the moment from which its application answers, in one task. Each task takes half a
+    second before it does anything, and clients wait for all of them.
+  - It does what M(amanat.dbops.postgres_door) and M(amanat.dbops.stack_services) do, in this order. No service is started on a database
+    that lacks migrations of its release.
+author:
+  - amanat.dbops contributors (@amanat)
+extends_documentation_fragment:
+  - amanat.dbops._target
+  - amanat.dbops._postgres
+  - amanat.dbops._services
+attributes:
+  check_mode:
+    support: full
+    description: Says which services would be started.
+  diff_mode:
+    support: none
+    description: What was done is returned instead.
+  idempotent:
+    support: full
+    description: A second run changes nothing.
+options:
+  before:
+    description:
+      - What M(amanat.dbops.stack_services_info) said before the stop. What ran then is started, and what it calls C(wanted), each with its
+        C(image) where one is named.
+    type: list
+    elements: dict
+    required: true
+  images:
+    description:
+      - The identity of each image that services of kind V(compose) and V(container) name, as it was looked up beforehand.
+        That one is started, even where the tag has moved since.
+    type: dict
+    default: {}
+  password:
+    description:
+      - The password of the window's own role, behind whose door the database is.
+      - Without it the door is left as it is.
+    type: str
+  releases:
+    description:
+      - What the services are going to run, with the migrations that the database has to have seen.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      service:
+        description: Name of the service.
+        type: str
+        required: true
+      release:
+        description:
+          - What it runs, an image or a directory. A directory is read anew, and so is what was put in the place of a service that is
+            started as it is, as an operation may have done that.
+        type: str
+        required: true
+      layout:
+        description: As M(amanat.dbops.drizzle_migrations_info) returns it.
+        type: str
+        required: true
+      migrations:
+        description: The release's migrations, as M(amanat.dbops.drizzle_migrations_info) returns them.
+        type: list
+        elements: dict
+        required: true
+  migrations_path:
+    description:
+      - Folder of the migrations in a release that is a directory.
+    type: str
+    default: drizzle
+"""
+
+EXAMPLES = r"""
+- name: Let the application in again, and start it
+  amanat.dbops.window_resume:
+    stack: production/nickapp
+    services: "{{ dbops_services }}"
+    postgres_container: amanat-postgres
+    pg_url: "{{ dbops_pg_url }}"
+    password: "{{ password_of_the_window }}"
+    before: "{{ looked.services }}"
+"""
+
+RETURN = r"""
+door:
+  description: What M(amanat.dbops.postgres_door) returns of a door that it has opened.
+  returned: when O(password) is given, except in check mode
+  type: dict
+touched:
+  description: Names of the services that were started, in that order.
+  returned: success
+  type: list
+  elements: str
+services:
+  description: What stands there afterwards, as M(amanat.dbops.stack_services_info) tells it.
+  returned: success
+  type: list
+  elements: dict
+missed:
+  description: Which service that was down before could not be started, and why, in words.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.amanat.dbops.plugins.module_utils import _drizzle
+from ansible_collections.amanat.dbops.plugins.module_utils._door import window_role
+from ansible_collections.amanat.dbops.plugins.module_utils._door_run import Door
+from ansible_collections.amanat.dbops.plugins.module_utils._drizzle_look import compare
+from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
+from ansible_collections.amanat.dbops.plugins.module_utils._kept import Kept
+from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    POSTGRES_OPTIONS,
+    TARGET_OPTIONS,
+    begin,
+    engine_of,
+    main_of,
+    marks_opening,
+    server_of,
+    stack_of,
+    url_of,
+)
+from ansible_collections.amanat.dbops.plugins.module_utils._pg_clone import await_maintenance
+from ansible_collections.amanat.dbops.plugins.module_utils._psql import Server
+from ansible_collections.amanat.dbops.plugins.module_utils._release import MISSING, Release
+from ansible_collections.amanat.dbops.plugins.module_utils._services import (
+    SERVICES_OPTIONS,
+    ContainerService,
+    Context,
+    Service,
+    services_of,
+)
+from ansible_collections.amanat.dbops.plugins.module_utils._services_run import bring_up
+
+
+def _put_in_its_place(module: AnsibleModule, service: Service) -> Release | None:
+    """What stands where an operation has given a service that is started as it is another image; None where it has not."""
+    if not isinstance(service, ContainerService) or service.spec["image"]:
+        return None
+    before = [facts["image_id"] for facts in module.params["before"] if facts["name"] == service.name]
+    facts = service.look()
+    if facts["image_id"] in before:
+        return None
+    return Release(facts["release"], engine_of(module), container=facts["containers"][0])
+
+
+def _folder(module: AnsibleModule, known: dict[str, Any], service: Service) -> _drizzle.Folder:
+    release = Release(known["release"], engine_of(module))
+    if not release.is_directory:
+        placed = _put_in_its_place(module, service)
+        if not placed:
+            return _drizzle.known(known["layout"], known["migrations"])
+        release = placed
+    try:
+        return _drizzle.read(release.folder(module.params["migrations_path"]))
+    except OperationError as error:
+        if error.slug != MISSING:
+            raise
+        return _drizzle.known("none", [])
+
+
+def _require_migrated(module: AnsibleModule, services: list[Service], server: Server) -> None:
+    """No service is started on a database that lacks migrations of its release: drizzle's applications do not migrate by themselves."""
+    named = {service.name: service for service in services}
+    for known in module.params["releases"]:
+        verdict = compare(_folder(module, known, named[known["service"]]), server)
+        if lacking := verdict["pending"] + verdict["will_be_skipped"]:
+            raise OperationError(
+                "migrations-pending",
+                f"{known['service']} would start on a database that lacks migrations of its release {known['release']}:"
+                f" {', '.join(lacking)}.",
+                "It was not started.",
+                "Name the release that fits the database, -e dbops_release_image=<image>, and migrate afterwards.",
+            )
+
+
+def _let_in(module: AnsibleModule, services: list[Service]) -> dict[str, Any]:
+    """Open the door where it was shut, when nothing stands against the start."""
+    password, releases, stack = module.params["password"], module.params["releases"], stack_of(module)
+    if not password and not releases:
+        begin(module)
+        return {}
+    server = replace(server_of(module), kept=Kept())  # it ends with this process: clients wait meanwhile
+    if password:
+        await_maintenance(server)
+    if releases:
+        with Kept() as sessions:  # nobody is in the database when its door opens
+            # Behind it only the window's own role gets in.
+            inside = {"PGUSER": window_role(stack), "PGPASSWORD": password} if password else {}
+            _require_migrated(module, services, replace(server, env={**server.env, **inside}, kept=sessions).awaited())
+    begin(module)
+    return {"door": Door.of(stack, server, url_of(module).user).open(marks_opening(module))} if password else {}
+
+
+def body(module: AnsibleModule) -> dict[str, Any]:
+    before, images = module.params["before"], module.params["images"]
+    services = services_of(module.params["services"], Context(engine_of(module), stack_of(module).directory))
+    opened = {} if module.check_mode else _let_in(module, services)
+    result = bring_up(services, before, images, check_mode=module.check_mode)
+    return {**result, **opened, "changed": result["changed"] or bool(opened and opened["door"]["changed"])}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **TARGET_OPTIONS,
+            **POSTGRES_OPTIONS,
+            **SERVICES_OPTIONS,
+            "before": {"type": "list", "elements": "dict", "required": True},
+            "images": {"type": "dict", "default": {}},
+            "password": {"type": "str", "no_log": True},
+            "releases": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "service": {"type": "str", "required": True},
+                    "release": {"type": "str", "required": True},
+                    "layout": {"type": "str", "required": True},
+                    "migrations": {"type": "list", "elements": "dict", "required": True},
+                },
+            },
+            "migrations_path": {"type": "str", "default": "drizzle"},
+        },
+        supports_check_mode=True,
+    )
+    main_of(module, body, begins_itself=True)
+
+
+if __name__ == "__main__":
+    main()
