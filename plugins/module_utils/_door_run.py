@@ -28,7 +28,7 @@ _POLL = 0.05
 _ERRORS = "SELECT string_agg('line ' || line_number || ': ' || error, '; ') AS errors FROM pg_hba_file_rules"
 
 # Sessions that were let in under the rules of before and have not told their database yet (seen from PostgreSQL 18 on).
-_AUTHENTICATING = "backend_type = 'client backend' AND datname IS NULL AND backend_start < pg_conf_load_time()"
+_AUTHENTICATING = "backend_type = 'client backend' AND datname IS NULL AND backend_start < {loaded}::timestamptz"
 
 # Sessions and what the server itself has at work for them. Whatever else is in a database an extension has put there.
 _OF_SESSIONS = "backend_type IN ('client backend', 'parallel worker', 'autovacuum worker', 'walsender')"
@@ -145,8 +145,9 @@ class Door:
 
         It writes nothing in the server, so that `written_since` still tells.
         """
-        was_shut = self._write(self._rules) == self._rules
-        ended = terminate(self.server, [self.database], also=_AUTHENTICATING)
+        before, loaded = self._write(self._rules)
+        was_shut = before == self._rules
+        ended = terminate(self.server, [self.database], also=_AUTHENTICATING.format(loaded=quote_literal(loaded)))
         return bool(ended) or not was_shut, ended
 
     # -- what was written --------------------------------------------------------------------------------------------
@@ -181,39 +182,42 @@ class Door:
         ]
         self.server.execute("\n".join(statements))
 
-    def _write(self, rules: str) -> str:
-        """The rules are in the file, and the server has loaded it; or the file is as it was. Returns those of before."""
-        facts = self.server.rows("SELECT current_setting('hba_file') AS path, pg_conf_load_time()::text AS loaded")[0]
-        before = self._on_file("write", facts["path"], rules)
-        why = self._why_not_loaded(facts["loaded"], rules)
-        if not why:
-            return before
+    def _write(self, rules: str) -> tuple[str, str]:
+        """The rules are in the file, and the server has loaded it; or the file is as it was. Returns those of before, and since when."""
+        path = self._path()
+        before = self._on_file("write", path, rules)
+        loaded, why = self._load(rules)
+        if loaded:
+            return before, loaded
         if rules:
-            self._on_file("write", facts["path"], before)
+            self._on_file("write", path, before)
             self.server.execute("SELECT pg_reload_conf();")
         raise OperationError(
             "door-not-loaded",
             f"The server did not load its rules for connections: {why}.",
-            f"{facts['path']} is again as it was." if rules else f"The rules of the door are no longer in {facts['path']}.",
+            f"{path} is again as it was." if rules else f"The rules of the door are no longer in {path}.",
             "Read the server's log: it names the line of pg_hba.conf or of postgresql.conf that it minds.",
         )
 
-    def _why_not_loaded(self, loaded_before: str, rules: str) -> str:
+    def _load(self, rules: str) -> tuple[str, str]:
+        """When the server has loaded the file, or why it has not."""
         facts = self.server.rows(
-            f"SELECT errors, marked, CASE WHEN errors IS NULL THEN pg_reload_conf() END"
+            f"SELECT errors, marked, clock_timestamp()::text AS asked, CASE WHEN errors IS NULL THEN pg_reload_conf() END"
             f" FROM (SELECT ({_ERRORS}) AS errors, {_door.has_lines(self.stack)} AS marked) AS found"
         )[0]
         if facts["errors"]:
-            return str(facts["errors"])
+            return "", str(facts["errors"])
         if facts["marked"] != bool(rules):
-            return "it reads another file"
-        # A new session is a child of the server's main process, and knows when that one has last loaded its files.
+            return "", "it reads another file"
+        # A new session is a child of the server's main process, and knows when that one has last loaded its files; an old one loads them
+        # itself, some time later.
+        since = f"SELECT CASE WHEN at > {quote_literal(facts['asked'])}::timestamptz THEN at::text END AS loaded"
         until = time.monotonic() + PATIENCE
-        while self.server.anew().value("SELECT pg_conf_load_time()::text AS loaded") == loaded_before:
+        while not (loaded := self.server.anew().value(f"{since} FROM pg_conf_load_time() AS at")):
             if time.monotonic() >= until:
-                return f"nothing happened within {PATIENCE:g} s"
+                return "", f"nothing happened within {PATIENCE:g} s"
             time.sleep(_POLL)
-        return ""
+        return str(loaded), ""
 
     # -- open ----------------------------------------------------------------------------------------------------
 

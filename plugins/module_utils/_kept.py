@@ -20,6 +20,8 @@ from typing import Any
 from ._command import Answer, Command, start_tied
 
 _CHUNK = 1 << 16  # bytes
+_LOST = 1  # the exit code of one that ended before it had answered, and gave none: see `_psql.failure`
+_IDLE = 1.0  # seconds after which one is asked whether its server is still there, before it is told anything
 
 
 class Kept:
@@ -43,17 +45,23 @@ class Kept:
 
     def start(self, command: Command) -> None:
         """So that it is there when it is asked. What is wrong with it is told then."""
-        with contextlib.suppress(OSError):
-            self._programs.setdefault(_key(command), _Program(command))
+        if _key(command) not in self._programs:
+            with contextlib.suppress(OSError):
+                self._programs[_key(command)] = _Program(command)
 
     def ask(self, command: Command, sql: str, timeout: float) -> Answer:
         """As `_command.run` would answer. sql: whole statements, as a psql that stays waits for the end of the last one."""
         key = _key(command)
+        if key in self._programs and self._programs[key].idle() > _IDLE:
+            self._tell(key, "SELECT 1;", timeout)
         if key not in self._programs:
             try:
                 self._programs[key] = _Program(command)
             except OSError as error:
                 return Answer(127, "", f"{command.argv[0]}: {error.strerror}")
+        return self._tell(key, sql, timeout)
+
+    def _tell(self, key: tuple[object, ...], sql: str, timeout: float) -> Answer:
         answer = self._programs[key].ask(sql, timeout)
         if not answer.ok:
             self._programs.pop(key).end()
@@ -67,33 +75,46 @@ def _key(command: Command) -> tuple[object, ...]:
 class _Program:
     def __init__(self, command: Command) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
-        self._process = start_tied(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors}
+        self._process = start_tied(command, start_new_session=True, **pipes)
         # Both are pipes, as asked for above.
         self._input: Any = self._process.stdin
         self._output: Any = self._process.stdout
+        os.set_blocking(self._input.fileno(), False)
         self._at_work = False
+        self._since = time.monotonic()
+
+    def idle(self) -> float:
+        """Seconds since it was asked the last time, or started."""
+        return time.monotonic() - self._since
 
     def ask(self, sql: str, timeout: float) -> Answer:
         self._at_work = True
         mark = secrets.token_hex(16)
         begun = self._errors.seek(0, os.SEEK_END)
-        with contextlib.suppress(BrokenPipeError):  # it has ended, and says why
-            self._input.write(f"{sql}\n\\echo {mark}\n".encode())
-            self._input.flush()
-        out, ended = self._read(f"{mark}\n".encode(), time.monotonic() + timeout)
+        out, ended = self._exchange(f"{sql}\n\\echo {mark}\n".encode(), f"{mark}\n".encode(), time.monotonic() + timeout)
         if out is None:
             return Answer(124, "", f"no answer within {timeout:g} s")
-        self._at_work = False
-        code = self._process.wait() if ended else 0
+        self._at_work, self._since = False, time.monotonic()
+        # An engine that loses the connection may end its client as if all were well.
+        code = (self._process.wait() or _LOST) if ended else 0
         self._errors.seek(begun)
         return Answer(code, out.decode("utf-8", "replace"), self._errors.read().decode("utf-8", "replace"))
 
-    def _read(self, mark: bytes, until: float) -> tuple[bytes | None, bool]:
+    def _exchange(self, told: bytes, mark: bytes, until: float) -> tuple[bytes | None, bool]:
         """What it says before the mark, and whether it has ended before that; None where it takes too long."""
         said = b""
         while not said.endswith(mark):
-            if not select.select([self._output], [], [], max(0.0, until - time.monotonic()))[0]:
+            talks, listens, _ = select.select([self._output], [self._input] if told else [], [], max(0.0, until - time.monotonic()))
+            if not talks and not listens:
                 return None, False
+            if listens:
+                try:
+                    told = told[os.write(self._input.fileno(), told) :]
+                except BrokenPipeError:  # it has ended, and says why
+                    told = b""
+            if not talks:
+                continue
             chunk = os.read(self._output.fileno(), _CHUNK)
             if not chunk:
                 return said, True

@@ -195,6 +195,12 @@ def moment_of(module: AnsibleModule) -> datetime:
         module.fail_json(msg=f"moment: {module.params['moment']!r} is no time as in 20261122T170102Z")
 
 
+def note_stopping(module: AnsibleModule) -> None:
+    """In a window the journal says from when on services are being stopped."""
+    if (window := window_of(module)) and not module.check_mode:
+        _journal.change(stack_of(module), window, lambda journal: _window.annotate(journal, {"stopping": True}))
+
+
 def marks_opening(module: AnsibleModule) -> Callable[[str], None] | None:
     """In a window the journal says from when on the application can write again."""
     window = window_of(module)

@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import NamedTuple
 
@@ -79,7 +80,10 @@ def is_beside(name: str, database: str) -> bool:
 
 
 def _elsewhere(server: Server) -> list[Server]:
-    return [server.to(database).patient() for database in _MAINTENANCE if database != server.database]
+    # Nobody could create a database while a session stays in the one that new ones are copied from.
+    kept = {"template1": None}
+    there = [replace(server.to(database), kept=kept.get(database, server.kept)) for database in _MAINTENANCE]
+    return [elsewhere.patient() for elsewhere in there if elsewhere.database != server.database]
 
 
 def await_maintenance(server: Server) -> None:

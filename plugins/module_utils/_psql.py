@@ -83,7 +83,8 @@ class Server:
     def environ(self) -> dict[str, str]:
         # Whatever the encoding of the database is, we read and write UTF-8.
         env = {"PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT), "PGAPPNAME": "amanat.dbops", "PGCLIENTENCODING": "UTF8", **self.env}
-        options = {"search_path": self.search_path, **self.options}
+        stays = {"idle_session_timeout": "0"} if self.kept else {}
+        options = {"search_path": self.search_path, **stays, **self.options}
         settings = " ".join(f"-c {name}={value}" for name, value in sorted(options.items()) if value)
         if settings:
             env["PGOPTIONS"] = f"{env.get('PGOPTIONS', '')} {settings}".strip()

@@ -87,6 +87,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     TARGET_OPTIONS,
     engine_of,
     main_of,
+    note_stopping,
     stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._services import SERVICES_OPTIONS, Context, services_of
@@ -101,6 +102,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         return {"changed": bool(kept), "touched": kept, "missed": missed}
     if params["state"] == "started":
         return bring_up(services, params["before"], params["images"], check_mode=module.check_mode)
+    note_stopping(module)
     touched = stop(services, check_mode=module.check_mode)
     return {"changed": bool(touched), "touched": touched, "services": [service.look() for service in services], "missed": []}
 

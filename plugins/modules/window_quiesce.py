@@ -72,12 +72,16 @@ rollback_point:
   type: dict
 """
 
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils import _journal, _window
 from ansible_collections.amanat.dbops.plugins.module_utils._door_run import Door
+from ansible_collections.amanat.dbops.plugins.module_utils._files import make_private_directory
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._kept import Kept
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
@@ -88,11 +92,11 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     engine_of,
     main_of,
     moment_of,
+    note_stopping,
     run_as_job,
     server_of,
     stack_of,
     url_of,
-    window_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._psql import Server
 from ansible_collections.amanat.dbops.plugins.module_utils._rollback import Point, kept
@@ -122,29 +126,29 @@ def _require_space(point: Point) -> None:
 
 
 def _stop(module: AnsibleModule) -> list[str]:
-    if window := window_of(module):
-        _journal.change(stack_of(module), window, lambda journal: _window.annotate(journal, {"stopping": True}))
+    note_stopping(module)
     return stop(_services(module))
 
 
 def _quiesce(module: AnsibleModule) -> tuple[dict[str, Any], Point | None]:
     """All but the copy, and the point that it is to become."""
     takes_point = bool(module.params["moment"])
-    server = replace(server_of(module), kept=Kept())  # it ends with this process: clients wait meanwhile
-    door = _door(module, server)
-    if takes_point:
-        _require_space(_point(module, server))
-    door.make_role(module.params["password"])
-    touched = _stop(module)
-    shut = door.keep_out()
-    point = _point(module, server) if takes_point else None
+    with Kept() as sessions:
+        server = replace(server_of(module), kept=sessions)
+        door = _door(module, server)
+        if takes_point:
+            _require_space(_point(module, server))
+        door.make_role(module.params["password"])
+        touched = _stop(module)
+        shut = door.keep_out()
+        point = _point(module, server) if takes_point else None
     if point and not point.is_taken:
         point.require_shut()
     return {"changed": bool(touched) or shut["changed"], "touched": touched, "door": shut}, point
 
 
 def _copy(done: dict[str, Any], point: Point, progress: Progress) -> dict[str, Any]:
-    taken = replace(point, server=replace(point.server, kept=Kept())).take(progress)  # the same, of the job's process
+    taken = replace(point, server=replace(point.server, kept=Kept())).take(progress)  # which ends with the job's process
     return {**done, "changed": done["changed"] or taken["changed"], "rollback_point": taken}
 
 
@@ -165,6 +169,24 @@ def _predict(module: AnsibleModule) -> dict[str, Any]:
 def body(module: AnsibleModule) -> dict[str, Any]:
     if module.check_mode:
         return _predict(module)
+    with _one_at_a_time(module):
+        return _work(module)
+
+
+@contextlib.contextmanager
+def _one_at_a_time(module: AnsibleModule) -> Iterator[None]:
+    """Whoever asks again, as his connection was lost, waits for the first call, which may be at work: it must not shut a door later on."""
+    jobs = stack_of(module).jobs
+    make_private_directory(jobs)
+    descriptor = os.open(jobs, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _work(module: AnsibleModule) -> dict[str, Any]:
     if not module.params["password"]:
         touched = _stop(module)
         return {"changed": bool(touched), "touched": touched}

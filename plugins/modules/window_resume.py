@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - amanat.dbops._target
   - amanat.dbops._postgres
   - amanat.dbops._services
+  - amanat.dbops._audit
 attributes:
   check_mode:
     support: full
@@ -61,8 +62,8 @@ options:
         required: true
       release:
         description:
-          - What it runs, an image or a directory. A directory is read anew, and so is what was put in the place of a service that is
-            started as it is, as an operation may have done that.
+          - What it runs, an image or a directory. A directory is read anew, and so is the container of a service that is started as it
+            is, as an operation may have changed them.
         type: str
         required: true
       layout:
@@ -76,7 +77,7 @@ options:
         required: true
   migrations_path:
     description:
-      - Folder of the migrations in a release that is a directory.
+      - Folder of the migrations in a release that is read anew.
     type: str
     default: drizzle
 """
@@ -125,6 +126,7 @@ from ansible_collections.amanat.dbops.plugins.module_utils._drizzle_look import 
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._kept import Kept
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
+    AUDIT_OPTIONS,
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
     begin,
@@ -148,24 +150,14 @@ from ansible_collections.amanat.dbops.plugins.module_utils._services import (
 from ansible_collections.amanat.dbops.plugins.module_utils._services_run import bring_up
 
 
-def _put_in_its_place(module: AnsibleModule, service: Service) -> Release | None:
-    """What stands where an operation has given a service that is started as it is another image; None where it has not."""
-    if not isinstance(service, ContainerService) or service.spec["image"]:
-        return None
-    before = [facts["image_id"] for facts in module.params["before"] if facts["name"] == service.name]
-    facts = service.look()
-    if facts["image_id"] in before:
-        return None
-    return Release(facts["release"], engine_of(module), container=facts["containers"][0])
-
-
 def _folder(module: AnsibleModule, known: dict[str, Any], service: Service) -> _drizzle.Folder:
+    """The migrations of what is going to run. An image is what it was; an operation may have changed everything else."""
     release = Release(known["release"], engine_of(module))
     if not release.is_directory:
-        placed = _put_in_its_place(module, service)
-        if not placed:
+        if not isinstance(service, ContainerService) or service.spec["image"]:
             return _drizzle.known(known["layout"], known["migrations"])
-        release = placed
+        facts = service.look()
+        release = Release(facts["release"], engine_of(module), container=facts["containers"][0])
     try:
         return _drizzle.read(release.folder(module.params["migrations_path"]))
     except OperationError as error:
@@ -221,6 +213,7 @@ def main() -> None:
             **TARGET_OPTIONS,
             **POSTGRES_OPTIONS,
             **SERVICES_OPTIONS,
+            **AUDIT_OPTIONS,
             "before": {"type": "list", "elements": "dict", "required": True},
             "images": {"type": "dict", "default": {}},
             "password": {"type": "str", "no_log": True},

@@ -54,6 +54,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             except AnsibleConnectionFailure as error:
                 if time.monotonic() >= until:
                     raise
-                display.warning(f"Connection lost ({error.message}); the job goes on, trying to attach again.")
+                # A warning would be shown when the task has ended.
+                host = (task_vars or {}).get("inventory_hostname", "")
+                display.display(f"  [{host}] Connection lost ({error.message}); what was begun goes on, trying to attach again")
                 time.sleep(RECONNECT_PAUSE)
                 self._connection.reset()

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable
 
@@ -14,9 +16,21 @@ import pytest
 
 from tests.integration.backup.conftest import WINDOW_PASSWORD, Caller, Postgres
 from tests.integration.backup.test_door import log_in
+from tests.integration.plays import engine
 
 MOMENT = "20261122T170203Z"
 MIGRATION = {"name": "0000_first", "when": 1000, "sha256": "aa"}
+
+
+def write_release(directory: Path, *migrations: str) -> Path:
+    """A directory with migrations, the first of them that of MIGRATION by its time."""
+    release = directory / "release"
+    (release / "drizzle" / "meta").mkdir(parents=True)
+    entries = [{"tag": name, "when": 1000 * number} for number, name in enumerate(migrations, 1)]
+    (release / "drizzle" / "meta" / "_journal.json").write_text(json.dumps({"entries": entries}), encoding="utf-8")
+    for name in migrations:
+        (release / "drizzle" / f"{name}.sql").write_text("SELECT 1", encoding="utf-8")
+    return release
 
 
 class Service:
@@ -91,6 +105,27 @@ def test_the_application_is_down_and_shut_out_and_comes_back(caller: Caller, pos
     assert (again["changed"], again["touched"]) == (False, [])
 
 
+def test_whoever_asks_again_waits_for_the_first(
+    caller: Caller, postgres: Postgres, database: str, service: Service, tmp_path: Path
+) -> None:
+    """As after a lost connection. What the first call does later than the second would shut a door that nobody opens any more."""
+    waits, begun = tmp_path / "waits", tmp_path / "begun"
+    waits.touch()
+    stop = f"touch {begun}; while test -e {waits}; do sleep 0.05; done; rm -f {service.file}"
+    service.spec["stop"] = ["sh", "-c", stop]
+    with ThreadPoolExecutor(2) as calls:
+        first = calls.submit(quiesce, caller, database, service, job="quiesce")
+        while not begun.exists():
+            time.sleep(0.05)
+        begun.unlink()
+        second = calls.submit(quiesce, caller, database, service, job="quiesce")
+        time.sleep(2)
+        assert (begun.exists(), first.done(), second.done()) == (False, False, False)
+        waits.unlink()
+        assert first.result() == second.result()
+    assert has_copy(postgres, database)
+
+
 def test_a_service_that_does_not_stop_leaves_the_door_open(caller: Caller, postgres: Postgres, database: str, service: Service) -> None:
     service.stuck.touch()
     message = caller.refused("window_quiesce", database, "service-failed", **options(service, moment=MOMENT, wait=60.0))
@@ -135,13 +170,26 @@ def test_nothing_is_started_on_a_database_that_lacks_migrations(
         "INSERT INTO drizzle.__drizzle_migrations (hash, created_at) VALUES ('aa', 1000)",
     )
     # A directory is read anew, whatever was learnt of it.
-    release = tmp_path / "release"
-    (release / "drizzle" / "meta").mkdir(parents=True)
-    entries = [{"tag": "0000_first", "when": 1000}, {"tag": "0001_second", "when": 2000}]
-    (release / "drizzle" / "meta" / "_journal.json").write_text(json.dumps({"entries": entries}), encoding="utf-8")
-    for entry in entries:
-        (release / "drizzle" / f"{entry['tag']}.sql").write_text("SELECT 1", encoding="utf-8")
+    release = write_release(tmp_path, "0000_first", "0001_second")
     assert f"of its release {release}: 0001_second." in refused(release=str(release))
     nothing = {**known, "release": str(tmp_path / "gone"), "layout": "none", "migrations": []}
     assert resume(caller, database, service, releases=[known, nothing], **password)["touched"] == ["worker"]
     assert (service.runs, log_in(postgres, database).returncode) == (True, 0)
+
+
+def test_what_an_operation_has_put_into_a_container_is_compared(caller: Caller, postgres: Postgres, database: str, tmp_path: Path) -> None:
+    name = f"{postgres.container}-worker"
+    engine("create", "--name", name, "--entrypoint", "sleep", "--workdir", "/srv", postgres.image, "infinity")
+    try:
+        worker = {"name": "worker", "kind": "container", "container": name}
+        learnt = {"service": "worker", "release": postgres.image, "layout": "none", "migrations": []}
+        before = caller.run("stack_services_info", database, backup_dir=None, services=[worker], pg_url=None, postgres_container=None)
+        given = {"backup_dir": None, "services": [worker], "before": before["services"], "releases": [learnt]}
+        assert caller.run("window_resume", database, **given)["touched"] == []
+        engine("cp", f"{write_release(tmp_path, '0000_first')}/.", f"{name}:/srv")
+        refused = caller.refused("window_resume", database, "migrations-pending", **given)
+        assert f"lacks migrations of its release {postgres.image}: 0000_first." in refused
+        pinned = {**given, "services": [{**worker, "image": postgres.image}]}
+        assert caller.run("window_resume", database, **pinned)["touched"] == []
+    finally:
+        engine("rm", "--force", name)

@@ -37,6 +37,9 @@ def test_one_that_fails_says_why_and_is_followed_by_another(kept: Kept) -> None:
 
 def test_more_than_a_pipe_holds_comes_whole(kept: Kept) -> None:
     assert len(kept.ask(SHELL, "head -c 3000000 /dev/zero | tr '\\0' x", 30).out) == 3_000_000
+    echoes = [f"echo {number:0100}" for number in range(20000)]
+    assert kept.ask(SHELL, "\n".join(echoes), 60).out.count("\n") == 20000
+    assert kept.ask(SHELL, "exec sleep 60\n" + "\n".join(echoes), 0.5).code == 124
 
 
 def test_one_that_takes_too_long_is_ended(kept: Kept) -> None:
@@ -51,6 +54,17 @@ def test_one_that_ended_while_nobody_asked_is_a_failure_of_the_next_statement(ke
     time.sleep(0.5)
     assert kept.ask(SHELL, "echo lost", 5).code == -9
     assert kept.ask(SHELL, "echo found", 5).out == "found\n"
+
+
+def test_one_that_ended_long_after_it_was_asked_is_replaced(kept: Kept) -> None:
+    kept.ask(SHELL, "(sleep 0.1; kill -9 $$) &", 5)
+    time.sleep(1.2)
+    assert kept.ask(SHELL, "echo found", 5) == Answer(0, "found\n", "")
+
+
+def test_one_that_ends_as_if_all_were_well_has_not_answered(kept: Kept) -> None:
+    """So does the client of an engine that has lost the connection."""
+    assert kept.ask(SHELL, "exit 0", 5).code == 1
 
 
 def test_one_is_there_before_it_is_asked(kept: Kept) -> None:
