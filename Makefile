@@ -49,7 +49,7 @@ stack: $(FOR_DEMO) ## the example application, up and filled with data (STACK=em
 stack-down: $(FOR_DEMO) ## what `make stack` brought up, down again, and nothing left behind
 	@$(PY) examples/stack/stack.py down
 
-test: $(FOR_TEST) ## every gate; forty minutes on two cores
+test: $(FOR_TEST) ## every gate; half an hour on two cores
 	@$(PY) tests/gates/run.py
 
 test-slow: $(FOR_TEST) ## what is too long for `make test`; FAULTS_SEED=<number> repeats a run's random moments

@@ -105,7 +105,7 @@ class _Program:
         """What it says before the mark, and whether it has ended before that; None where it takes too long."""
         said = b""
         while not said.endswith(mark):
-            talks, listens, _ = select.select([self._output], [self._input] if told else [], [], max(0.0, until - time.monotonic()))
+            talks, listens, _failed = select.select([self._output], [self._input] if told else [], [], max(0.0, until - time.monotonic()))
             if not talks and not listens:
                 return None, False
             if listens:
