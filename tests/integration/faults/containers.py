@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -94,8 +95,10 @@ class ContainerSite(Site):
         """A client of the engine by which the start of containers can be made to wait."""
         path = self.directory / "engine"
         if not path.exists():
-            gate = " ".join(self.gates.command("start the backend", "docker"))
-            path.write_text(f'#!/bin/sh\ncase " $* " in *" start "*) exec {gate} "$@" ;; *) exec docker "$@" ;; esac\n', encoding="utf-8")
+            gate = shlex.join(self.gates.command("start the backend", "docker"))
+            # Before a restart policy is put back: from then on an engine that is started anew brings the container back.
+            begins = f'*" --restart no "*) exec docker "$@" ;; *" update "* | *" start "*) exec {gate} "$@" ;; *) exec docker "$@" ;;'
+            path.write_text(f'#!/bin/sh\ncase " $* " in {begins} esac\n', encoding="utf-8")
             path.chmod(0o755)
         return str(path)
 
