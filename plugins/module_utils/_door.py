@@ -18,6 +18,7 @@ import base64
 import hashlib
 import hmac
 import re
+import shlex
 
 from ._errors import OperationError
 from ._pg_clone import NAME_BYTES, fit
@@ -83,12 +84,11 @@ def verifier(password: str, salt: bytes) -> str:
 
 NOT_OURS = 78  # the script's exit code where the file is none that we may change
 
-# Works on bytes, whatever the encoding of the file. The copy beside it keeps owner and mode; a file that is mounted
+# For a shell that stays. Works on bytes, whatever the encoding of the file. The copy beside it keeps owner and mode; a file that is mounted
 # by itself cannot be replaced by a rename and is written in place. The server may have the doors of several stacks, so
-# whoever changes the file holds a lock on its directory. The new lines are an argument, as no secret stands in them: an input
-# that is cut off would end in half a line.
+# whoever changes the file holds a lock on its directory. Of an input that is cut off nothing is done, as its bracket is never closed.
 # $1: path, $2: mark, $3: what to do, $4: the new lines. `write` shows the old ones.
-SCRIPT = rf"""
+_SCRIPT = rf"""
 set -eu
 export LC_ALL=C
 file=$(readlink -f "$1") || file=$1
@@ -111,3 +111,10 @@ case $3 in
     if [ "$beside" != "$file.dbops" ] || ! mv -f "$beside" "$file" 2> /dev/null; then cat "$beside" > "$file"; fi ;;
 esac
 """
+
+
+def on_file(stack: Stack, verb: str, path: str, lines: str) -> str:
+    """What a shell beside the server is told, so that it does that with pg_hba.conf; it ends only where that fails."""
+    arguments = " ".join(map(shlex.quote, (path, mark(stack), verb, lines)))
+    # `-e` would mean nothing in a bracket whose failure is taken up in the same line.
+    return f'(set -- {arguments}\n{_SCRIPT}) < /dev/null\ncode=$?; test "$code" = 0 || exit "$code"\n'

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from . import _door, _journal
-from ._command import run
+from ._command import Command
 from ._errors import OperationError
-from ._pg_clone import allow, maintenance
+from ._pg_clone import allow, await_maintenance, maintenance
 from ._pg_properties import setting_of
 from ._pg_sessions import terminate
 from ._psql import Server, quote_identifier, quote_literal
@@ -50,6 +50,16 @@ def require_no_door(stack: Stack, server: Server) -> None:
             "Nothing was changed.",
             f"Open it: ansible-playbook playbooks/acknowledge.yml -e dbops_window={_journal.LOST}",
         )
+
+
+def _shell(server: Server) -> Command:
+    return server.place.short(["sh"], {})
+
+
+def await_door(server: Server) -> None:
+    """It is going to be shut or opened, see `Server.await_one`."""
+    await_maintenance(server)
+    server.await_one(_shell(server))
 
 
 @dataclass(frozen=True)
@@ -113,8 +123,7 @@ class Door:
         return str(self.server.value("SELECT current_setting('hba_file') AS path"))
 
     def _on_file(self, verb: str, path: str, lines: str = "") -> str:
-        argv = ["sh", "-c", _door.SCRIPT, "door", path, _door.mark(self.stack), verb, lines]
-        answer = run(self.server.place.short(argv, {}), timeout=self.server.timeout)
+        answer = self.server.tell(_shell(self.server), _door.on_file(self.stack, verb, path, lines))
         if answer.ok:
             return answer.out
         if answer.code == _door.NOT_OURS:

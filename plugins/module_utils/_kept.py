@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""psql that stays, for the seconds in which clients wait: to start one in a container takes longer than most of what it is asked."""
+"""Programs that stay, for the seconds in which clients wait: to start one in a container takes longer than most of what it is told."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import contextlib
 import os
 import secrets
 import select
-import subprocess
 import tempfile
 import time
-from typing import Any
 
-from ._command import Answer, Command, start_tied
+from ._command import Answer, Command
+from ._coprocess import Coprocess
 
 _CHUNK = 1 << 16  # bytes
 _LOST = 1  # the exit code of one that ended before it had answered, and gave none: see `_psql.failure`
@@ -25,9 +24,10 @@ _IDLE = 1.0  # seconds after which one is asked whether its server is still ther
 
 
 class Kept:
-    """One psql for each command line and environment that is asked for; it ends with this object, or with the thread that asked first.
+    """One psql, or shell, for each command line and environment that is asked for; it ends with this object, or with the thread that
+    asked first.
 
-    What a statement sets for its session the next one still has. One that fails ends its psql, and the next one gets another.
+    What a statement sets for its session the next one still has. One that fails ends its program, and the next one gets another.
     """
 
     def __init__(self) -> None:
@@ -49,20 +49,23 @@ class Kept:
             with contextlib.suppress(OSError):
                 self._programs[_key(command)] = _Program(command)
 
-    def ask(self, command: Command, sql: str, timeout: float) -> Answer:
-        """As `_command.run` would answer. sql: whole statements, as a psql that stays waits for the end of the last one."""
+    def ask(self, command: Command, text: str, timeout: float, alive: str = "") -> Answer:
+        """As `_command.run` would answer.
+
+        text: whole statements, as a program that stays waits for the end of the last one; alive: what one that was idle is told first.
+        """
         key = _key(command)
         if key in self._programs and self._programs[key].idle() > _IDLE:
-            self._tell(key, "SELECT 1;", timeout)
+            self._tell(key, alive, timeout)
         if key not in self._programs:
             try:
                 self._programs[key] = _Program(command)
             except OSError as error:
                 return Answer(127, "", f"{command.argv[0]}: {error.strerror}")
-        return self._tell(key, sql, timeout)
+        return self._tell(key, text, timeout)
 
-    def _tell(self, key: tuple[object, ...], sql: str, timeout: float) -> Answer:
-        answer = self._programs[key].ask(sql, timeout)
+    def _tell(self, key: tuple[object, ...], text: str, timeout: float) -> Answer:
+        answer = self._programs[key].ask(text, timeout)
         if not answer.ok:
             self._programs.pop(key).end()
         return answer
@@ -75,12 +78,9 @@ def _key(command: Command) -> tuple[object, ...]:
 class _Program:
     def __init__(self, command: Command) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors}
-        self._process = start_tied(command, start_new_session=True, **pipes)
-        # Both are pipes, as asked for above.
-        self._input: Any = self._process.stdin
-        self._output: Any = self._process.stdout
-        os.set_blocking(self._input.fileno(), False)
+        self._told = Coprocess(command, self._errors, start_new_session=True)
+        self._input, self._output = self._told.input.fileno(), self._told.output.fileno()
+        os.set_blocking(self._input, False)
         self._at_work = False
         self._since = time.monotonic()
 
@@ -88,16 +88,16 @@ class _Program:
         """Seconds since it was asked the last time, or started."""
         return time.monotonic() - self._since
 
-    def ask(self, sql: str, timeout: float) -> Answer:
+    def ask(self, text: str, timeout: float) -> Answer:
         self._at_work = True
         mark = secrets.token_hex(16)
         begun = self._errors.seek(0, os.SEEK_END)
-        out, ended = self._exchange(f"{sql}\n\\echo {mark}\n".encode(), f"{mark}\n".encode(), time.monotonic() + timeout)
+        out, ended = self._exchange(f"{text}\n\\echo {mark}\n".encode(), f"{mark}\n".encode(), time.monotonic() + timeout)
         if out is None:
             return Answer(124, "", f"no answer within {timeout:g} s")
         self._at_work, self._since = False, time.monotonic()
         # An engine that loses the connection may end its client as if all were well.
-        code = (self._process.wait() or _LOST) if ended else 0
+        code = (self._told.process.wait() or _LOST) if ended else 0
         self._errors.seek(begun)
         return Answer(code, out.decode("utf-8", "replace"), self._errors.read().decode("utf-8", "replace"))
 
@@ -110,12 +110,12 @@ class _Program:
                 return None, False
             if listens:
                 try:
-                    told = told[os.write(self._input.fileno(), told) :]
+                    told = told[os.write(self._input, told) :]
                 except BrokenPipeError:  # it has ended, and says why
                     told = b""
             if not talks:
                 continue
-            chunk = os.read(self._output.fileno(), _CHUNK)
+            chunk = os.read(self._output, _CHUNK)
             if not chunk:
                 return said, True
             said += chunk
@@ -124,16 +124,10 @@ class _Program:
     def let_go(self) -> None:
         """The end of its input ends it. One that is still at work is not waited for."""
         if self._at_work:
-            self._process.terminate()
-        with contextlib.suppress(BrokenPipeError):
-            self._input.close()
+            self._told.process.terminate()
+        self._told.let_go()
 
     def end(self) -> None:
         self.let_go()
-        try:
-            self._process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._output.close()
+        self._told.close()
         self._errors.close()

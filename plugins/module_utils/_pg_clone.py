@@ -80,15 +80,15 @@ def is_beside(name: str, database: str) -> bool:
 
 
 def _elsewhere(server: Server) -> list[Server]:
-    # Nobody could create a database while a session stays in the one that new ones are copied from.
-    kept = {"template1": None}
-    there = [replace(server.to(database), kept=kept.get(database, server.kept)) for database in _MAINTENANCE]
+    # Nobody could create a database while a session stays in template1, which new ones are copied from.
+    there = [replace(server.to(database), kept=None if database == "template1" else server.kept) for database in _MAINTENANCE]
     return [elsewhere.patient() for elsewhere in there if elsewhere.database != server.database]
 
 
 def await_maintenance(server: Server) -> None:
-    """It is going to be asked for, see `Server.awaited`."""
-    _elsewhere(server)[0].awaited()
+    """It is going to be asked for, see `Server.await_one`."""
+    first = _elsewhere(server)[0]
+    first.await_one(first.command())
 
 
 def maintenance(server: Server) -> Server:

@@ -60,6 +60,7 @@ class Server:
     search_path: where names without a schema are looked up; "" leaves it to the role, for the SQL of users. We are a superuser in
     databases of others, and whoever may create functions there could give one the name of the server's own (CVE-2018-1058).
     kept: where psql stays from one statement to the next. Its session stays, too: never in a database that others want for themselves.
+    connects: psql opens another session for each call.
     """
 
     place: Place
@@ -68,6 +69,7 @@ class Server:
     options: dict[str, str] = field(default_factory=dict)
     search_path: str = "pg_catalog"
     kept: Kept | None = field(default=None, repr=False)
+    connects: bool = False
 
     @property
     def database(self) -> str:
@@ -94,19 +96,23 @@ class Server:
         return self.place.short([*PSQL, *arguments], self.environ())
 
     def ask(self, sql: str) -> Answer:
-        if self.kept:
-            return self.kept.ask(self.command(), sql, self.timeout)
-        return run(self.command(), stdin=sql, timeout=self.timeout)
+        # Without arguments it connects as before: https://www.postgresql.org/docs/18/app-psql.html#APP-PSQL-META-COMMAND-CONNECT
+        return self.tell(self.command(), f"\\connect\n{sql}" if self.kept and self.connects else sql, "SELECT 1;")
 
-    def awaited(self) -> Server:
-        """The same server, whose psql starts now: it is going to be asked soon."""
+    def tell(self, command: Command, text: str, alive: str = "") -> Answer:
+        """What a program beside the server makes of its input; it stays where psql does, see `Kept.ask`."""
         if self.kept:
-            self.kept.start(self.command())
-        return self
+            return self.kept.ask(command, text, self.timeout, alive)
+        return run(command, stdin=text, timeout=self.timeout)
+
+    def await_one(self, command: Command) -> None:
+        """Where programs stay, this one starts now: it is going to be told something soon."""
+        if self.kept:
+            self.kept.start(command)
 
     def anew(self) -> Server:
-        """The same server, each statement in a session of its own."""
-        return replace(self, kept=None)
+        """The same server, each call in a session of its own."""
+        return replace(self, connects=True)
 
     def execute(self, sql: str) -> str:
         """Run statements, each in its own transaction unless the text opens one."""

@@ -17,7 +17,8 @@ import subprocess
 import time
 from typing import Any
 
-from ._command import Command, start_tied
+from ._command import Command
+from ._coprocess import Coprocess
 from ._errors import OperationError
 from ._redis_errors import failure, lost
 from ._redis_line import Refusal, Word, decoded, is_plain, line_of, parse, plain
@@ -41,10 +42,7 @@ class Session:
     def __init__(self, command: Command, loading: float = LOADING) -> None:
         self._rest = b""
         # What redis-cli says of the connection comes in the place of an answer, so it comes the same way.
-        self._process = start_tied(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        # Both are pipes, as asked for above.
-        self._input: Any = self._process.stdin
-        self._output: Any = self._process.stdout
+        self._cli = Coprocess(command, subprocess.STDOUT)
         try:
             self._open(time.monotonic() + loading)
         except BaseException:
@@ -58,14 +56,7 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """The end of its input ends redis-cli."""
-        with contextlib.suppress(BrokenPipeError):
-            self._input.close()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._end()
-        self._output.close()
+        self._cli.close(patience=5)
 
     def ask(self, *words: Word, timeout: float = TIMEOUT) -> Any:
         """The reply to one command: text, whole number, None or a list of those. A refusal is raised.
@@ -101,7 +92,7 @@ class Session:
         return plain(b"".join(lines[:-1]))
 
     def _lost(self, line: bytes, words: tuple[Word, ...]) -> OperationError:
-        self._end()
+        self._cli.kill()
         return lost(decoded(line + self._rest), _name(words))
 
     def _open(self, loaded: float) -> None:
@@ -126,25 +117,21 @@ class Session:
     def _write(self, lines: bytes) -> None:
         # Where redis-cli has ended, its last words are read next.
         with contextlib.suppress(BrokenPipeError):
-            self._input.write(lines)
-            self._input.flush()
+            self._cli.input.write(lines)
+            self._cli.input.flush()
 
     def _line(self, until: float) -> bytes:
         """The next line; at the end of the output, or of the time, what there is of it."""
         portions = [self._rest]
         while b"\n" not in portions[-1]:
-            if not select.select([self._output], [], [], max(0.0, until - time.monotonic()))[0]:
-                self._end()
+            if not select.select([self._cli.output], [], [], max(0.0, until - time.monotonic()))[0]:
+                self._cli.kill()
                 return b"".join(portions) or b"no answer in time"
-            portions.append(os.read(self._output.fileno(), _PORTION))
+            portions.append(os.read(self._cli.output.fileno(), _PORTION))
             if not portions[-1]:
                 break
         line, end, self._rest = b"".join(portions).partition(b"\n")
         return line + end
-
-    def _end(self) -> None:
-        self._process.kill()
-        self._process.wait()
 
 
 def _name(words: tuple[Word, ...]) -> str:

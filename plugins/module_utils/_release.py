@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from ._errors import OperationError
-from ._image_files import files_of, opened
+from ._image_files import files_of, is_as_built, opened
 from ._place import Engine
 
 MISSING = "migrations-missing"  # the slug of a release that has no such folder
@@ -83,18 +83,27 @@ class Release:
             )
         return files
 
+    def is_as_built(self, path: str) -> bool:
+        """Whether the container has at this path what its image has there, see `_image_files.is_as_built`."""
+        facts = self._of_container()
+        return is_as_built(facts, os.path.join(facts["Config"]["WorkingDir"] or "/", path))
+
+    def _of_container(self) -> dict[str, Any]:
+        facts = self.engine.inspect("container", self.container)
+        if facts is None:
+            raise OperationError(
+                "container-unknown",
+                f"The engine knows no container {self.container!r}.",
+                "Nothing was changed.",
+                f"Correct its name; what there is: {' '.join(self.engine.argv('ps', '--all'))}",
+            )
+        return facts
+
     @contextmanager
     def _reading(self) -> Iterator[Callable[[str], tuple[str, dict[str, bytes]]]]:
         """A function from a path in the release to where that is, and to the files below it."""
         if self.container:
-            facts = self.engine.inspect("container", self.container)
-            if facts is None:
-                raise OperationError(
-                    "container-unknown",
-                    f"The engine knows no container {self.container!r}.",
-                    "Nothing was changed.",
-                    f"Correct its name; what there is: {' '.join(self.engine.argv('ps', '--all'))}",
-                )
+            facts = self._of_container()
             yield self._from_container(facts["Id"], facts["Config"]["WorkingDir"] or "/")
         elif self.is_directory:
             yield lambda path: _from_directory(os.path.join(self.name, path))

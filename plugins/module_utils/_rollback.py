@@ -146,13 +146,10 @@ class Point:
                 "Shut it first, with postgres_door.",
             )
 
-    def _space(self) -> dict[str, Any]:
-        path = self.facts["path"]
-        return {"bytes": int(self.facts["bytes"]), "free": free(self.server, path), "path": path}
-
     def require_space(self, drop_failed: str, *, may_drop: bool) -> dict[str, Any]:
         """There is room for a second copy; where there is not, the failed database that was named makes it."""
-        space = self._space()
+        path = self.facts["path"]
+        space = {"bytes": int(self.facts["bytes"]), "free": free(self.server, path), "path": path}
         if space["bytes"] <= space["free"]:
             return {**space, "dropped": ""}
         kept = self.server.rows("SELECT datname AS name, pg_database_size(oid) AS bytes FROM pg_database ORDER BY 1")

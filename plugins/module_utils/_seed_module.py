@@ -19,7 +19,7 @@ from ._seed_guard import Verdict
 from ._seed_program import Program, program_of
 from ._seed_reach import redis_url_of, require_database, require_led, require_redis
 from ._seed_run import verdict_on
-from ._services import SERVICES_OPTIONS, Context
+from ._services_module import SERVICES_OPTIONS, context_of
 
 # Options of the doc fragment `_seed`, and the services, in one of which the seed runs.
 SEED_OPTIONS: dict[str, Any] = {
@@ -52,7 +52,7 @@ REACH_OPTIONS: dict[str, Any] = {
 def program_from(module: AnsibleModule) -> Program:
     params = module.params
     seed = find(params["seed"], params["seeds"])
-    return program_of(seed, params["services"], Context(engine_of(module), stack_of(module).directory))
+    return program_of(seed, params["services"], context_of(module))
 
 
 def verdict_from(module: AnsibleModule, program: Program) -> tuple[Verdict, dict[str, Any] | None]:

@@ -399,31 +399,3 @@ def services_of(specs: list[dict[str, Any]], context: Context) -> list[Service]:
             "Give each service a name of its own." if twice else "Name what writes to the database: it has to stop during a window.",
         )
     return [service_of(spec, context) for spec in specs]
-
-
-# Options of the doc fragment `_services`.
-SERVICES_OPTIONS: dict[str, Any] = {
-    "services": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "options": {
-            "name": {"type": "str", "required": True},
-            "kind": {"type": "str", "required": True, "choices": list(KINDS)},
-            "image": {"type": "str", "default": ""},
-            "container": {"type": "str"},
-            "unit": {"type": "str"},
-            "project_src": {"type": "path"},
-            "project_name": {"type": "str"},
-            "files": {"type": "list", "elements": "str"},
-            "env_files": {"type": "list", "elements": "str"},
-            "profiles": {"type": "list", "elements": "str"},
-            "service": {"type": "str"},
-            "start": {"type": "list", "elements": "str"},
-            "stop": {"type": "list", "elements": "str"},
-            "status": {"type": "list", "elements": "str"},
-            "log": {"type": "list", "elements": "str"},
-        },
-        "required_if": [("kind", "compose", ("project_src",)), ("kind", "command", ("start", "stop", "status"))],
-    },
-}

@@ -206,18 +206,15 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     engine_of,
     main_of,
     server_of,
-    stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._release import MISSING, RELEASE_OPTIONS, Release
-from ansible_collections.amanat.dbops.plugins.module_utils._services import Context, services_of
+from ansible_collections.amanat.dbops.plugins.module_utils._services_module import services_from
 
 
 def _of_service(module: AnsibleModule) -> Release:
     """What a service runs now."""
     engine, wanted = engine_of(module), module.params["service"]
-    found = [
-        service for service in services_of(module.params["services"], Context(engine, stack_of(module).directory)) if service.name == wanted
-    ]
+    found = [service for service in services_from(module) if service.name == wanted]
     facts = found[0].look() if found else {}
     if facts.get("containers"):
         return Release(facts["release"], engine, container=facts["containers"][0])

@@ -186,14 +186,12 @@ from ansible_collections.amanat.dbops.plugins.module_utils._gate_beneath import 
 from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
-    engine_of,
     main_of,
     server_of,
-    stack_of,
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_cli import Redis, password_from
 from ansible_collections.amanat.dbops.plugins.module_utils._redis_module import REDIS_OPTIONS, redis_of
-from ansible_collections.amanat.dbops.plugins.module_utils._services import SERVICES_OPTIONS, Context, services_of
+from ansible_collections.amanat.dbops.plugins.module_utils._services_module import SERVICES_OPTIONS, services_from
 
 _GATE_OPTIONS: dict[str, Any] = {
     "url": {"type": "str", "required": True},
@@ -221,11 +219,10 @@ def _redis(module: AnsibleModule) -> Redis:
 
 def _beneath(module: AnsibleModule) -> Beneath:
     params = module.params
-    context = Context(engine_of(module), stack_of(module).directory)
     return Beneath(
         postgres=(lambda: server_of(module)) if params["pg_url"] else None,
         redis=(lambda: _redis(module)) if params["redis_container"] or params["redis_url"] else None,
-        services=services_of(params["services"], context) if params["services"] else [],
+        services=services_from(module) if params["services"] else [],
         secrets=secrets_of(params),
     )
 

@@ -83,20 +83,14 @@ missed:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils._module import (
-    TARGET_OPTIONS,
-    engine_of,
-    main_of,
-    note_stopping,
-    stack_of,
-)
-from ansible_collections.amanat.dbops.plugins.module_utils._services import SERVICES_OPTIONS, Context, services_of
+from ansible_collections.amanat.dbops.plugins.module_utils._module import TARGET_OPTIONS, main_of, note_stopping
+from ansible_collections.amanat.dbops.plugins.module_utils._services_module import SERVICES_OPTIONS, services_from
 from ansible_collections.amanat.dbops.plugins.module_utils._services_run import bring_up, keep, stop
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    services = services_of(params["services"], Context(engine_of(module), stack_of(module).directory))
+    services = services_from(module)
     if params["state"] == "kept":
         kept, missed = keep(services, params["before"], check_mode=module.check_mode)
         return {"changed": bool(kept), "touched": kept, "missed": missed}

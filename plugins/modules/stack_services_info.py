@@ -77,18 +77,12 @@ specs:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils._module import (
-    TARGET_OPTIONS,
-    engine_of,
-    main_of,
-    stack_of,
-)
-from ansible_collections.amanat.dbops.plugins.module_utils._services import SERVICES_OPTIONS, Context, services_of
+from ansible_collections.amanat.dbops.plugins.module_utils._module import TARGET_OPTIONS, main_of
+from ansible_collections.amanat.dbops.plugins.module_utils._services_module import SERVICES_OPTIONS, services_from
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
-    context = Context(engine_of(module), stack_of(module).directory)
-    services = services_of(module.params["services"], context)
+    services = services_from(module)
     return {"changed": False, "services": [service.look() for service in services], "specs": [service.spec for service in services]}
 
 

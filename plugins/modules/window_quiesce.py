@@ -80,7 +80,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.amanat.dbops.plugins.module_utils._door_run import Door
+from ansible_collections.amanat.dbops.plugins.module_utils._door_run import Door, await_door
 from ansible_collections.amanat.dbops.plugins.module_utils._files import make_private_directory
 from ansible_collections.amanat.dbops.plugins.module_utils._job import Progress
 from ansible_collections.amanat.dbops.plugins.module_utils._kept import Kept
@@ -89,7 +89,6 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     JOB_OPTIONS,
     POSTGRES_OPTIONS,
     TARGET_OPTIONS,
-    engine_of,
     main_of,
     moment_of,
     note_stopping,
@@ -100,12 +99,8 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._psql import Server
 from ansible_collections.amanat.dbops.plugins.module_utils._rollback import Point, kept
-from ansible_collections.amanat.dbops.plugins.module_utils._services import SERVICES_OPTIONS, Context, Service, services_of
+from ansible_collections.amanat.dbops.plugins.module_utils._services_module import SERVICES_OPTIONS, services_from
 from ansible_collections.amanat.dbops.plugins.module_utils._services_run import stop
-
-
-def _services(module: AnsibleModule) -> list[Service]:
-    return services_of(module.params["services"], Context(engine_of(module), stack_of(module).directory))
 
 
 def _door(module: AnsibleModule, server: Server) -> Door:
@@ -127,7 +122,7 @@ def _require_space(point: Point) -> None:
 
 def _stop(module: AnsibleModule) -> list[str]:
     note_stopping(module)
-    return stop(_services(module))
+    return stop(services_from(module))
 
 
 def _quiesce(module: AnsibleModule) -> tuple[dict[str, Any], Point | None]:
@@ -135,6 +130,7 @@ def _quiesce(module: AnsibleModule) -> tuple[dict[str, Any], Point | None]:
     takes_point = bool(module.params["moment"])
     with Kept() as sessions:
         server = replace(server_of(module), kept=sessions)
+        await_door(server)
         door = _door(module, server)
         if takes_point:
             _require_space(_point(module, server))
@@ -153,7 +149,7 @@ def _copy(done: dict[str, Any], point: Point, progress: Progress) -> dict[str, A
 
 
 def _predict(module: AnsibleModule) -> dict[str, Any]:
-    touched = stop(_services(module), check_mode=True)
+    touched = stop(services_from(module), check_mode=True)
     changed = bool(touched)
     if module.params["password"]:
         door = _door(module, server_of(module))

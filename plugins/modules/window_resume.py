@@ -62,8 +62,8 @@ options:
         required: true
       release:
         description:
-          - What it runs, an image or a directory. A directory is read anew, and so is the container of a service that is started as it
-            is, as an operation may have changed them.
+          - What it runs, an image or a directory. A directory is read anew, as an operation may have changed it, and so is the container
+            of a service that is started as it is, unless its layers show that it has not.
         type: str
         required: true
       layout:
@@ -121,7 +121,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.amanat.dbops.plugins.module_utils import _drizzle
 from ansible_collections.amanat.dbops.plugins.module_utils._door import window_role
-from ansible_collections.amanat.dbops.plugins.module_utils._door_run import Door
+from ansible_collections.amanat.dbops.plugins.module_utils._door_run import Door, await_door
 from ansible_collections.amanat.dbops.plugins.module_utils._drizzle_look import compare
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._kept import Kept
@@ -137,27 +137,32 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
     stack_of,
     url_of,
 )
-from ansible_collections.amanat.dbops.plugins.module_utils._pg_clone import await_maintenance
 from ansible_collections.amanat.dbops.plugins.module_utils._psql import Server
 from ansible_collections.amanat.dbops.plugins.module_utils._release import MISSING, Release
-from ansible_collections.amanat.dbops.plugins.module_utils._services import (
-    SERVICES_OPTIONS,
-    ContainerService,
-    Context,
-    Service,
-    services_of,
-)
+from ansible_collections.amanat.dbops.plugins.module_utils._services import ContainerService, Service
+from ansible_collections.amanat.dbops.plugins.module_utils._services_module import SERVICES_OPTIONS, services_from
 from ansible_collections.amanat.dbops.plugins.module_utils._services_run import bring_up
 
 
-def _folder(module: AnsibleModule, known: dict[str, Any], service: Service) -> _drizzle.Folder:
-    """The migrations of what is going to run. An image is what it was; an operation may have changed everything else."""
+def _changed(module: AnsibleModule, known: dict[str, Any], service: Service) -> Release | None:
+    """What an operation may have changed since its migrations were learnt; None for an image, which is what it was, or what is like one."""
     release = Release(known["release"], engine_of(module))
-    if not release.is_directory:
-        if not isinstance(service, ContainerService) or service.spec["image"]:
-            return _drizzle.known(known["layout"], known["migrations"])
-        facts = service.look()
-        release = Release(facts["release"], engine_of(module), container=facts["containers"][0])
+    if release.is_directory:
+        return release
+    if not isinstance(service, ContainerService) or service.spec["image"]:
+        return None
+    facts = service.look()
+    container = facts["containers"][0]
+    release = Release(facts["release"], engine_of(module), container=container)
+    ran = {each for earlier in module.params["before"] for each in earlier.get("containers") or []}
+    return None if container in ran and release.is_as_built(module.params["migrations_path"]) else release
+
+
+def _folder(module: AnsibleModule, known: dict[str, Any], service: Service) -> _drizzle.Folder:
+    """The migrations of what is going to run."""
+    release = _changed(module, known, service)
+    if release is None:
+        return _drizzle.known(known["layout"], known["migrations"])
     try:
         return _drizzle.read(release.folder(module.params["migrations_path"]))
     except OperationError as error:
@@ -189,19 +194,21 @@ def _let_in(module: AnsibleModule, services: list[Service]) -> dict[str, Any]:
         return {}
     server = replace(server_of(module), kept=Kept())  # it ends with this process: clients wait meanwhile
     if password:
-        await_maintenance(server)
+        await_door(server)
     if releases:
         with Kept() as sessions:  # nobody is in the database when its door opens
             # Behind it only the window's own role gets in.
             inside = {"PGUSER": window_role(stack), "PGPASSWORD": password} if password else {}
-            _require_migrated(module, services, replace(server, env={**server.env, **inside}, kept=sessions).awaited())
+            behind = replace(server, env={**server.env, **inside}, kept=sessions)
+            behind.await_one(behind.command())
+            _require_migrated(module, services, behind)
     begin(module)
     return {"door": Door.of(stack, server, url_of(module).user).open(marks_opening(module))} if password else {}
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
     before, images = module.params["before"], module.params["images"]
-    services = services_of(module.params["services"], Context(engine_of(module), stack_of(module).directory))
+    services = services_from(module)
     opened = {} if module.check_mode else _let_in(module, services)
     result = bring_up(services, before, images, check_mode=module.check_mode)
     return {**result, **opened, "changed": result["changed"] or bool(opened and opened["door"]["changed"])}

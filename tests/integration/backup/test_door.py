@@ -262,21 +262,25 @@ def test_an_engine_that_does_not_answer_says_nothing_of_the_door(
     caller: Caller, postgres: Postgres, make_database: Callable[..., str]
 ) -> None:
     database = make_database()
-    timeout = broken_engine(caller, "timeout", "*' digest '*", 'echo "Error response from daemon: i/o timeout" >&2; exit 1')
+    timeout = broken_engine(caller, "timeout", "*' sh '", 'echo "Error response from daemon: i/o timeout" >&2; exit 1')
     arguments = caller.arguments(database, state="shut", password=WINDOW_PASSWORD, backup_dir=None)
     refused = caller.call("postgres_door", arguments, check=True, environ=timeout)
     assert refused["slug"] == "door-unknown"
     assert "i/o timeout" in refused["msg"]
-    elsewhere = broken_engine(caller, "elsewhere", "*' digest '*", f"exec {{docker}} exec {postgres.container} sh -c 'exit 78'")
+    elsewhere = broken_engine(caller, "elsewhere", "*' sh '", f"exec {{docker}} exec {postgres.container} sh -c 'exit 78'")
     assert caller.call("postgres_door", arguments, check=True, environ=elsewhere)["slug"] == "door-impossible"
 
 
-def test_an_input_that_is_cut_off_leaves_no_half_line(caller: Caller, postgres: Postgres, make_database: Callable[..., str]) -> None:
+@pytest.mark.parametrize("left", [0, 20, 400])
+def test_an_input_that_is_cut_off_leaves_no_half_line(
+    caller: Caller, postgres: Postgres, make_database: Callable[..., str], left: int
+) -> None:
     database = make_database()
     before = rules(postgres)
-    cut = broken_engine(caller, "cut", "*' write '*", '{docker} "$@" < <(head -c 20); exit')
+    cut = broken_engine(caller, "cut", "*' sh '", f'{{docker}} "$@" < <(head -c {left}); exit')
     arguments = caller.arguments(database, state="shut", password=WINDOW_PASSWORD, backup_dir=None)
-    caller.call("postgres_door", arguments, environ=cut)
+    assert caller.call("postgres_door", arguments, environ=cut)["failed"]
+    assert rules(postgres) == before
     assert postgres.sql("postgres", "SELECT count(error) FROM pg_hba_file_rules") == "0"
     door(caller, database, "open")
     assert rules(postgres) == before

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils._image_files import is_as_built
+from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine
 
 from tests.integration.backup.conftest import WINDOW_PASSWORD, Caller, Postgres
 from tests.integration.backup.test_door import log_in
@@ -177,19 +180,71 @@ def test_nothing_is_started_on_a_database_that_lacks_migrations(
     assert (service.runs, log_in(postgres, database).returncode) == (True, 0)
 
 
-def test_what_an_operation_has_put_into_a_container_is_compared(caller: Caller, postgres: Postgres, database: str, tmp_path: Path) -> None:
+@pytest.fixture
+def worker(caller: Caller, postgres: Postgres) -> Iterator[dict[str, Any]]:
+    """A stopped container as a service, and what a window has learnt of it before."""
     name = f"{postgres.container}-worker"
-    engine("create", "--name", name, "--entrypoint", "sleep", "--workdir", "/srv", postgres.image, "infinity")
+    engine("create", "--name", name, "--entrypoint", "sh", "--workdir", "/srv", postgres.image, "-c", "sleep infinity")
     try:
-        worker = {"name": "worker", "kind": "container", "container": name}
+        service = {"name": "worker", "kind": "container", "container": name}
+        none = dict.fromkeys(("backup_dir", "pg_url", "postgres_container"))
+        looked = caller.run("stack_services_info", "", **none, services=[service])
         learnt = {"service": "worker", "release": postgres.image, "layout": "none", "migrations": []}
-        before = caller.run("stack_services_info", database, backup_dir=None, services=[worker], pg_url=None, postgres_container=None)
-        given = {"backup_dir": None, "services": [worker], "before": before["services"], "releases": [learnt]}
-        assert caller.run("window_resume", database, **given)["touched"] == []
-        engine("cp", f"{write_release(tmp_path, '0000_first')}/.", f"{name}:/srv")
-        refused = caller.refused("window_resume", database, "migrations-pending", **given)
-        assert f"lacks migrations of its release {postgres.image}: 0000_first." in refused
-        pinned = {**given, "services": [{**worker, "image": postgres.image}]}
-        assert caller.run("window_resume", database, **pinned)["touched"] == []
+        yield {"backup_dir": None, "services": [service], "before": looked["services"], "releases": [learnt]}
     finally:
         engine("rm", "--force", name)
+
+
+def test_what_an_operation_has_put_into_a_container_is_compared(
+    caller: Caller, postgres: Postgres, database: str, worker: dict[str, Any], tmp_path: Path
+) -> None:
+    assert caller.run("window_resume", database, **worker)["touched"] == []
+    engine("cp", f"{write_release(tmp_path, '0000_first')}/.", f"{worker['services'][0]['container']}:/srv")
+    refused = caller.refused("window_resume", database, "migrations-pending", **worker)
+    assert f"lacks migrations of its release {postgres.image}: 0000_first." in refused
+    pinned = {**worker, "services": [{**worker["services"][0], "image": postgres.image}]}
+    assert caller.run("window_resume", database, **pinned)["touched"] == []
+
+
+def test_a_container_that_is_what_it_was_is_not_unmounted(caller: Caller, database: str, worker: dict[str, Any], tmp_path: Path) -> None:
+    """Whoever copies out of it waits until the file system has written all that an operation has left to write."""
+    told, client = tmp_path / "told", tmp_path / "engine"
+    client.write_text(f'#!/bin/sh\necho "$1" >> {told}\nexec docker "$@"\n', encoding="utf-8")
+    client.chmod(0o755)
+
+    def copies(**changed: Any) -> int:
+        told.write_text("", encoding="utf-8")
+        assert caller.run("window_resume", database, **{**worker, "engine": str(client), **changed})["touched"] == []
+        return told.read_text(encoding="utf-8").split().count("cp")
+
+    assert copies() == 0
+    assert copies(before=[{**worker["before"][0], "containers": ["another"]}]) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "change", "as_built"),
+    [
+        ([], "true", True),
+        ([], "echo 1 > /srv/app/log", True),
+        ([], "echo 1 > /srv/app/drizzle/file", False),
+        ([], "rm -r /srv/app/drizzle", False),
+        ([], "rm -r /srv/app; mkdir /srv/app", False),
+        ([], "rm -r /srv; ln -s /tmp /srv", False),
+        (["--tmpfs", "/mnt"], "true", True),
+        (["--volume", "/srv/app"], "true", False),
+        (["--volume", "/srv/app/drizzle/more"], "true", False),
+        (["--volume", "/srv/other"], "true", True),
+    ],
+)
+def test_whether_a_container_has_what_its_image_has(postgres: Postgres, options: list[str], change: str, as_built: bool) -> None:
+    name, image = f"{postgres.container}-layers", f"{postgres.container}-layers:1"
+    recipe = f"FROM {postgres.image}\nUSER root\nRUN mkdir -p /srv/app/drizzle\nENTRYPOINT []\n"
+    subprocess.run(["docker", "build", "--quiet", "--tag", image, "-"], input=recipe.encode(), capture_output=True, check=True)
+    try:
+        engine("run", "--name", name, *options, image, "sh", "-c", change)
+        facts = Engine().inspect("container", name)
+        assert facts is not None
+        assert is_as_built(facts, "/srv/app/drizzle") is as_built
+    finally:
+        engine("rm", "--force", "--volumes", name)
+        engine("rmi", "--force", image)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.amanat.dbops.plugins.module_utils import _door
@@ -89,9 +91,14 @@ def test_a_verifier_is_the_one_that_postgresql_makes() -> None:
     assert _door.verifier("pencil", base64.b64decode(salt)) == stored
 
 
+def shell(text: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["sh"], input=text, capture_output=True, text=True, check=False, **options)
+
+
 def script(path: Path, verb: str, lines: str = "", stack: Stack = STACK) -> str:
-    argv = ["sh", "-c", _door.SCRIPT, "door", str(path), _door.mark(stack), verb, lines]
-    return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout
+    done = shell(_door.on_file(stack, verb, str(path), lines))
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
 
 
 @pytest.fixture
@@ -145,7 +152,30 @@ def test_the_digest_is_that_of_the_file(rules: Path) -> None:
 
 @pytest.mark.parametrize("verb", ["show", "digest", "write"])
 def test_a_file_that_is_not_here_is_none_that_we_may_change(tmp_path: Path, verb: str) -> None:
-    argv = ["sh", "-c", _door.SCRIPT, "door", str(tmp_path / "gone/pg_hba.conf"), "mark", verb, ""]
-    answer = subprocess.run(argv, capture_output=True, text=True, check=False)
+    answer = shell(_door.on_file(STACK, verb, str(tmp_path / "gone/pg_hba.conf"), ""))
     assert (answer.returncode, answer.stdout) == (_door.NOT_OURS, "")
     assert "is not here" in answer.stderr
+
+
+def test_a_shell_stays_and_is_told_more(rules: Path) -> None:
+    lines = _door.rules(STACK, 'it\'s "quoted" $HOME `id`')
+    text = _door.on_file(STACK, "write", str(rules), lines) + _door.on_file(STACK, "show", str(rules), "") + "echo ends"
+    assert shell(text).stdout == f"{lines}ends\n"
+
+
+def test_an_input_that_is_cut_off_does_nothing(rules: Path) -> None:
+    text = _door.on_file(STACK, "write", str(rules), _door.rules(STACK, "amanat"))
+    for end in range(0, text.index(") < /dev/null\n"), 7):
+        shell(text[:end])
+        assert rules.read_bytes() == FILE
+    assert list(rules.parent.iterdir()) == [rules]
+
+
+def test_a_step_that_fails_is_the_last(rules: Path, tmp_path: Path) -> None:
+    full = tmp_path / "bin" / "sync"
+    full.parent.mkdir()
+    full.write_text("#!/bin/sh\nexit 5\n", encoding="utf-8")
+    full.chmod(0o755)
+    text = _door.on_file(STACK, "write", str(rules), "x\n")
+    answer = shell(f"{text}echo goes on", env={"PATH": f"{full.parent}:{os.environ['PATH']}"})
+    assert (answer.returncode, answer.stdout, rules.read_bytes()) == (5, "", FILE)

@@ -62,6 +62,14 @@ def test_one_that_ended_long_after_it_was_asked_is_replaced(kept: Kept) -> None:
     assert kept.ask(SHELL, "echo found", 5) == Answer(0, "found\n", "")
 
 
+def test_one_that_was_idle_is_asked_first_whether_all_is_well(kept: Kept) -> None:
+    kept.ask(SHELL, "here=1", 5, "exit 1")
+    time.sleep(1.2)
+    assert kept.ask(SHELL, "echo ${here-gone}", 5, "test $here || exit 1").out == "1\n"
+    time.sleep(1.2)
+    assert kept.ask(SHELL, "echo ${here-gone}", 5, "exit 1").out == "gone\n"
+
+
 def test_one_that_ends_as_if_all_were_well_has_not_answered(kept: Kept) -> None:
     """So does the client of an engine that has lost the connection."""
     assert kept.ask(SHELL, "exit 0", 5).code == 1

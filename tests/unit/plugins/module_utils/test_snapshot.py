@@ -94,4 +94,4 @@ def test_leaving_ends_psql_whatever_happened(psql: Psql) -> None:
     snapshot = psql([USERS])
     with pytest.raises(RuntimeError, match="elsewhere"), snapshot:
         raise RuntimeError("elsewhere")
-    assert snapshot._process.returncode == 0
+    assert snapshot._psql.process.returncode == 0
