@@ -84,8 +84,8 @@ def verifier(password: str, salt: bytes) -> str:
 
 NOT_OURS = 78  # the script's exit code where the file is none that we may change
 
-# For a shell that stays. Works on bytes, whatever the encoding of the file. The copy beside it keeps owner and mode; a file that is mounted
-# by itself cannot be replaced by a rename and is written in place. The server may have the doors of several stacks, so
+# For a shell, which may stay. Works on bytes, whatever the encoding of the file. The copy beside it keeps owner and mode; a file that is
+# mounted by itself cannot be replaced by a rename and is written in place. The server may have the doors of several stacks, so
 # whoever changes the file holds a lock on its directory. Of an input that is cut off nothing is done, as its bracket is never closed.
 # $1: path, $2: mark, $3: what to do, $4: the new lines. `write` shows the old ones.
 _SCRIPT = rf"""

@@ -87,8 +87,7 @@ def _elsewhere(server: Server) -> list[Server]:
 
 def await_maintenance(server: Server) -> None:
     """It is going to be asked for, see `Server.await_one`."""
-    first = _elsewhere(server)[0]
-    first.await_one(first.command())
+    _elsewhere(server)[0].await_one()
 
 
 def maintenance(server: Server) -> Server:

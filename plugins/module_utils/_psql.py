@@ -105,10 +105,10 @@ class Server:
             return self.kept.ask(command, text, self.timeout, alive)
         return run(command, stdin=text, timeout=self.timeout)
 
-    def await_one(self, command: Command) -> None:
-        """Where programs stay, this one starts now: it is going to be told something soon."""
+    def await_one(self, command: Command | None = None) -> None:
+        """Where programs stay, this one, by default psql, starts now: it is going to be told something soon."""
         if self.kept:
-            self.kept.start(command)
+            self.kept.start(command or self.command())
 
     def anew(self) -> Server:
         """The same server, each call in a session of its own."""

@@ -200,7 +200,7 @@ def _let_in(module: AnsibleModule, services: list[Service]) -> dict[str, Any]:
             # Behind it only the window's own role gets in.
             inside = {"PGUSER": window_role(stack), "PGPASSWORD": password} if password else {}
             behind = replace(server, env={**server.env, **inside}, kept=sessions)
-            behind.await_one(behind.command())
+            behind.await_one()
             _require_migrated(module, services, behind)
     begin(module)
     return {"door": Door.of(stack, server, url_of(module).user).open(marks_opening(module))} if password else {}

@@ -184,7 +184,7 @@ def test_nothing_is_started_on_a_database_that_lacks_migrations(
 def worker(caller: Caller, postgres: Postgres) -> Iterator[dict[str, Any]]:
     """A stopped container as a service, and what a window has learnt of it before."""
     name = f"{postgres.container}-worker"
-    engine("create", "--name", name, "--entrypoint", "sh", "--workdir", "/srv", postgres.image, "-c", "sleep infinity")
+    engine("create", "--name", name, "--entrypoint", "sleep", "--workdir", "/srv", postgres.image, "infinity")
     try:
         service = {"name": "worker", "kind": "container", "container": name}
         none = dict.fromkeys(("backup_dir", "pg_url", "postgres_container"))
