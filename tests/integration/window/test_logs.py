@@ -17,10 +17,12 @@ from ansible_collections.amanat.dbops.plugins.module_utils._services import Cont
 
 from tests.integration.plays import engine, images
 
-# It says so at once, at every start, and with much that comes after; its last word is of a moment before its end.
+# It says so at once, at every start, and with much that comes after; its last word is of a moment before its end. The engine reads the two
+# streams side by side: what follows in the same milliseconds on the other may be ahead of it by thousands of lines.
 SAYS = """
 trap 'echo "Error: cut off"; exit 0' TERM
 echo "Error: cannot reach the cache yet" >&2
+sleep 0.5
 i=0; while [ $i -lt 4500 ]; do echo "GET /$i 200"; i=$((i + 1)); done
 while :; do sleep 0.1; done
 """
