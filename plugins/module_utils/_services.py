@@ -20,7 +20,7 @@ from ._command import Command, first_lines, run
 from ._errors import OperationError
 from ._files import make_private_directory, write_json
 from ._place import Engine
-from ._recreate import brings_back, create, creation, policy_of
+from ._recreate import brings_back, creation, policy_of
 
 KINDS = ("compose", "container", "systemd", "command")
 
@@ -234,6 +234,8 @@ class ContainerService(Service):
             self._engine("rm", "--force", name)
             self._engine("rename", kept, name)
         else:
+            from ._engine_api import create  # late: clients would wait for its import where nothing is created
+
             container = self._inspect()[0]
             image = self.engine.inspect("image", container["Image"]) or {"Config": {}}
             self.engine.run("rm", "--force", f"{name}__new")  # of an attempt that was cut off

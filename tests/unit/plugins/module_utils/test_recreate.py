@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.amanat.dbops.plugins.module_utils._engine_api import create
 from ansible_collections.amanat.dbops.plugins.module_utils._errors import OperationError
 from ansible_collections.amanat.dbops.plugins.module_utils._place import Engine
-from ansible_collections.amanat.dbops.plugins.module_utils._recreate import create, creation, policy_of
+from ansible_collections.amanat.dbops.plugins.module_utils._recreate import creation, policy_of
 
 ID = "c0ffee123456" + "0" * 52
 IMAGE: dict[str, Any] = {
