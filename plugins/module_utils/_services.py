@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -91,8 +92,11 @@ class Service:
     def stop(self) -> None:
         raise NotImplementedError
 
-    def start(self, release: str, restart_policy: str) -> None:
-        """Start what stands there; with `release`, exactly that one; with the policy it had before the stop."""
+    def start(self, release: str, restart_policy: str, seen: Sequence[str] = ()) -> None:
+        """Start what stands there; with `release`, exactly that one; with the policy it had before the stop.
+
+        seen: `containers` of a look of just now, which need not be looked up again then.
+        """
         raise NotImplementedError
 
     def hold(self) -> bool:
@@ -194,15 +198,16 @@ class ContainerService(Service):
         # The engine goes on stopping after its client was ended, long after somebody found everything running again.
         self._engine("stop", *facts["containers"], timeout=180 + facts["stop_timeout"])
 
-    def start(self, release: str, restart_policy: str) -> None:
-        known = self._inspect()
-        if self._kept() and known[0]["Name"].lstrip("/") == self._kept():
-            self._engine("rename", self._kept(), self.containers()[0])  # a step of `recreate` that was cut off
-        if release and not self._runs(known, release):
-            self.recreate(release, restart_policy)
-            return
-        containers = [facts["Id"] for facts in known]
-        self._start(restart_policy, *containers)
+    def start(self, release: str, restart_policy: str, seen: Sequence[str] = ()) -> None:
+        if release or self._kept() or not seen:
+            known = self._inspect()
+            if self._kept() and known[0]["Name"].lstrip("/") == self._kept():
+                self._engine("rename", self._kept(), self.containers()[0])  # a step of `recreate` that was cut off
+            if release and not self._runs(known, release):
+                self.recreate(release, restart_policy)
+                return
+            seen = [facts["Id"] for facts in known]
+        self._start(restart_policy, *seen)
 
     def _start(self, restart_policy: str, *containers: str) -> None:
         if brings_back(restart_policy):  # before the start: one that ends at once is not brought back by a policy that comes after
@@ -339,7 +344,7 @@ class SystemdService(Service):
         _held_units.hold(self.directory, self.unit)
         return True
 
-    def start(self, _release: str, _restart_policy: str) -> None:
+    def start(self, _release: str, _restart_policy: str, _seen: Sequence[str] = ()) -> None:
         _held_units.let_go(self.directory, self.unit)
         # The switch of a window comes before the application's units: they would wait for it, and it for them.
         listing = ["list-units", "--plain", "--no-legend", "--state=activating", "dbops-window-*.service"]
@@ -371,7 +376,7 @@ class CommandService(Service):
     def stop(self) -> None:
         self._run(Command(list(self.spec["stop"])), "stop")
 
-    def start(self, release: str, _restart_policy: str) -> None:
+    def start(self, release: str, _restart_policy: str, _seen: Sequence[str] = ()) -> None:
         env = {"DBOPS_IMAGE": release} if release else {}
         # A task file of a window has these, by which whoever takes the window over finds what to end. A service is to stay.
         self._run(Command(list(self.spec["start"]), env, without=(_fence.MARK, "PGAPPNAME")), "start")

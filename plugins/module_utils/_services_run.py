@@ -86,13 +86,20 @@ def _wanted(service: Service, facts: Facts, images: dict[str, str] | None) -> tu
 
 
 def start(
-    services: list[Service], before: list[Facts], images: dict[str, str] | None, *, check_mode: bool = False
+    services: list[Service],
+    before: list[Facts],
+    images: dict[str, str] | None,
+    seen: dict[str, Facts] | None = None,
+    *,
+    check_mode: bool = False,
 ) -> tuple[dict[str, str], list[str]]:
     """The services that were started with the image_id that each of them is to run, and which were not, in words.
 
     before: what ran before the stop; only that is started, and with images what is `wanted` though it was down. images: the image_id
-    of each release that was prepared; None for what ran before. One that cannot be started keeps none of the others down; the first
-    such failure is raised in the end, but not of one that was down before: it is no worse then.
+    of each release that was prepared; None for what ran before. seen: looks of just now, by the services' names.
+
+    One that cannot be started keeps none of the others down; the first such failure is raised in the end, but not of one that was down
+    before: it is no worse then.
     """
     known = {facts["name"]: facts for facts in before}
     started: dict[str, str] = {}
@@ -104,7 +111,8 @@ def start(
             continue
         try:
             with _of(service):
-                started.update(_start(service, facts, images, check_mode=check_mode))
+                now = (seen or {}).get(service.name) or _look(service)
+                started.update(_start(service, facts, images, now, check_mode=check_mode))
         except OperationError as error:
             if facts["running"]:
                 failures.append(error)
@@ -115,9 +123,16 @@ def start(
     return started, missed
 
 
-def bring_up(services: list[Service], before: list[Facts], images: dict[str, str], *, check_mode: bool = False) -> dict[str, Any]:
+def bring_up(
+    services: list[Service],
+    before: list[Facts],
+    images: dict[str, str],
+    seen: dict[str, Facts] | None = None,
+    *,
+    check_mode: bool = False,
+) -> dict[str, Any]:
     """`start`, and what stands there afterwards, as the result of a module."""
-    started, missed = start(services, before, images, check_mode=check_mode)
+    started, missed = start(services, before, images, seen, check_mode=check_mode)
     looked = [service.look() for service in services]
     if not check_mode:
         see_images(services, looked, started)
@@ -127,10 +142,9 @@ def bring_up(services: list[Service], before: list[Facts], images: dict[str, str
     return {"changed": bool(started), "touched": list(started), "services": told, "missed": missed}
 
 
-def _start(service: Service, facts: Facts, images: dict[str, str] | None, *, check_mode: bool) -> dict[str, str]:
+def _start(service: Service, facts: Facts, images: dict[str, str] | None, now: Facts, *, check_mode: bool) -> dict[str, str]:
     """The image_id that the service is to run, by its name; {} where it runs that already."""
     release, identity = _wanted(service, facts, images)
-    now = _look(service)
     if now["running"] and now["image_id"] == identity:
         if not check_mode:
             service.keep(facts["restart_policy"])
@@ -138,7 +152,7 @@ def _start(service: Service, facts: Facts, images: dict[str, str] | None, *, che
     if not check_mode:
         if now["running"]:
             service.stop()  # another release than the one that is wanted
-        service.start(release, facts["restart_policy"])
+        service.start(release, facts["restart_policy"], now.get("containers", ()))
     return {service.name: identity}
 
 

@@ -139,28 +139,28 @@ from ansible_collections.amanat.dbops.plugins.module_utils._module import (
 )
 from ansible_collections.amanat.dbops.plugins.module_utils._psql import Server
 from ansible_collections.amanat.dbops.plugins.module_utils._release import MISSING, Release
-from ansible_collections.amanat.dbops.plugins.module_utils._services import ContainerService, Service
+from ansible_collections.amanat.dbops.plugins.module_utils._services import ContainerService, Facts, Service
 from ansible_collections.amanat.dbops.plugins.module_utils._services_module import SERVICES_OPTIONS, services_from
 from ansible_collections.amanat.dbops.plugins.module_utils._services_run import bring_up
 
 
-def _changed(module: AnsibleModule, known: dict[str, Any], service: Service) -> Release | None:
+def _changed(module: AnsibleModule, known: dict[str, Any], service: Service, seen: dict[str, Facts]) -> Release | None:
     """What an operation may have changed since its migrations were learnt; None for an image, which is what it was, or what is like one."""
     release = Release(known["release"], engine_of(module))
     if release.is_directory:
         return release
     if not isinstance(service, ContainerService) or service.spec["image"]:
         return None
-    facts = service.look()
+    facts = seen[service.name] = service.look()
     container = facts["containers"][0]
     release = Release(facts["release"], engine_of(module), container=container)
     ran = {each for earlier in module.params["before"] for each in earlier.get("containers") or []}
     return None if container in ran and release.is_as_built(module.params["migrations_path"]) else release
 
 
-def _folder(module: AnsibleModule, known: dict[str, Any], service: Service) -> _drizzle.Folder:
+def _folder(module: AnsibleModule, known: dict[str, Any], service: Service, seen: dict[str, Facts]) -> _drizzle.Folder:
     """The migrations of what is going to run."""
-    release = _changed(module, known, service)
+    release = _changed(module, known, service, seen)
     if release is None:
         return _drizzle.known(known["layout"], known["migrations"])
     try:
@@ -171,11 +171,11 @@ def _folder(module: AnsibleModule, known: dict[str, Any], service: Service) -> _
         return _drizzle.known("none", [])
 
 
-def _require_migrated(module: AnsibleModule, services: list[Service], server: Server) -> None:
+def _require_migrated(module: AnsibleModule, services: list[Service], server: Server, seen: dict[str, Facts]) -> None:
     """No service is started on a database that lacks migrations of its release: drizzle's applications do not migrate by themselves."""
     named = {service.name: service for service in services}
     for known in module.params["releases"]:
-        verdict = compare(_folder(module, known, named[known["service"]]), server)
+        verdict = compare(_folder(module, known, named[known["service"]], seen), server)
         if lacking := verdict["pending"] + verdict["will_be_skipped"]:
             raise OperationError(
                 "migrations-pending",
@@ -186,8 +186,8 @@ def _require_migrated(module: AnsibleModule, services: list[Service], server: Se
             )
 
 
-def _let_in(module: AnsibleModule, services: list[Service]) -> dict[str, Any]:
-    """Open the door where it was shut, when nothing stands against the start."""
+def _let_in(module: AnsibleModule, services: list[Service], seen: dict[str, Facts]) -> dict[str, Any]:
+    """Open the door where it was shut, when nothing stands against the start. seen: gets the looks at services that this takes."""
     password, releases, stack = module.params["password"], module.params["releases"], stack_of(module)
     if not password and not releases:
         begin(module)
@@ -201,7 +201,7 @@ def _let_in(module: AnsibleModule, services: list[Service]) -> dict[str, Any]:
             inside = {"PGUSER": window_role(stack), "PGPASSWORD": password} if password else {}
             behind = replace(server, env={**server.env, **inside}, kept=sessions)
             behind.await_one()
-            _require_migrated(module, services, behind)
+            _require_migrated(module, services, behind, seen)
     begin(module)
     return {"door": Door.of(stack, server, url_of(module).user).open(marks_opening(module))} if password else {}
 
@@ -209,8 +209,9 @@ def _let_in(module: AnsibleModule, services: list[Service]) -> dict[str, Any]:
 def body(module: AnsibleModule) -> dict[str, Any]:
     before, images = module.params["before"], module.params["images"]
     services = services_from(module)
-    opened = {} if module.check_mode else _let_in(module, services)
-    result = bring_up(services, before, images, check_mode=module.check_mode)
+    seen: dict[str, Facts] = {}
+    opened = {} if module.check_mode else _let_in(module, services, seen)
+    result = bring_up(services, before, images, seen, check_mode=module.check_mode)
     return {**result, **opened, "changed": result["changed"] or bool(opened and opened["door"]["changed"])}
 
 
